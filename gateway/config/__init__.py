@@ -1,0 +1,1 @@
+"""Configuration: the TOML file as typed values, every problem in one report."""

@@ -1,0 +1,63 @@
+"""Exceptions, sorted by who must act.
+
+A failed delivery is no exception: it is an `Outcome` (`gateway.core.model`). Every message names the thing, the place, what
+was expected, what was found and what to do; none holds a secret or a payload.
+"""
+
+
+class HookgateError(Exception):
+    """The base of all that this package raises on purpose."""
+
+
+class ConfigError(HookgateError):
+    """The operator must change the configuration, a secret or the environment.
+
+    `problems` holds every problem found, one per line of the report; the running configuration stays as it was.
+    """
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
+
+
+class PluginError(HookgateError):
+    """The author of a plugin broke its contract; raised when it is loaded, never while an event is delivered."""
+
+
+class RequestError(HookgateError):
+    """The sender's request cannot be taken.
+
+    The reply carries `status` and a fixed text for it; `reason` is a code for counters, `detail` is for the log only.
+    """
+
+    def __init__(self, status: int, reason: str, detail: str = "") -> None:
+        super().__init__(f"{reason}: {detail}" if detail else reason)
+        self.status = status
+        self.reason = reason
+        self.detail = detail
+
+
+class VerificationError(RequestError):
+    """The request does not prove who sent it: 401 unless the preset asks for another status."""
+
+    def __init__(self, reason: str, detail: str = "", status: int = 401) -> None:
+        super().__init__(status, reason, detail)
+
+
+class StoreError(HookgateError):
+    """The environment failed the store: the sender gets 503 and tries again."""
+
+
+class StoreBusyError(StoreError):
+    """The store's queue is over its bytes or its wait; nothing was written; the caller may try again later."""
+
+
+class StoreFullError(StoreError):
+    """The disk is at its low-water mark: nothing new is accepted, deliveries still settle."""
+
+
+class StoreBrokenError(StoreError):
+    """A commit failed with an I/O error, its outcome is unknown: nothing more is acknowledged and the process must exit.
+
+    Never retried: a second fsync may report success for lost data (PostgreSQL's "fsync errors" page).
+    """

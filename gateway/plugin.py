@@ -1,0 +1,244 @@
+"""All that a plugin may import; the built-in verifiers and targets import nothing else of the gateway.
+
+A **target** is a class with `deliver` (or a plain function) marked with `@target`; it gives an outcome and never raises on purpose: an
+uncaught exception counts as `Retry`, a wrong return value as `TargetDown`. A **verifier** is a class with `verify` marked with
+`@verifier`. Options are pydantic models: unknown keys are errors, field descriptions become the documentation.
+
+Plugins are found by the entry-point groups `hookgate.targets` and `hookgate.verifiers`; the entry point's name is the `type` or
+`scheme` that the operator writes. `gateway.testing` proves that an implementation keeps its contract.
+"""
+
+import inspect
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from importlib.metadata import entry_points
+from typing import Any, Generic, Literal, Protocol, TypeAlias, TypeVar, runtime_checkable
+
+from pydantic import BaseModel, ConfigDict
+
+from gateway.config.units import ByteCount, Duration, parse_duration
+from gateway.core.head import decode_head
+from gateway.core.model import (
+    Delivered,
+    Headers,
+    Json,
+    Message,
+    NotTried,
+    Outcome,
+    Proof,
+    Rejected,
+    Request,
+    Retry,
+    TargetDown,
+)
+from gateway.core.selector import Scope, Selector, Template, parse_selector, parse_template
+from gateway.errors import PluginError, VerificationError
+from gateway.runtime import Runtime
+from gateway.wire.client import HttpClient, HttpReply, TlsOptions, WireError
+
+__all__ = [
+    "BatchTarget",
+    "ByteCount",
+    "Context",
+    "Delivered",
+    "Duration",
+    "Headers",
+    "HttpClient",
+    "HttpReply",
+    "Json",
+    "Message",
+    "NotTried",
+    "Options",
+    "Outcome",
+    "PluginError",
+    "Proof",
+    "Rejected",
+    "Request",
+    "Retry",
+    "Runtime",
+    "Scope",
+    "Selector",
+    "SendForm",
+    "Target",
+    "TargetDown",
+    "TargetKind",
+    "Template",
+    "TlsOptions",
+    "VerificationError",
+    "Verifier",
+    "VerifierKind",
+    "WireError",
+    "decode_head",
+    "load_kinds",
+    "parse_selector",
+    "parse_template",
+    "target",
+    "verifier",
+]
+
+SendForm: TypeAlias = Literal["payload", "request", "envelope", "empty"]
+
+
+class Options(BaseModel):
+    """The base of a plugin's options: frozen, unknown keys refused, field docstrings used as documentation."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+OptionsT = TypeVar("OptionsT", bound=Options)
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What an open target may use of the gateway; valid until its `close` returns."""
+
+    name: str
+    """The target's name in the configuration."""
+    runtime: Runtime
+    """The door to clock and threads."""
+    connections: int
+    """How many deliveries may run at once: the size of a connection pool."""
+    user_agent: str = "hookgate"
+
+
+class Target(Protocol):
+    """A configured place to deliver to. One object per target and configuration; deliveries may run at the same time."""
+
+    async def open(self, context: Context) -> None:
+        """Get ready; called once before the first delivery. An OSError here makes the target down, not the daemon."""
+        ...
+
+    async def deliver(self, message: Message) -> Outcome:
+        """Try once. Cancelled when the target's timeout is over; must leave nothing half-done that a second try would spoil."""
+        ...
+
+    async def close(self) -> None:
+        """Give everything back; called once, no delivery runs."""
+        ...
+
+
+@runtime_checkable
+class BatchTarget(Protocol):
+    """A target that delivers many at once (file: one write and one fsync for many)."""
+
+    async def deliver_many(self, messages: Sequence[Message]) -> Sequence[Outcome]:
+        """Try each once; give one outcome for each, in order."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class TargetKind(Generic[OptionsT]):
+    """A kind of target, as the operator names it in `type`."""
+
+    options: type[OptionsT]
+    build: Callable[[OptionsT], Target]
+    """Make the target; no side effects, `open` comes later. Raises ValueError for options that do not fit together."""
+    timeout_seconds: float
+    concurrency: int
+    send: SendForm
+    """The form of message unless the operator writes another."""
+
+
+class Verifier(Protocol):
+    """A verification scheme with its options and one credential's secret."""
+
+    def verify(self, request: Request) -> Proof:
+        """Prove that `request` is genuine, from its raw bytes, before anything is parsed. Raises VerificationError otherwise.
+
+        Pure and quick: no I/O, no clock but `request.received_at`, secrets compared as bytes in constant time.
+        """
+        ...
+
+    def sign(self, request: Request) -> Request:
+        """Give `request` as the provider would send it, for `hookgate send` and tests."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class VerifierKind(Generic[OptionsT]):
+    """A verification scheme, as the operator names it in `scheme`."""
+
+    options: type[OptionsT]
+    build: Callable[[OptionsT, bytes], Verifier]
+    """Make the verifier from options and secret (empty if there is none). Raises ValueError for an unfit secret, without quoting it."""
+    needs_secret: bool
+
+
+DeliverFunction: TypeAlias = Callable[[Message, OptionsT], Outcome | Awaitable[Outcome]]
+
+
+class FunctionTarget(Generic[OptionsT]):
+    """A target made of one function; a plain one runs in a thread of the file pool."""
+
+    def __init__(self, function: Callable[[Message, OptionsT], Any], options: OptionsT) -> None:
+        self._function = function
+        self._options = options
+        self._asynchronous = inspect.iscoroutinefunction(function)
+
+    async def open(self, context: Context) -> None:
+        """Keep the context."""
+        self._context = context
+
+    async def deliver(self, message: Message) -> Outcome:
+        """Call the function."""
+        if self._asynchronous:
+            outcome: Outcome = await self._function(message, self._options)
+        else:
+            outcome = await self._context.runtime.in_file_thread(lambda: self._function(message, self._options))
+        return outcome
+
+    async def close(self) -> None:
+        """Nothing to give back."""
+
+
+def target(
+    options: type[OptionsT], *, timeout: str = "30s", concurrency: int = 16, send: SendForm = "envelope"
+) -> Callable[[Callable[..., Any]], TargetKind[OptionsT]]:
+    """Mark a class (built with its options) or a function `(message, options) -> Outcome` as a kind of target."""
+
+    def mark(thing: Callable[..., Any]) -> TargetKind[OptionsT]:
+        build = thing if inspect.isclass(thing) else lambda chosen: FunctionTarget(thing, chosen)
+        return TargetKind(options, build, parse_duration(timeout), concurrency, send)
+
+    return mark
+
+
+def verifier(
+    options: type[OptionsT], *, needs_secret: bool = True
+) -> Callable[[Callable[[OptionsT, bytes], Verifier]], VerifierKind[OptionsT]]:
+    """Mark a class (built with its options and the secret) as a verification scheme."""
+
+    def mark(build: Callable[[OptionsT, bytes], Verifier]) -> VerifierKind[OptionsT]:
+        return VerifierKind(options, build, needs_secret)
+
+    return mark
+
+
+def load_kinds(group: Literal["targets", "verifiers"], wanted: set[str]) -> dict[str, Any]:
+    """Load the kinds named in `wanted` from the entry points of `group`; names that nobody provides are left out.
+
+    Raises PluginError if one of them cannot be imported or is no kind. Nothing else is imported.
+    """
+    expected = TargetKind if group == "targets" else VerifierKind
+    kinds: dict[str, Any] = {}
+    for entry in entry_points(group=f"hookgate.{group}"):
+        if entry.name in wanted:
+            kinds[entry.name] = _load(entry, expected)
+    return kinds
+
+
+def kind_names(group: Literal["targets", "verifiers"]) -> list[str]:
+    """Name every installed kind of `group`, without importing it."""
+    return sorted(entry.name for entry in entry_points(group=f"hookgate.{group}"))
+
+
+def _load(entry: Any, expected: type) -> Any:  # noqa: ANN401 - an entry point holds anything
+    try:
+        kind = entry.load()
+    except Exception as error:
+        raise PluginError(f"plugin {entry.name!r} ({entry.value}) cannot be imported: {error}") from error
+    if not isinstance(kind, expected):
+        raise PluginError(
+            f"plugin {entry.name!r} ({entry.value}) is no {expected.__name__}: mark it with @gateway.plugin.target or @verifier"
+        )
+    return kind

@@ -1,0 +1,128 @@
+"""The one door to clock, randomness, sockets, threads and files' locks; a seeded simulation replaces it.
+
+No other module imports `time`, `random`, `secrets`, `socket`, `threading`, `subprocess` or `trio.to_thread`: a test enforces it. What
+is here decides nothing.
+"""
+
+import random
+import secrets
+import socket as stdlib_socket
+import threading
+import time
+from collections.abc import Callable
+from typing import Final, TypeVar
+
+import trio
+
+T = TypeVar("T")
+
+AddressInfo = tuple[int, str, int]
+"""Family, numeric address, port: what `Runtime.resolve` gives and `Runtime.connect` takes."""
+
+DNS_THREADS: Final = 16
+FILE_THREADS: Final = 16
+
+
+class Runtime:
+    """Clock, randomness, sockets and threads of the real machine. One per process, made by the daemon, passed down."""
+
+    def __init__(self) -> None:
+        self.dns_limiter = trio.CapacityLimiter(DNS_THREADS)
+        self.file_limiter = trio.CapacityLimiter(FILE_THREADS)
+
+    def now_ms(self) -> int:
+        """Milliseconds since 1970 (UTC). May step: use `monotonic` to measure."""
+        return time.time_ns() // 1_000_000
+
+    def monotonic(self) -> float:
+        """Seconds on a clock that never steps."""
+        return time.monotonic()
+
+    def random(self) -> float:
+        """Draw from 0 (included) to 1 (excluded); for jitter, never for secrets."""
+        return random.random()  # noqa: S311 - jitter
+
+    def token_bytes(self, count: int) -> bytes:
+        """Give `count` unpredictable bytes."""
+        return secrets.token_bytes(count)
+
+    def start_thread(self, run: Callable[[], None], name: str) -> threading.Thread:
+        """Start a daemon thread; it must not outlive what it serves by design, not by being killed."""
+        thread = threading.Thread(target=run, name=name, daemon=True)
+        thread.start()
+        return thread
+
+    async def in_file_thread(self, call: Callable[[], T]) -> T:
+        """Run a blocking file operation; not abandoned on cancellation, so that its effect is known."""
+        return await trio.to_thread.run_sync(call, limiter=self.file_limiter)
+
+    async def resolve(self, host: str, port: int, seconds: float) -> list[AddressInfo]:
+        """Look `host` up in our own small pool of threads, within `seconds`.
+
+        Raises `trio.TooSlowError`, or `OSError` (`socket.gaierror`) if there is no such name.
+        """
+
+        def look_up() -> list[AddressInfo]:
+            found = stdlib_socket.getaddrinfo(host, port, type=stdlib_socket.SOCK_STREAM)
+            return [(family, str(address[0]), port) for family, _, _, _, address in found]
+
+        with trio.fail_after(seconds):
+            return await trio.to_thread.run_sync(look_up, limiter=self.dns_limiter, abandon_on_cancel=True)
+
+    async def connect(self, address: AddressInfo) -> trio.socket.SocketType:
+        """Open a TCP connection to a numeric address; the socket is closed again if this fails or is cancelled."""
+        family, host, port = address
+        connection = trio.socket.socket(family, stdlib_socket.SOCK_STREAM)
+        try:
+            connection.setsockopt(stdlib_socket.IPPROTO_TCP, stdlib_socket.TCP_NODELAY, 1)
+            await connection.connect((host, port))
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    async def connect_unix(self, path: str) -> trio.socket.SocketType:
+        """Open a connection to a unix socket."""
+        connection = trio.socket.socket(stdlib_socket.AF_UNIX, stdlib_socket.SOCK_STREAM)
+        try:
+            await connection.connect(path)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def listen_tcp(self, host: str, port: int, backlog: int) -> trio.socket.SocketType:
+        """Listen on one numeric address; port 0 takes a free one. IPv6 listeners take IPv6 only."""
+        family = stdlib_socket.AF_INET6 if ":" in host else stdlib_socket.AF_INET
+        listener = stdlib_socket.socket(family, stdlib_socket.SOCK_STREAM)
+        try:
+            listener.setsockopt(stdlib_socket.SOL_SOCKET, stdlib_socket.SO_REUSEADDR, 1)
+            if family == stdlib_socket.AF_INET6:
+                listener.setsockopt(stdlib_socket.IPPROTO_IPV6, stdlib_socket.IPV6_V6ONLY, 1)
+            listener.bind((host, port))
+            listener.listen(backlog)
+        except BaseException:
+            listener.close()
+            raise
+        return trio.socket.from_stdlib_socket(listener)
+
+    def listen_unix(self, path: str, backlog: int) -> trio.socket.SocketType:
+        """Listen on a unix socket; the caller has removed a stale one and sets the mode."""
+        listener = stdlib_socket.socket(stdlib_socket.AF_UNIX, stdlib_socket.SOCK_STREAM)
+        try:
+            listener.bind(path)
+            listener.listen(backlog)
+        except BaseException:
+            listener.close()
+            raise
+        return trio.socket.from_stdlib_socket(listener)
+
+    def adopt_listener(self, descriptor: int) -> trio.socket.SocketType:
+        """Take over a listening socket that systemd (or a parent) opened."""
+        return trio.socket.from_stdlib_socket(stdlib_socket.socket(fileno=descriptor))
+
+    def notify_supervisor(self, address: str, datagram: bytes) -> None:
+        """Send one datagram to the service manager's socket (sd_notify protocol). Raises OSError."""
+        with stdlib_socket.socket(stdlib_socket.AF_UNIX, stdlib_socket.SOCK_DGRAM) as channel:
+            channel.connect("\0" + address[1:] if address.startswith("@") else address)
+            channel.send(datagram)

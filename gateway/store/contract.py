@@ -1,0 +1,295 @@
+"""What every store promises; SQLite keeps it today, PostgreSQL is meant to, and `gateway.testing.check_store` proves it.
+
+Durability: when `accept` returns, the events, their deliveries and their de-dup keys have survived a successful flush. A state of a
+delivery is written only by whoever holds its current claim (the epoch of this process and the `claims` number). The contract
+assumes no global unique index and no clock shared with other processes.
+
+All times are milliseconds since 1970. Names of sources, routes and targets are plain strings here; how they are kept is the
+store's own matter.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Literal, NamedTuple, Protocol, TypeAlias
+
+from gateway.core.model import Delivery, Event, HoldReason, State, StoredEvent
+from gateway.errors import StoreError
+
+GateKind: TypeAlias = Literal["breaker", "disabled", "held", "restored"]
+VerdictKind: TypeAlias = Literal["new", "duplicate", "conflict"]
+
+
+class NewDelivery(NamedTuple):
+    """One planned delivery of an event that is about to be accepted."""
+
+    route: str
+    target: str
+    admitted: bool
+    """True: a slot in the target's window is reserved, insert it `in_flight` with claims = 1; False: insert it `pending`, due now."""
+
+
+class NewEvent(NamedTuple):
+    """One event to accept, with all it must lead to."""
+
+    event: Event
+    hold: HoldReason | None
+    """Why it has no deliveries; None if it has some."""
+    deliveries: tuple[NewDelivery, ...]
+    on_conflict: Literal["hold", "accept"] = "hold"
+
+
+class Acceptance(NamedTuple):
+    """All that one request brought: accepted in one transaction, or not at all."""
+
+    head: bytes
+    body: bytes
+    received_at: int
+    events: tuple[NewEvent, ...]
+
+
+class Verdict(NamedTuple):
+    """What became of one event of an acceptance."""
+
+    kind: VerdictKind
+    """`new`: stored with its deliveries. `duplicate`: nothing stored, `event_id` is the first one's. `conflict`: the key is known with
+    another payload; stored without deliveries (hold `conflict`) unless `on_conflict` is `accept`, then it is `new`."""
+    event_id: int
+    revived: int = 0
+    """Duplicate only: dead deliveries of the first event made pending again, plus deliveries planned for an event that had none
+    because it was `unmatched`."""
+
+
+class AttemptRow(NamedTuple):
+    """One try, as it is kept."""
+
+    started_at: int
+    took_ms: int
+    outcome: str
+    """`delivered`, `retry`, `rejected`, `target_down`, `not_tried`, or `interrupted`."""
+    reason: str
+    """For the operator, at most 500 characters; no secret."""
+
+
+class Record(NamedTuple):
+    """The next state of a delivery that this process has claimed."""
+
+    event_id: int
+    n: int
+    claims: int
+    state: State
+    due: int | None
+    """When it may be claimed again; set if and only if `state` is `pending`."""
+    attempts: int
+    attempt: AttemptRow | None
+    """The try to append; None if none was made (released at stop)."""
+    progress: bytes | None
+    target: str
+    """The target's name, for the backlog in memory."""
+
+
+class Claim(NamedTuple):
+    """A delivery that is now ours, with the event to deliver."""
+
+    delivery: Delivery
+    event: StoredEvent
+
+
+class Backlog(NamedTuple):
+    """What waits for one target, from memory: exact for `pending` and `dead`, a lower bound for `next_due`."""
+
+    pending: int = 0
+    in_flight: int = 0
+    dead: int = 0
+    next_due: int | None = None
+
+
+class Gate(NamedTuple):
+    """A closed door on a target; deliveries behind it are parked and cost nothing."""
+
+    target: str
+    kind: GateKind
+    since: int
+    until: int | None
+    """When a probe may try it (breaker); None = until somebody opens it."""
+    reason: str
+
+
+class EventRow(NamedTuple):
+    """An event in a list."""
+
+    id: int
+    source: str
+    credential: str
+    type: str
+    version: str
+    accepted_at: int
+    occurred_at: int | None
+    hold: HoldReason | None
+    deliveries: int
+    unsettled: int
+    dead: int
+    replaces: int | None
+    """For a conflict: the event that had the key first."""
+
+
+class DeliveryRow(NamedTuple):
+    """A delivery in a list."""
+
+    event_id: int
+    n: int
+    source: str
+    type: str
+    route: str
+    target: str
+    state: State
+    due: int | None
+    attempts: int
+    claims: int
+    interrupted: int
+    settled_at: int | None
+    replay: str | None
+    last_reason: str | None
+
+
+class EventQuery(NamedTuple):
+    """Which events to list, newest first."""
+
+    source: str | None = None
+    type_glob: str | None = None
+    hold: HoldReason | None = None
+    before: int | None = None
+    """Page on: only ids below this one."""
+    limit: int = 50
+
+
+class DeliveryQuery(NamedTuple):
+    """Which deliveries to list, newest first."""
+
+    target: str | None = None
+    state: State | None = None
+    event_id: int | None = None
+    before: int | None = None
+    limit: int = 50
+
+
+class Keep(NamedTuple):
+    """How long settled things are kept, in milliseconds. Unsettled work is never removed."""
+
+    bodies: int
+    metadata: int
+    dead: int
+    keys: int
+
+
+class StoreHealth(NamedTuple):
+    """What readiness, metrics and the watchdog look at."""
+
+    accepting: bool
+    """False at the low-water mark, when the queue is over its bytes, or after an I/O error."""
+    reason: str
+    last_commit: float
+    """Monotonic seconds of the last successful durable commit (the probe's included)."""
+    queued: int
+    queued_bytes: int
+    free_bytes: int
+    disk_bytes: int
+    """Size of the store's own files."""
+
+
+class Store(Protocol):
+    """A durable store. All methods are called from the trio thread; none blocks it.
+
+    Cancellation: a cancelled caller stops waiting, but what it handed over is still carried out, whole. Errors: `StoreBusyError`,
+    `StoreFullError`, `StoreBrokenError`; after the last nothing but `health` answers and `wait_broken` returns.
+    """
+
+    epoch: int
+    """The number of this process's ownership; new at each open."""
+
+    async def accept(self, acceptance: Acceptance) -> tuple[Verdict, ...]:
+        """Make one request's events durable and give a verdict for each, in order.
+
+        A key that repeats inside the request, or inside one group commit, counts as a duplicate of its first use. A duplicate revives the
+        first event's dead deliveries and, if that event was held as `unmatched`, plans the deliveries given here for it.
+        Raises `StoreBusyError`, `StoreFullError` or `StoreBrokenError`; then nothing may be acknowledged.
+        """
+        ...
+
+    async def claim(self, target: str, limit: int, limit_bytes: int, now: int) -> list[Claim]:
+        """Take up to `limit` due deliveries of `target`, oldest due first, until their payloads exceed `limit_bytes` (at least one)."""
+        ...
+
+    def record(self, records: Sequence[Record], settled: Callable[[Sequence[bool]], None]) -> None:
+        """Write new states and attempts, each only if our claim on it still holds; `settled` is called in the trio thread once durable.
+
+        `settled` gets True for each record that was taken. Ordered before waiting acceptances. On a broken store it is never called.
+        """
+        ...
+
+    def backlog(self, target: str) -> Backlog:
+        """Tell what waits for `target`, from memory."""
+        ...
+
+    def targets(self) -> list[str]:
+        """Name every target that has pending, in-flight or dead deliveries, configured or not."""
+        ...
+
+    async def gates(self) -> list[Gate]:
+        """Give all closed gates."""
+        ...
+
+    async def close_gate(self, gate: Gate) -> None:
+        """Close a gate (or update its reason and `until`): one row, whatever waits behind it. Durable on return."""
+        ...
+
+    async def open_gate(self, target: str, kind: GateKind) -> bool:
+        """Open a gate; False if it was not closed. Durable on return."""
+        ...
+
+    async def retry(self, query: DeliveryQuery, now: int) -> int:
+        """Make the dead deliveries that `query` selects pending again, due now; give their number. Attempts count on from 0."""
+        ...
+
+    async def plan_again(self, event_id: int, deliveries: Sequence[NewDelivery], replay: str) -> int | None:
+        """Add linked deliveries to a stored event under the replay id `replay`; the same id twice adds nothing. None if there is no such event."""
+        ...
+
+    async def cancel(self, query: DeliveryQuery, reason: str, now: int) -> int:
+        """Cancel pending and dead deliveries that `query` selects, with an attempt row that tells the reason; give their number."""
+        ...
+
+    async def event(self, event_id: int) -> StoredEvent | None:
+        """Load one event."""
+        ...
+
+    async def events(self, query: EventQuery) -> list[EventRow]:
+        """List events, newest first."""
+        ...
+
+    async def deliveries(self, query: DeliveryQuery) -> list[DeliveryRow]:
+        """List deliveries, newest first."""
+        ...
+
+    async def attempts(self, event_id: int, n: int) -> list[AttemptRow]:
+        """Give the tries of one delivery, first to last."""
+        ...
+
+    async def rename(self, kind: Literal["target", "source"], formerly: str, name: str) -> bool:
+        """Let `name` own what `formerly` owned (backlog, de-dup keys), in O(1); False if there was nothing, or `name` already owns something."""
+        ...
+
+    async def retain(self, keep: Keep, now: int) -> int:
+        """Remove one small batch of what is older than `keep`, never unsettled work; give the number of rows removed (0 = done)."""
+        ...
+
+    async def probe(self) -> None:
+        """Make one small durable commit, so that readiness and watchdog rest on a real one."""
+        ...
+
+    def health(self) -> StoreHealth:
+        """Tell how the store is, from memory."""
+        ...
+
+    async def wait_broken(self) -> StoreError:
+        """Return once a commit has failed with an I/O error: the process must exit."""
+        ...
+

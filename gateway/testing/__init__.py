@@ -1,0 +1,1 @@
+"""Public conformance checks: run them against your own store, target or verifier; the gateway's own pass them too."""
