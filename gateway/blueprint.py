@@ -6,13 +6,17 @@ opens nothing: `hookgate check` builds one and throws it away; a reload builds o
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from gateway.core.identify import IdentifyRule
 from gateway.core.render import Renderer
 from gateway.core.retry import Policy
 from gateway.core.routing import Pattern, Router
 from gateway.plugin import TargetKind, Verifier
+
+
+OWN_SOURCE: Final = "hookgate"
+"""The built-in source of the gateway's own events; an implicit route `alerts` takes them to `alerts.targets`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +78,7 @@ class Blueprint:
     """By path."""
     router: Router
     targets: Mapping[str, TargetPlan]
-    alert_targets: tuple[str, ...]
+    own_source: Source
+    """The built-in source `hookgate`; it has no path and no credential, and stands in neither mapping."""
     digest: str
     """Of the files it came from; shown in `status` and the log."""

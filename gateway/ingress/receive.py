@@ -1,0 +1,112 @@
+"""The verb *receive*: what the listener asks for each request, and the answer that its sender gets.
+
+An answer of 2xx is given only after the store has the events; a refusal says nothing but its status, the log and the operator's
+ring of refusals say all. Trouble of ours is 503 with Retry-After, never a 4xx that would end the sender's retries.
+"""
+
+from typing import Final
+
+import structlog
+
+from gateway.blueprint import Blueprint, Source
+from gateway.core.identify import identify
+from gateway.core.model import Headers, Request
+from gateway.errors import RequestError, StoreBusyError, StoreError
+from gateway.ingress.refusals import Refusal, Refusals
+from gateway.ingress.verify import Match, verify, within_scope
+from gateway.intake import Intake
+from gateway.metrics import Counters
+from gateway.runtime import Runtime
+from gateway.wire.listener import Reply
+
+NOT_FOUND: Final = Reply(404, b"not found\n")
+METHOD_NOT_ALLOWED: Final = Reply(405, b"method not allowed\n", headers=((b"allow", b"POST"),))
+RETRY_LATER: Final = Reply(503, b"try again later\n", headers=((b"retry-after", b"5"),))
+REMOVED_SECONDS: Final = 86_400
+"""How long the path of a source that a reload removed answers 503: a mistake in the file must not end a provider's retries."""
+TEXTS: Final = {400: b"bad request\n", 401: b"unauthorized\n", 403: b"forbidden\n", 413: b"too large\n"}
+
+log = structlog.get_logger()
+
+
+class Receiver:
+    """The listener's handler. One per daemon; a reload swaps its blueprint between two requests."""
+
+    def __init__(self, intake: Intake, counters: Counters, runtime: Runtime) -> None:
+        self._intake = intake
+        self._counters = counters
+        self._runtime = runtime
+        self._paths = intake.blueprint.paths
+        self._acks = _acks(intake.blueprint)
+        self._removed: dict[str, float] = {}
+        self.refusals = Refusals()
+
+    def use(self, blueprint: Blueprint) -> None:
+        """Answer by `blueprint` from now on."""
+        until = self._runtime.monotonic() + REMOVED_SECONDS
+        self._removed.update({path: until for path in self._paths if path not in blueprint.paths})
+        self._paths = blueprint.paths
+        self._acks = _acks(blueprint)
+
+    def admit(self, method: str, path: str, headers: Headers) -> int | Reply:
+        """Give the body limit for a request whose head is read, or its final refusal."""
+        source = self._paths.get(path)
+        if source is not None:
+            return source.body_max if method == "POST" else METHOD_NOT_ALLOWED
+        if self._removed.get(path, 0.0) > self._runtime.monotonic():
+            return RETRY_LATER
+        self._counters.refused("", "unknown_path")
+        return NOT_FOUND
+
+    async def handle(self, request: Request) -> Reply:
+        """Verify, identify, plan and accept one request; give its answer."""
+        source = self._paths.get(request.path)
+        if source is None:
+            return RETRY_LATER  # removed by a reload while its body arrived
+        try:
+            matches = verify(source, request)
+            first = matches[0]
+            events = identify(source.identify, source.name, first.credential.name, request, first.proof)
+            covered = within_scope(matches, events)
+            secrets = _secrets(matches)
+            await self._intake.take(source, request, covered, secrets)
+        except RequestError as error:
+            return self._refuse(source, request, error)
+        except StoreError as error:
+            return self._postpone(source, request, error)
+        self._count_uses(source, matches)
+        return self._acks[source.name]
+
+    def _count_uses(self, source: Source, matches: tuple[Match, ...]) -> None:
+        alone = len(matches) == 1
+        for match in matches:
+            self._counters.credential_used(source.name, match.credential.name, alone)
+
+    def _refuse(self, source: Source, request: Request, error: RequestError) -> Reply:
+        self._counters.refused(source.name, error.reason)
+        refusal = Refusal(
+            request.received_at, source.name, request.client, error.status, error.reason, error.detail[:300]
+        )
+        if self.refusals.add(refusal):
+            log.warning("request.refused", **refusal._asdict())
+        return Reply(error.status, TEXTS.get(error.status, b"refused\n"))
+
+    def _postpone(self, source: Source, request: Request, error: StoreError) -> Reply:
+        reason = "store_busy" if isinstance(error, StoreBusyError) else "store_down"
+        self._counters.refused(source.name, reason)
+        refusal = Refusal(request.received_at, source.name, request.client, 503, reason, str(error)[:300])
+        if self.refusals.add(refusal):
+            log.error("request.postponed", **refusal._asdict())
+        return RETRY_LATER
+
+
+def _acks(blueprint: Blueprint) -> dict[str, Reply]:
+    return {source.name: Reply(source.ack_status, source.ack_body) for source in blueprint.sources.values()}
+
+
+def _secrets(matches: tuple[Match, ...]) -> tuple[tuple[bytes, ...], tuple[str, ...]]:
+    if len(matches) == 1:
+        proof = matches[0].proof
+        return proof.consumed, proof.consumed_query
+    headers = tuple(name for match in matches for name in match.proof.consumed)
+    return headers, tuple(name for match in matches for name in match.proof.consumed_query)

@@ -1,0 +1,56 @@
+"""The verb *verify*: which of a source's credentials a request proves, from its raw bytes, before anything is parsed.
+
+Pure: the verifiers do the cryptography, this module asks each live credential in turn. Every credential that matches is told, so
+that an old secret can be dropped once it no longer matches alone.
+"""
+
+from typing import NamedTuple
+
+from gateway.blueprint import Credential, Source
+from gateway.core.model import Event, Proof, Request
+from gateway.errors import VerificationError
+
+
+class Match(NamedTuple):
+    """A credential that a request proved."""
+
+    credential: Credential
+    proof: Proof
+
+
+def verify(source: Source, request: Request) -> tuple[Match, ...]:
+    """Give every credential of `source` that `request` proves. Raises VerificationError if it proves none.
+
+    All credentials are tried even after one matched: the work does not tell a stranger which one he came near.
+    """
+    matches: list[Match] = []
+    refusal: VerificationError | None = None
+    for credential in source.credentials:
+        try:
+            matches.append(Match(credential, credential.verifier.verify(request)))
+        except VerificationError as error:
+            refusal = refusal or error
+    if not matches:
+        raise refusal or VerificationError("no_credential", f"source {source.name} has no credential")
+    return tuple(matches)
+
+
+def within_scope(matches: tuple[Match, ...], events: tuple[Event, ...]) -> tuple[Event, ...]:
+    """Give the events that a proven credential speaks for, each with that credential's name, the first that covers it.
+
+    A batch may mix events inside and outside the scope: those inside are taken, since refusing the whole would lose them. Raises
+    VerificationError if none is inside.
+    """
+    covered = tuple(event for event in (_cover(matches, event) for event in events) if event is not None)
+    if not covered:
+        names = ", ".join(match.credential.name for match in matches)
+        types = ", ".join(sorted({f"{event.type} {event.version}".strip() for event in events}))
+        raise VerificationError("scope", f"credential {names} does not speak for {types[:200]}")
+    return covered
+
+
+def _cover(matches: tuple[Match, ...], event: Event) -> Event | None:
+    for credential, _ in matches:
+        if credential.events.matches(event.type) and credential.versions.matches(event.version):
+            return event if event.credential == credential.name else event._replace(credential=credential.name)
+    return None
