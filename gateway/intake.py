@@ -6,7 +6,7 @@ Dispatch is known here only as `Admission`: a slot in a target's window is reser
 """
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from gateway.blueprint import Blueprint, Source
 from gateway.core.head import encode_head
@@ -15,24 +15,32 @@ from gateway.core.selector import Scope
 from gateway.store.contract import Acceptance, Claim, NewDelivery, NewEvent, Store, Verdict
 
 
-class Admission(Protocol):
-    """What intake needs of dispatch; all of it synchronous, none of it waits."""
+class Lane(Protocol):
+    """One target as intake sees it, with a slot reserved in its window."""
 
-    def reserve(self, target: str, size: int) -> bool:
-        """Reserve a slot of `size` bytes in the target's window; False: the delivery waits in the store."""
-        ...
-
-    def release(self, target: str, size: int) -> None:
-        """Give a reserved slot back unused."""
+    def release(self, size: int) -> None:
+        """Give the reserved slot back unused."""
         ...
 
     def hand_over(self, claim: Claim, size: int) -> None:
-        """Pass on a delivery that was accepted into a reserved slot."""
+        """Pass on the delivery that was accepted into the reserved slot."""
+        ...
+
+
+class Admission(Protocol):
+    """What intake needs of dispatch; all of it synchronous, none of it waits."""
+
+    def reserve(self, target: str, size: int) -> Lane | None:
+        """Reserve a slot of `size` bytes in the target's window; None: the delivery waits in the store."""
         ...
 
     def hint(self, target: str) -> None:
         """Tell that something waits in the store for the target."""
         ...
+
+
+Lanes: TypeAlias = tuple[Lane | None, ...]
+"""For each planned delivery of an event, the lane that has a slot for it."""
 
 
 class Witness(Protocol):
@@ -65,55 +73,70 @@ class Intake:
         """
         size = len(request.body) + 512
         planned = tuple(self._plan(source, request, event, size) for event in events)
-        acceptance = Acceptance(encode_head(request, *secrets), request.body, request.received_at, planned)
+        news = tuple(new for new, _ in planned)
+        acceptance = Acceptance(encode_head(request, *secrets), request.body, request.received_at, news)
         try:
             verdicts = await self._store.accept(acceptance)
         except BaseException:
-            for new in planned:
-                self._give_back(new, size)
+            for _, lanes in planned:
+                _give_back(lanes, size)
             raise
-        for new, verdict in zip(planned, verdicts, strict=True):
+        for (new, lanes), verdict in zip(planned, verdicts, strict=True):
             if verdict.kind == "new":
-                self._hand_over(acceptance, new, verdict.event_id, size)
+                self._hand_over(acceptance, new, lanes, verdict.event_id, size)
             else:
-                self._give_back(new, size)
+                _give_back(lanes, size)
+                self._hint_revived(new, verdict)
             self._witness.judged(new.event, new.hold, verdict)
         return verdicts
 
-    def _plan(self, source: Source, request: Request, event: Event, size: int) -> NewEvent:
+    def _plan(self, source: Source, request: Request, event: Event, size: int) -> tuple[NewEvent, Lanes]:
         """The verb *plan*: the targets that `event` must reach, each once, or why it has none."""
         if not source.versions.matches(event.version):
-            return NewEvent(event, "version", (), source.on_conflict)
+            return NewEvent(event, "version", (), source.on_conflict), ()
         scope = Scope(request, event.body, event.claims, event, source.name)
         planned = self.blueprint.router.plan(event, scope)
         if not planned:
-            return NewEvent(event, "ignored" if source.unmatched == "ignore" else "unmatched", (), source.on_conflict)
-        reserve = self._admission.reserve
-        deliveries = tuple(NewDelivery(route, target, reserve(target, size)) for target, route in planned)
-        return NewEvent(event, None, deliveries, source.on_conflict)
-
-    def _hand_over(self, acceptance: Acceptance, new: NewEvent, event_id: int, size: int) -> None:
-        event = new.event
-        at = acceptance.received_at
-        stored = StoredEvent(
-            event_id,
-            event.source,
-            event.credential,
-            event.type,
-            event.version,
-            event.occurred_at,
-            at,
-            acceptance.head,
-            acceptance.body,
-            event.part,
+            hold: HoldReason = "ignored" if source.unmatched == "ignore" else "unmatched"
+            return NewEvent(event, hold, (), source.on_conflict), ()
+        lanes = tuple(self._admission.reserve(target, size) for target, _ in planned)
+        deliveries = tuple(
+            NewDelivery(route, target, lane is not None)
+            for (target, route), lane in zip(planned, lanes, strict=True)
         )
-        for n, (route, target, admitted) in enumerate(new.deliveries):
-            if admitted:
-                self._admission.hand_over(Claim(Delivery(event_id, n, target, route, 1, 0, 0, None, at), stored), size)
+        return NewEvent(event, None, deliveries, source.on_conflict), lanes
+
+    def _hand_over(self, acceptance: Acceptance, new: NewEvent, lanes: Lanes, event_id: int, size: int) -> None:
+        stored = _stored(acceptance, new.event, event_id)
+        for n, ((route, target, _), lane) in enumerate(zip(new.deliveries, lanes, strict=True)):
+            if lane is None:
+                self._admission.hint(target)
             else:
+                delivery = Delivery(event_id, n, target, route, 1, 0, 0, None, acceptance.received_at)
+                lane.hand_over(Claim(delivery, stored), size)
+
+    def _hint_revived(self, new: NewEvent, verdict: Verdict) -> None:
+        if verdict.revived:
+            for _, target, _ in new.deliveries:
                 self._admission.hint(target)
 
-    def _give_back(self, new: NewEvent, size: int) -> None:
-        for _, target, admitted in new.deliveries:
-            if admitted:
-                self._admission.release(target, size)
+
+def _give_back(lanes: Lanes, size: int) -> None:
+    for lane in lanes:
+        if lane is not None:
+            lane.release(size)
+
+
+def _stored(acceptance: Acceptance, event: Event, event_id: int) -> StoredEvent:
+    return StoredEvent(
+        event_id,
+        event.source,
+        event.credential,
+        event.type,
+        event.version,
+        event.occurred_at,
+        acceptance.received_at,
+        acceptance.head,
+        acceptance.body,
+        event.part,
+    )

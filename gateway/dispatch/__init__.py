@@ -1,1 +1,1 @@
-"""dispatch"""
+"""Dispatch: from the store to the target. Begins at the store; knows nothing of providers or requests."""

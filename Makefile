@@ -1,0 +1,50 @@
+# Two commands matter: `make run` and `make test`. Everything they need is installed into .venv from the hash-pinned lock.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+SECRETS := var/secrets
+
+.DEFAULT_GOAL := help
+.PHONY: help run test check format bench lock clean
+
+help: ## show what can be made
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+
+$(VENV)/.ready: requirements/dev.txt pyproject.toml
+	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) not found: install Python 3.11 or newer, or say make PYTHON=/path/to/python3.12"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Hookgate needs Python 3.11 or newer, this is $$($(PYTHON) -V)"; exit 1; }
+	$(PYTHON) -m venv --clear $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(SECRETS)/%:
+	@mkdir -p $(SECRETS) && chmod 700 $(SECRETS)
+	@(umask 077 && $(PYTHON) -c 'import secrets; print(secrets.token_urlsafe(32))' > $@)
+
+run: $(VENV)/.ready $(SECRETS)/truework-orders $(SECRETS)/truework-states $(SECRETS)/truora ## run the gateway on config.example.toml, data under ./var
+	$(BIN)/hookgate run --config config.example.toml
+
+test: $(VENV)/.ready ## run every test
+	$(BIN)/python -m pytest
+
+check: $(VENV)/.ready ## lint, types, import rules, documentation tests
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m pytest tests/docs
+
+format: $(VENV)/.ready ## format the code
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(VENV)/.ready ## measure against the bare echo (needs wrk and two cores)
+	$(BIN)/python benchmarks/run.py
+
+lock: ## renew the lock (needs uv)
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate pyproject.toml -o requirements/run.txt
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --extra dev pyproject.toml -o requirements/dev.txt
+
+clean: ## remove what was made, but not ./var
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

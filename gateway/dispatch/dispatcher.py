@@ -1,0 +1,97 @@
+"""All targets' runners under one roof: starts them, swaps them on a reload, drains them at the end.
+
+A target that the configuration no longer names has no runner: its deliveries stay in the store, parked, until it is back.
+"""
+
+from collections.abc import Mapping
+
+import structlog
+import trio
+
+from gateway.blueprint import Blueprint, TargetPlan
+from gateway.dispatch.gates import Gates
+from gateway.dispatch.runner import Observer, Runner
+from gateway.runtime import Runtime
+from gateway.store.contract import Gate, Store
+
+log = structlog.get_logger()
+
+
+class Dispatcher:
+    """Delivers what the store holds, and what intake hands over; one per daemon."""
+
+    def __init__(self, store: Store, runtime: Runtime, observer: Observer) -> None:
+        self._store = store
+        self._runtime = runtime
+        self._observer = observer
+        self._runners: dict[str, Runner] = {}
+        self._nursery: trio.Nursery | None = None
+        self._running = 0
+        self._all_done = trio.Event()
+
+    @property
+    def runners(self) -> Mapping[str, Runner]:
+        """The running targets by name."""
+        return self._runners
+
+    async def run(self, blueprint: Blueprint, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Deliver until `drain` has ended every runner, or until cancelled."""
+        async with trio.open_nursery() as nursery:
+            self._nursery = nursery
+            await self.use(blueprint)
+            task_status.started()
+            await self._all_done.wait()
+
+    async def use(self, blueprint: Blueprint) -> None:
+        """Deliver by `blueprint` from now on: unchanged targets go on, changed ones finish their tries by the old plan."""
+        gates = _by_target(await self._store.gates())
+        for name, runner in list(self._runners.items()):
+            plan = blueprint.targets.get(name)
+            if plan is None or plan.fingerprint != runner.plan.fingerprint:
+                del self._runners[name]
+                runner.drain()
+        for name, plan in blueprint.targets.items():
+            if name not in self._runners:
+                self._start(plan, gates.get(name, ()))
+
+    def drain(self) -> None:
+        """Take nothing new; `run` returns when the last try has ended."""
+        for runner in self._runners.values():
+            runner.drain()
+        self._runners.clear()
+        if not self._running:
+            self._all_done.set()
+
+    def reserve(self, target: str, size: int) -> Runner | None:
+        """Reserve a slot in the target's window; None: the delivery waits in the store."""
+        runner = self._runners.get(target)
+        return runner if runner is not None and runner.reserve(size) else None
+
+    def hint(self, target: str) -> None:
+        """Tell that something waits in the store for the target."""
+        if runner := self._runners.get(target):
+            runner.hint()
+
+    def _start(self, plan: TargetPlan, closed: tuple[Gate, ...]) -> None:
+        if self._nursery is None:
+            raise RuntimeError("the dispatcher is not running")
+        gates = Gates(plan.name, self._store, closed, self._observer)
+        runner = Runner(plan, self._store, self._runtime, self._observer, gates)
+        self._runners[plan.name] = runner
+        self._running += 1
+        self._nursery.start_soon(self._run, runner)
+
+    async def _run(self, runner: Runner) -> None:
+        try:
+            await runner.run()
+        finally:
+            self._running -= 1
+            if not self._running and not self._runners:
+                self._all_done.set()
+
+
+def _by_target(gates: list[Gate]) -> dict[str, tuple[Gate, ...]]:
+    found: dict[str, tuple[Gate, ...]] = {}
+    for gate in gates:
+        found[gate.target] = (*found.get(gate.target, ()), gate)
+    return found

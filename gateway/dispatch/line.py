@@ -1,0 +1,57 @@
+"""The deliveries of one target that are in memory and wait for a worker: fresh and old ones in turn, suspects last and alone."""
+
+from collections import deque
+from typing import Final, NamedTuple
+
+from gateway.store.contract import Claim
+
+SUSPECT_AFTER: Final = 3
+"""Claims that ended with the process, after which a delivery runs alone: if it is what kills us, nothing else dies with it."""
+
+
+class Slot(NamedTuple):
+    """A delivery that holds a slot in its target's window."""
+
+    claim: Claim
+    size: int
+    fresh: bool
+    """True if it came straight from `accept`, False if it was claimed from the store."""
+
+
+class Line:
+    """Who is next. An old backlog never keeps a fresh event waiting for more than one other, nor the other way round."""
+
+    def __init__(self) -> None:
+        self._fresh: deque[Slot] = deque()
+        self._old: deque[Slot] = deque()
+        self._suspects: deque[Slot] = deque()
+        self._fresh_turn = True
+
+    def __len__(self) -> int:
+        return len(self._fresh) + len(self._old)
+
+    def add(self, slot: Slot) -> None:
+        """Put a delivery at the end of its kind."""
+        if slot.fresh:
+            self._fresh.append(slot)
+        elif slot.claim.delivery.interrupted >= SUSPECT_AFTER:
+            self._suspects.append(slot)
+        else:
+            self._old.append(slot)
+
+    def next(self) -> Slot:
+        """Take the next one that is no suspect; there must be one."""
+        first, second = (self._fresh, self._old) if self._fresh_turn else (self._old, self._fresh)
+        self._fresh_turn = not self._fresh_turn
+        return (first or second).popleft()
+
+    def next_suspect(self) -> Slot | None:
+        """Take the next suspect; None if there is none."""
+        return self._suspects.popleft() if self._suspects else None
+
+    def clear(self) -> list[Slot]:
+        """Take all there is."""
+        slots = [*self._fresh, *self._old, *self._suspects]
+        for each in (self._fresh, self._old, self._suspects):
+            each.clear()
+        return slots

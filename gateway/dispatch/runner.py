@@ -1,0 +1,235 @@
+"""One target's deliveries: claims what is due, keeps the workers busy, records what came of it, minds the gates.
+
+Nothing here waits for another target. State changes are made synchronously between awaits; a cancelled runner gives back what it
+holds, and what even that cannot reach belongs to a dead epoch at the next start.
+"""
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Final, Protocol
+
+import trio
+
+from gateway.blueprint import TargetPlan
+from gateway.core.model import NotTried, TargetDown
+from gateway.dispatch.attempt import Tried, attempt
+from gateway.dispatch.gates import Gates
+from gateway.dispatch.line import Line, Slot
+from gateway.dispatch.window import Window
+from gateway.plugin import BatchTarget, Context
+from gateway.runtime import Runtime
+from gateway.store.contract import Claim, Record, Store
+
+BATCH_MAX: Final = 256
+WINDOW_PER_WORKER: Final = 4
+WINDOW_MIN: Final = 64
+WINDOW_BATCH: Final = 1024
+LOOK_AGAIN_SECONDS: Final = 30.0
+"""A lost hint costs at most this long."""
+CLOSE_SECONDS: Final = 2.0
+
+
+class Observer(Protocol):
+    """Who is told how deliveries go: counters, log and the gateway's own events."""
+
+    def tried(self, plan: TargetPlan, tried: Tried) -> None:
+        """One try ended; its record is on its way to the store."""
+        ...
+
+
+class Runner:
+    """Runs one target by one plan. A reload that changes the plan makes a new one and lets this one drain."""
+
+    def __init__(self, plan: TargetPlan, store: Store, runtime: Runtime, observer: Observer, gates: Gates) -> None:
+        self.plan = plan
+        self.gates = gates
+        self._store = store
+        self._runtime = runtime
+        self._observer = observer
+        self._target = plan.kind.build(plan.options)
+        self._batches = isinstance(self._target, BatchTarget)
+        self.window = Window(WINDOW_BATCH if self._batches else max(WINDOW_MIN, plan.concurrency * WINDOW_PER_WORKER))
+        self._workers_max = 1 if self._batches else plan.concurrency
+        self._workers = 0
+        self._alone = False
+        self._line = Line()
+        self._draining = False
+        self._hint = trio.Event()
+        self._idle = trio.Event()
+        self._nursery: trio.Nursery | None = None
+
+    async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Open the target and deliver until `drain` ends it or this is cancelled; then everything is given back."""
+        try:
+            await self._open()
+            async with trio.open_nursery() as nursery:
+                self._nursery = nursery
+                task_status.started()
+                await self._feed()
+                await self._wait_idle()
+        finally:
+            self._nursery = None
+            self._put_back(self._line.clear())
+            with trio.CancelScope(shield=True), trio.move_on_after(CLOSE_SECONDS):
+                await self._target.close()
+
+    def drain(self) -> None:
+        """Take nothing new, give waiting deliveries back to the store, let running tries end; `run` then returns."""
+        self._draining = True
+        self._put_back(self._line.clear())
+        self._hint.set()
+
+    def reserve(self, size: int) -> bool:
+        """Reserve a slot for a fresh event, if the gates are open and the window has room."""
+        ready = self._nursery is not None and not self._draining and self.gates.are_open
+        return ready and self.window.reserve(size)
+
+    def release(self, size: int) -> None:
+        """Give back a reserved slot that was not needed."""
+        self.window.release(size, fresh=True)
+
+    def hand_over(self, claim: Claim, size: int) -> None:
+        """Deliver a fresh event that was accepted into its reserved slot."""
+        slot = Slot(claim, size, fresh=True)
+        if self._draining or self._nursery is None or not self.gates.are_open:
+            self._put_back([slot])
+        else:
+            self._line.add(slot)
+            self._pump()
+
+    def hint(self) -> None:
+        """Look into the store again: something waits there, or a gate has changed."""
+        self._hint.set()
+
+    async def _open(self) -> None:
+        try:
+            await self._target.open(Context(self.plan.name, self._runtime, self.plan.concurrency))
+        except OSError as error:
+            await self.gates.close_for(TargetDown(f"cannot be opened: {error}"), self._runtime.now_ms())
+
+    async def _feed(self) -> None:
+        """Claim from the store whenever something is due, the gates let it through and the window has room."""
+        while not self._draining:
+            self._hint = trio.Event()
+            pause = await self._claim_due()
+            if pause > 0:
+                with trio.move_on_after(pause):
+                    await self._hint.wait()
+
+    async def _claim_due(self) -> float:
+        """Claim once if that makes sense; give the seconds to wait for a hint before the next look (0 = look again at once)."""
+        now = self._runtime.now_ms()
+        backlog = self._store.backlog(self.plan.name)
+        self.window.older_waiting = backlog.pending > 0
+        if not backlog.pending:
+            return LOOK_AGAIN_SECONDS
+        wait_ms = max((backlog.next_due or now) - now, self.gates.wait_ms(now))
+        if wait_ms > 0:
+            return min(wait_ms / 1000, LOOK_AGAIN_SECONDS)
+        slots, size = self._room()
+        if not slots or not size:
+            return LOOK_AGAIN_SECONDS  # a slot that becomes free hints
+        claims = await self._store.claim(self.plan.name, slots, size, now)
+        for claim in claims:
+            slot = Slot(claim, len(claim.event.payload or b"") + 512, fresh=False)
+            self.window.take(slot.size)
+            self._line.add(slot)
+        self._pump()
+        return 0.0 if claims else 1.0
+
+    def _room(self) -> tuple[int, int]:
+        """Slots and bytes to claim now: one to probe a target behind its gate, else enough to be worth a transaction."""
+        slots, size = self.window.room()
+        if not self.gates.are_open:
+            return (0 if self.window.held else 1), size
+        worth = not self._line or slots >= self.window.slots // 4
+        return (min(slots, BATCH_MAX) if worth else 0), size
+
+    def _pump(self) -> None:
+        """Start as many workers as there is work for; a suspect only when nothing else runs."""
+        if self._nursery is None or self._alone:
+            return
+        waiting = len(self._line)
+        new = min(self._workers_max - self._workers, waiting)
+        for _ in range(new):
+            self._workers += 1
+            self._nursery.start_soon(self._work)
+        if not waiting and not self._workers and (suspect := self._line.next_suspect()):
+            self._alone = True
+            self._workers += 1
+            self._nursery.start_soon(self._work_alone, suspect)
+
+    async def _work(self) -> None:
+        try:
+            while self._line and not self._draining:
+                count = min(BATCH_MAX, len(self._line)) if self._batches else 1
+                await self._try([self._line.next() for _ in range(count)])
+        finally:
+            self._worker_ends()
+
+    async def _work_alone(self, suspect: Slot) -> None:
+        try:
+            await self._try([suspect])
+        finally:
+            self._alone = False
+            self._worker_ends()
+
+    def _worker_ends(self) -> None:
+        self._workers -= 1
+        if not self._workers:
+            self._idle.set()
+        self._pump()
+
+    async def _try(self, slots: Sequence[Slot]) -> None:
+        try:
+            tried = await attempt(self.plan, self._target, slots, self._runtime)
+        except trio.Cancelled:
+            self._put_back(slots)
+            raise
+        self._store.record([one.record for one in tried], partial(self._settled, slots))
+        for one in tried:
+            self._observer.tried(self.plan, one)
+        await self._mind_gates(tried)
+
+    async def _mind_gates(self, tried: Sequence[Tried]) -> None:
+        """Close the gate of a target that is down; open it again for one that answered a probe."""
+        down = next((one.outcome for one in tried if isinstance(one.outcome, TargetDown)), None)
+        if down is not None:
+            self._put_back(self._line.clear())
+            await self.gates.close_for(down, self._runtime.now_ms())
+        elif not self.gates.are_open and not all(isinstance(one.outcome, NotTried) for one in tried):
+            await self.gates.answered()
+            self._hint.set()
+
+    def _settled(self, slots: Sequence[Slot], _taken: Sequence[bool]) -> None:
+        for slot in slots:
+            self.window.release(slot.size, slot.fresh)
+        room_again = not self._line or self.window.held * 4 <= self.window.slots * 3
+        if room_again and self._store.backlog(self.plan.name).pending:
+            self._hint.set()
+
+    def _put_back(self, slots: Sequence[Slot]) -> None:
+        """Release deliveries that were not tried: pending again, due now, no attempt counted."""
+        if slots:
+            now = self._runtime.now_ms()
+            self._store.record([_released(slot.claim, now) for slot in slots], partial(self._settled, slots))
+
+    async def _wait_idle(self) -> None:
+        while self._workers:
+            self._idle = trio.Event()
+            await self._idle.wait()
+
+
+def _released(claim: Claim, now: int) -> Record:
+    delivery = claim.delivery
+    return Record(
+        delivery.event_id,
+        delivery.n,
+        delivery.claims,
+        "pending",
+        now,
+        delivery.attempts,
+        None,
+        delivery.progress,
+        delivery.target,
+    )

@@ -1,0 +1,55 @@
+"""A target's window: how many deliveries, and how many bytes of them, this process holds in memory at once.
+
+Reserved slots of fresh events and claimed old ones count alike. While older work waits in the store, fresh events get at most half of the
+window, so that one new and one old go in turn and neither starves the other.
+"""
+
+from typing import Final
+
+BYTES: Final = 8 * 1024 * 1024
+"""Payload bytes that one target may hold; a single larger payload still fits an empty window."""
+
+
+class Window:
+    """Plain counting; synchronous, so that no state is half-changed over an await."""
+
+    def __init__(self, slots: int) -> None:
+        self.slots = slots
+        self.held = 0
+        self.held_bytes = 0
+        self.fresh = 0
+        """Slots held by events that came straight from `accept`."""
+        self.older_waiting = False
+
+    def reserve(self, size: int) -> bool:
+        """Take a slot for a fresh event of `size` bytes if there is room."""
+        limit = self.slots // 2 if self.older_waiting else self.slots
+        if (self.fresh if self.older_waiting else self.held) >= limit or self.held >= self.slots:
+            return False
+        if self.held and self.held_bytes + size > BYTES:
+            return False
+        self.fresh += 1
+        self._take(size)
+        return True
+
+    def take(self, size: int) -> None:
+        """Take a slot for a delivery that was claimed from the store; room for it was asked of `room` before."""
+        self._take(size)
+
+    def release(self, size: int, fresh: bool) -> None:
+        """Give a slot back, once its delivery's new state is durable."""
+        self.held -= 1
+        self.held_bytes -= size
+        if fresh:
+            self.fresh -= 1
+
+    def room(self) -> tuple[int, int]:
+        """Give slots and bytes that may be claimed from the store now; half of the window stays for fresh events while they flow."""
+        slots = self.slots - self.held
+        if self.fresh:
+            slots = min(slots, self.slots - self.slots // 2 - (self.held - self.fresh))
+        return max(slots, 0), max(BYTES - self.held_bytes, 0)
+
+    def _take(self, size: int) -> None:
+        self.held += 1
+        self.held_bytes += size
