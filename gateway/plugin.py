@@ -17,6 +17,7 @@ from typing import Any, Generic, Literal, Protocol, TypeAlias, TypeVar, runtime_
 from pydantic import BaseModel, ConfigDict
 
 from gateway.config.units import ByteCount, Duration, parse_duration
+from gateway.core.document import parse_document
 from gateway.core.head import decode_head
 from gateway.core.model import (
     Delivered,
@@ -32,7 +33,7 @@ from gateway.core.model import (
     TargetDown,
 )
 from gateway.core.selector import Scope, Selector, Template, parse_selector, parse_template
-from gateway.errors import PluginError, VerificationError
+from gateway.errors import PluginError, RequestError, VerificationError
 from gateway.runtime import Runtime
 from gateway.wire.client import HttpClient, HttpReply, TlsOptions, WireError
 
@@ -54,6 +55,7 @@ __all__ = [
     "Proof",
     "Rejected",
     "Request",
+    "RequestError",
     "Retry",
     "Runtime",
     "Scope",
@@ -70,6 +72,7 @@ __all__ = [
     "WireError",
     "decode_head",
     "load_kinds",
+    "parse_document",
     "parse_selector",
     "parse_template",
     "target",
