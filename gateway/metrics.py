@@ -14,8 +14,8 @@ from gateway.store.contract import Verdict
 
 LABELS_MAX: Final = 2000
 """Sources, and targets, that get numbers of their own; a configuration with more shares the rest under `OVERFLOW`."""
-CODES_MAX: Final = 64
-"""Reason or outcome codes in one table; the code base has fewer."""
+CODES_MAX: Final = 256
+"""Reasons, outcomes or credentials in one table; the code base and real configurations have fewer."""
 OVERFLOW: Final = "_other"
 
 ACCEPT_SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.5, 2.5)

@@ -1,0 +1,103 @@
+"""A guard on a real unix socket, in process, with a small Quart application behind it."""
+
+from contextlib import asynccontextmanager
+
+import trio
+from quart import request
+from quart_trio import QuartTrio
+
+from gateway.admin.guard import Guard
+from gateway.admin.limits import AdminLimits
+from gateway.runtime import Runtime
+
+GET = b"GET /hello HTTP/1.1\r\nhost: x\r\n\r\n"
+BIG = 32 * 1024 * 1024
+
+
+def small_app():
+    app = QuartTrio("small")
+    app.entered = trio.Event()
+    app.leave = trio.Event()
+    app.finished = []
+
+    @app.get("/hello")
+    async def hello():
+        return "hello"
+
+    @app.post("/echo")
+    async def echo():
+        return await request.get_data()
+
+    @app.get("/wait")
+    async def wait():
+        app.entered.set()
+        await app.leave.wait()
+        app.finished.append("wait")
+        return "waited"
+
+    @app.get("/big")
+    async def big():
+        return b"x" * BIG
+
+    return app
+
+
+class Peer:
+    """A client that sends bytes as they are."""
+
+    def __init__(self, stream):
+        self.stream = stream
+
+    async def send(self, data):
+        await self.stream.send_all(data)
+
+    async def read(self):
+        """Read one answer's bytes as far as they come together; empty at the end of the connection."""
+        try:
+            return await self.stream.receive_some(65536)
+        except trio.BrokenResourceError:
+            return b""
+
+    async def read_all(self):
+        """Read until the other side closes."""
+        found = b""
+        while piece := await self.read():
+            found += piece
+        return found
+
+    async def ask(self, data):
+        """Send a request on a connection that stays open and read its answer, head and body."""
+        await self.send(data)
+        found = b""
+        while b"\r\n\r\n" not in found:
+            piece = await self.read()
+            if not piece:
+                return found
+            found += piece
+        head, _, body = found.partition(b"\r\n\r\n")
+        length = int(head.lower().partition(b"content-length:")[2].partition(b"\r\n")[0])
+        while len(body) < length:
+            body += await self.read()
+        return head + b"\r\n\r\n" + body
+
+
+@asynccontextmanager
+async def guarded(app, folder, limits=None):
+    """Serve `app`; gives the guard and a function that opens connections. Stops and closes everything at the end."""
+    path = str(folder / "admin.sock")
+    guard = Guard(app, limits or AdminLimits())
+    peers = []
+
+    async def connect():
+        peers.append(Peer(await trio.open_unix_socket(path)))
+        return peers[-1]
+
+    async with trio.open_nursery() as nursery:
+        listener = trio.SocketListener(Runtime().listen_unix(path, 50))
+        await nursery.start(guard.serve, [listener])
+        try:
+            yield guard, connect
+        finally:
+            for peer in peers:
+                await trio.aclose_forcefully(peer.stream)
+            guard.stop()
