@@ -1,32 +1,146 @@
-"""Placeholder being written: names only."""
+"""The HTTP/1.1 client for all that leaves the gateway: one per target, with its own few keep-alive connections.
 
-from dataclasses import dataclass
-from typing import NamedTuple
+Strict and bounded: no redirects, no proxies, no `.netrc`, no cookies, no decompression; it connects only to addresses
+that `gateway.wire.addresses` let pass. What a status means is not decided here.
 
-from gateway.core.model import Headers
+A kept connection may have been closed by the other side just before it was used again. If it ends before one byte of
+the reply, the request is sent once more on a new connection; the other side may then see it twice, which is within the
+gateway's promise of at least once.
+"""
+
+import re
+from collections import deque
+from collections.abc import Iterable
+from typing import Final
+
+import trio
+
+from gateway.runtime import Runtime
+from gateway.wire.client_tls import TlsOptions, client_context
+from gateway.wire.dial import dial
+from gateway.wire.exchange import Connection, StaleError
 from gateway.wire.failures import WireError
+from gateway.wire.http_reply import HttpReply
+from gateway.wire.url import Url, check_target, parse_url
 
-__all__ = ["HttpClient", "HttpReply", "TlsOptions", "WireError"]
+__all__ = ["HttpClient", "HttpReply", "TlsOptions", "Url", "WireError", "check_headers", "parse_url"]
+
+IDLE_SECONDS: Final = 60.0
+"""A connection unused for longer is not used again: firewalls forget it without a word."""
+
+_METHODS: Final = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE"})
+_OWN: Final = frozenset(
+    {"host", "content-length", "transfer-encoding", "connection", "expect", "te", "upgrade", "trailer"}
+)
+_TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_VALUE: Final = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 
 
-class HttpReply(NamedTuple):
-    """A reply."""
+def check_headers(headers: Iterable[tuple[str, str]]) -> str:
+    """Write headers as they are sent, each with its line end.
 
-    status: int
-    headers: Headers
-    body: bytes
-    truncated: bool
-
-
-@dataclass(frozen=True, slots=True)
-class TlsOptions:
-    """How to check a server and what to show it."""
-
-    ca: str | None = None
-    cert: str | None = None
-    key: str | None = None
-    server_name: str | None = None
+    Raises ValueError, without quoting the value, for a name that is no token or that the client writes by itself, and
+    for a value with a control character or one beyond Latin-1.
+    """
+    lines = []
+    for name, value in headers:
+        if not _TOKEN.fullmatch(name) or name.lower() in _OWN:
+            raise ValueError(
+                f"header {name[:80]!r} cannot be set: it is no header name, or the client writes it itself"
+            )
+        if not _VALUE.fullmatch(value):
+            raise ValueError(
+                f"the value of header {name[:80]!r} holds a line end or another character not allowed there"
+            )
+        lines.append(f"{name}: {value}\r\n")
+    return "".join(lines)
 
 
 class HttpClient:
-    """A client."""
+    """Sends requests to one place, given by its URL; at most `connections` at a time, the others wait."""
+
+    def __init__(
+        self,
+        runtime: Runtime,
+        url: Url,
+        *,
+        connections: int,
+        tls: TlsOptions | None = None,
+        headers: Iterable[tuple[str, str]] = (),
+    ) -> None:
+        """Get ready without connecting. Reads TLS files for https (OSError names the file), so call it in a thread.
+
+        `headers` go out with every request. Raises ValueError for ones that cannot.
+        """
+        options = tls or TlsOptions()
+        self._runtime = runtime
+        self._url = url
+        self._context = client_context(options) if url.tls else None
+        self._server_name = options.server_name or url.host
+        self._fixed = f" HTTP/1.1\r\nHost: {url.authority}\r\n{check_headers(headers)}"
+        self._slots = trio.Semaphore(connections)
+        self._idle: deque[tuple[float, Connection]] = deque()
+
+    async def request(
+        self, method: str, target: str | None = None, headers: Iterable[tuple[str, str]] = (), body: bytes = b""
+    ) -> HttpReply:
+        """Send one request and give the reply, whatever its status; `target` is the URL's path and query unless given.
+
+        Raises WireError if no reply came, ValueError for a method, target or header that cannot be sent. It sets no
+        limit to the whole but the caller's cancel scope; cancelling closes the connection.
+        """
+        data = self._encode(method, target, headers, body)
+        try:
+            self._slots.acquire_nowait()
+        except trio.WouldBlock:
+            await self._slots.acquire()
+        try:
+            return await self._send(data, body)
+        finally:
+            self._slots.release()
+
+    def close(self) -> None:
+        """Close all idle connections; requests that run keep theirs until they end."""
+        while self._idle:
+            self._idle.popleft()[1].close()
+
+    def _encode(self, method: str, target: str | None, headers: Iterable[tuple[str, str]], body: bytes) -> bytes:
+        if method not in _METHODS:
+            raise ValueError(f"method {method[:20]!r} cannot be sent: expected one of {', '.join(sorted(_METHODS))}")
+        path = self._url.target if target is None else check_target(target)
+        length = f"Content-Length: {len(body)}\r\n" if body or method not in ("GET", "DELETE") else ""
+        return f"{method} {path}{self._fixed}{check_headers(headers)}{length}\r\n".encode("latin-1")
+
+    async def _send(self, head: bytes, body: bytes) -> HttpReply:
+        connection = self._take()
+        if connection is not None:
+            try:
+                return await self._exchange(connection, head, body)
+            except StaleError:
+                pass
+        stream = await dial(self._runtime, self._url, self._context, self._server_name)
+        return await self._exchange(Connection(stream, self._url.place), head, body)
+
+    async def _exchange(self, connection: Connection, head: bytes, body: bytes) -> HttpReply:
+        try:
+            reply = await connection.exchange(head, body)
+        except BaseException:
+            connection.close()
+            raise
+        if connection.reusable:
+            self._idle.append((self._runtime.monotonic(), connection))
+        else:
+            connection.close()
+        return reply
+
+    def _take(self) -> Connection | None:
+        """Give the connection used last, if it is young enough and silent; those that are not are closed."""
+        oldest = self._runtime.monotonic() - IDLE_SECONDS
+        while self._idle and self._idle[0][0] < oldest:
+            self._idle.popleft()[1].close()
+        while self._idle:
+            _, connection = self._idle.pop()
+            if connection.quiet():
+                return connection
+            connection.close()
+        return None

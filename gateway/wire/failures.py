@@ -1,7 +1,7 @@
 """Why an outgoing request got no reply: one exception a cause, each with a reason code and a text for the operator.
 
-A reply of any status is no failure here. Nothing in this module decides what a failure means for a delivery, and no text holds a
-payload, a header's value or a secret.
+A reply of any status is no failure here. Nothing in this module decides what a failure means for a delivery, and no
+text holds a payload, a header's value or a secret.
 """
 
 from typing import ClassVar
