@@ -12,12 +12,13 @@ import inspect
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import entry_points
+from pathlib import Path
 from typing import Any, Generic, Literal, Protocol, TypeAlias, TypeVar, runtime_checkable
 
 from pydantic import BaseModel, ConfigDict
 
 from gateway.config.units import ByteCount, Duration, parse_duration
-from gateway.core.document import parse_document
+from gateway.core.document import parse_document, refuse_repeated_keys
 from gateway.core.head import decode_head
 from gateway.core.model import (
     Delivered,
@@ -35,7 +36,7 @@ from gateway.core.model import (
 from gateway.core.selector import Scope, Selector, Template, parse_selector, parse_template
 from gateway.errors import PluginError, RequestError, VerificationError
 from gateway.runtime import Runtime
-from gateway.wire.client import HttpClient, HttpReply, TlsOptions, WireError
+from gateway.wire.client import HttpClient, HttpReply, TlsOptions, Url, WireError, check_headers, parse_url
 
 __all__ = [
     "BatchTarget",
@@ -66,15 +67,18 @@ __all__ = [
     "TargetKind",
     "Template",
     "TlsOptions",
+    "Url",
     "VerificationError",
     "Verifier",
     "VerifierKind",
     "WireError",
+    "check_headers",
     "decode_head",
     "load_kinds",
     "parse_document",
     "parse_selector",
     "parse_template",
+    "refuse_repeated_keys",
     "target",
     "verifier",
 ]
@@ -102,6 +106,8 @@ class Context:
     connections: int
     """How many deliveries may run at once: the size of a connection pool."""
     user_agent: str = "hookgate"
+    state_folder: Path = Path()
+    """Where relative paths of options begin."""
 
 
 class Target(Protocol):

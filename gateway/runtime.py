@@ -4,6 +4,7 @@ No other module imports `time`, `random`, `secrets`, `socket`, `threading`, `sub
 is here decides nothing.
 """
 
+import errno
 import random
 import secrets
 import socket as stdlib_socket
@@ -59,15 +60,22 @@ class Runtime:
     async def resolve(self, host: str, port: int, seconds: float) -> list[AddressInfo]:
         """Look `host` up in our own small pool of threads, within `seconds`.
 
-        Raises `trio.TooSlowError`, or `OSError` (`socket.gaierror`) if there is no such name.
+        Raises `trio.TooSlowError`, `OSError` (`socket.gaierror`) if there is no such name, or `BlockingIOError` if other
+        look-ups held every thread all the time, so that this one never began.
         """
+        begun = False
 
         def look_up() -> list[AddressInfo]:
+            nonlocal begun
+            begun = True
             found = stdlib_socket.getaddrinfo(host, port, type=stdlib_socket.SOCK_STREAM)
             return [(family, str(address[0]), port) for family, _, _, _, address in found]
 
-        with trio.fail_after(seconds):
+        with trio.move_on_after(seconds):
             return await trio.to_thread.run_sync(look_up, limiter=self.dns_limiter, abandon_on_cancel=True)
+        if begun:
+            raise trio.TooSlowError
+        raise BlockingIOError(errno.EAGAIN, "every DNS thread is held by another look-up")
 
     async def connect(self, address: AddressInfo) -> trio.socket.SocketType:
         """Open a TCP connection to a numeric address; the socket is closed again if this fails or is cancelled."""
