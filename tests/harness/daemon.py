@@ -1,0 +1,269 @@
+"""The real daemon as a child process: started from a written configuration, ready by sd_notify, signalled, ended.
+
+Everything of one daemon lives in one short folder (unix socket paths are limited to 107 bytes): configuration, secrets,
+state, sockets, and its standard error. A daemon that outlives its block is killed; nothing else is ever signalled.
+"""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from subprocess import DEVNULL
+from typing import Any
+
+import trio
+
+HOOKGATE = Path(sys.executable).with_name("hookgate")
+READY_SECONDS = 20.0
+END_SECONDS = 35.0
+
+
+class DaemonDiedError(Exception):
+    """The process ended (or did not get ready); the message holds the end of its standard error."""
+
+
+class Home:
+    """One daemon's folder. It survives the processes that run in it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.config = folder / "hookgate.toml"
+        self.secrets = folder / "secrets"
+        self.state = folder / "state"
+        self.stderr = folder / "stderr.log"
+        self.admin = folder / "admin.sock"
+        self.files = folder / "files"
+        for made in (self.secrets, self.state, self.files):
+            made.mkdir(mode=0o700)
+
+    @property
+    def database(self) -> Path:
+        """The store's file."""
+        return self.state / "hookgate.db"
+
+    def write_secret(self, name: str, value: str) -> None:
+        """Keep a secret where the configuration refers to it by `name`."""
+        path = self.secrets / name
+        path.write_text(value + "\n")
+        path.chmod(0o600)
+
+    def write_config(self, text: str) -> None:
+        """Replace the configuration file at once, as an editor does."""
+        fresh = self.config.with_suffix(".new")
+        fresh.write_text(text)
+        fresh.chmod(0o600)
+        fresh.rename(self.config)
+
+    def lines(self, name: str) -> list[dict[str, Any]]:
+        """Read a JSON-lines file that a file target wrote under `files`, rotated parts included."""
+        parts = sorted(self.files.glob(f"{name}*"))
+        return [json.loads(line) for part in parts for line in part.read_bytes().splitlines()]
+
+
+@contextmanager
+def temporary_home() -> Iterator[Home]:
+    """Give a home that is removed afterwards."""
+    folder = Path(tempfile.mkdtemp(prefix="hg-"))
+    try:
+        yield Home(folder)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+class Daemon:
+    """One process of the daemon in a home."""
+
+    def __init__(self, home: Home, environ: Mapping[str, str], before: tuple[str, ...] = ()) -> None:
+        self.home = home
+        self.notices: list[str] = []
+        """Every line that came by sd_notify, in order."""
+        self.ready_seconds = 0.0
+        """From exec to READY=1."""
+        self._noticed = trio.Event()
+        self._notify = trio.socket.socket(trio.socket.AF_UNIX, trio.socket.SOCK_DGRAM)
+        self._environ = environ
+        self._before = before
+        self._log_start = home.stderr.stat().st_size if home.stderr.exists() else 0
+        self._process: subprocess.Popen[bytes]
+
+    @property
+    def pid(self) -> int:
+        """The process's id."""
+        return self._process.pid
+
+    @property
+    def port(self) -> int:
+        """The TCP port of the first hook listener, from the log."""
+        return self.ports[0]
+
+    @property
+    def ports(self) -> list[int]:
+        """The TCP ports of all hook listeners, from the log."""
+        started = self.logged("daemon.started")[-1]
+        return [int(bound.rpartition(":")[2]) for bound in started["bind"] if bound.rpartition(":")[2].isdigit()]
+
+    @property
+    def running(self) -> bool:
+        """True while the process lives."""
+        return self._process.poll() is None
+
+    def logged(self, event: str | None = None) -> list[dict[str, Any]]:
+        """Read this process's log lines called `event` (None: all). A line that is no JSON is the daemon's error."""
+        text = self.home.stderr.read_bytes()[self._log_start :]
+        whole = text[: text.rfind(b"\n") + 1].splitlines()
+        entries = [json.loads(line) for line in whole]
+        return [entry for entry in entries if event is None or entry.get("event") == event]
+
+    def tail(self) -> str:
+        """The end of standard error, for messages."""
+        return self.home.stderr.read_bytes()[self._log_start :][-4000:].decode("utf-8", "replace")
+
+    async def start(self, nursery: trio.Nursery) -> None:
+        """Start the process and begin to listen to its notices."""
+        address = self.home.folder / "notify.sock"
+        address.unlink(missing_ok=True)
+        await self._notify.bind(str(address))
+        nursery.start_soon(self._listen)
+        environ = {
+            "PATH": os.environ["PATH"],
+            "HOME": str(self.home.folder),
+            "STATE_DIRECTORY": str(self.home.state),
+            "RUNTIME_DIRECTORY": str(self.home.folder),
+            "NOTIFY_SOCKET": str(address),
+            **self._environ,
+        }
+        command = [*self._before, str(HOOKGATE), "run", "--config", str(self.home.config)]
+        self._process = self._spawn(command, environ)
+
+    def _spawn(self, command: list[str], environ: dict[str, str]) -> subprocess.Popen[bytes]:
+        with self.home.stderr.open("ab") as stderr:
+            folder = self.home.folder
+            return subprocess.Popen(command, cwd=folder, env=environ, stdin=DEVNULL, stdout=stderr, stderr=stderr)
+
+    async def wait_ready(self, seconds: float = READY_SECONDS) -> None:
+        """Wait for READY=1. Raises DaemonDiedError if the process ends first or takes longer."""
+        began = trio.current_time()
+        await self.wait_notice("READY=1", 1, seconds)
+        self.ready_seconds = trio.current_time() - began
+
+    async def wait_notice(self, line: str, count: int, seconds: float) -> None:
+        """Wait until `line` came `count` times by sd_notify. Raises DaemonDiedError as `wait_ready` does."""
+        with trio.move_on_after(seconds):
+            while self.notices.count(line) < count:
+                if not self.running:
+                    raise DaemonDiedError(f"ended with {self._process.returncode} before {line}:\n{self.tail()}")
+                self._noticed = trio.Event()
+                with trio.move_on_after(0.05):
+                    await self._noticed.wait()
+            return
+        raise DaemonDiedError(f"no {line} within {seconds} s:\n{self.tail()}")
+
+    async def wait_logged(self, event: str, count: int = 1, seconds: float = 10.0) -> list[dict[str, Any]]:
+        """Wait until a log line called `event` was written `count` times. Raises trio.TooSlowError."""
+        with trio.fail_after(seconds):
+            while len(found := self.logged(event)) < count:
+                await trio.sleep(0.02)
+        return found
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal to the process, if it still lives."""
+        if self.running:
+            self._process.send_signal(number)
+
+    async def wait_ended(self, seconds: float = END_SECONDS) -> int:
+        """Wait for the end; give the exit code (negative: the signal). Raises trio.TooSlowError."""
+        with trio.fail_after(seconds):
+            while self.running:
+                await trio.sleep(0.01)
+        return int(self._process.returncode)
+
+    async def kill(self) -> None:
+        """End it as `kill -9` does."""
+        self.signal(signal.SIGKILL)
+        await self.wait_ended()
+
+    async def stop(self) -> int:
+        """End it as systemd does; give the exit code."""
+        self.signal(signal.SIGTERM)
+        return await self.wait_ended()
+
+    async def cli(self, *arguments: str, code: int = 0) -> Any:
+        """Run a CLI verb with `--json` against this daemon and give what it printed, parsed.
+
+        Raises DaemonDiedError if the verb ends with another exit code than `code`.
+        """
+        command = [str(HOOKGATE), *arguments, "--config", str(self.home.config), "--json"]
+        done = await trio.run_process(
+            command,
+            capture_stdout=True,
+            capture_stderr=True,
+            check=False,
+            cwd=self.home.folder,
+            env={
+                "PATH": os.environ["PATH"],
+                "STATE_DIRECTORY": str(self.home.state),
+                "RUNTIME_DIRECTORY": str(self.home.folder),
+            },
+        )
+        if done.returncode != code:
+            raise DaemonDiedError(
+                f"{' '.join(arguments)} ended with {done.returncode}:\n{done.stdout!r}\n{done.stderr.decode()}"
+            )
+        return json.loads(done.stdout)
+
+    async def reload(self, text: str | None = None, seconds: float = 10.0) -> None:
+        """Write the configuration (unless None), reload by SIGHUP, wait until it is ready again, whatever it decided."""
+        if text is not None:
+            self.home.write_config(text)
+        before = self.notices.count("READY=1")
+        self.signal(signal.SIGHUP)
+        await self.wait_notice("READY=1", before + 1, seconds)
+
+    def resident_bytes(self) -> int:
+        """Its resident memory now."""
+        pages = int(Path(f"/proc/{self.pid}/statm").read_text().split()[1])
+        return pages * os.sysconf("SC_PAGE_SIZE")
+
+    def cpu_seconds(self) -> float:
+        """User and system time it has used so far, all threads."""
+        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def close(self) -> None:
+        """Make sure that nothing of it is left."""
+        if self._process.poll() is None:
+            self._process.kill()
+        self._process.wait()
+        self._notify.close()
+
+    async def _listen(self) -> None:
+        while True:
+            try:
+                datagram = await self._notify.recv(4096)
+            except trio.ClosedResourceError:
+                return
+            self.notices.extend(datagram.decode().splitlines())
+            self._noticed.set()
+
+
+@asynccontextmanager
+async def running(
+    home: Home, environ: Mapping[str, str] | None = None, before: tuple[str, ...] = (), *, wait: bool = True
+) -> AsyncIterator[Daemon]:
+    """Run a daemon in `home` for the length of a block; it is ready when the block begins, unless `wait` is False."""
+    daemon = Daemon(home, environ or {}, before)
+    async with trio.open_nursery() as nursery:
+        await daemon.start(nursery)
+        try:
+            if wait:
+                await daemon.wait_ready()
+            yield daemon
+        finally:
+            daemon.close()
+            nursery.cancel_scope.cancel()

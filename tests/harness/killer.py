@@ -1,0 +1,109 @@
+"""Ends a daemon with SIGKILL at a chosen moment: at any time, or on entry to the Nth call of a system call.
+
+strace attaches to the process that is already ready, so that N counts from then, and tells afterwards in which call, on
+which file, the process died. A kill counts as *inside the store* if it struck a write or a flush of the store's own
+files: there a commit of `accept` or of `record` was half done.
+"""
+
+import random
+import re
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from subprocess import DEVNULL
+from typing import Protocol
+
+import trio
+
+CALLS = {"fdatasync": 60, "pwrite64": 600, "fsync": 30, "sendto": 300}
+"""System calls to die in, each with how many of them one cycle certainly makes under load."""
+WEIGHTS = {"fdatasync": 5, "pwrite64": 4, "fsync": 1, "sendto": 1, "": 3}
+"""How often each is chosen; an empty name is a random moment."""
+DIED_IN = re.compile(r"^\d+ +(\w+)\(\d+<([^>]*)>.*= \?$", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """When to kill: on entry to the `nth` call of `call` in one thread; if `call` is empty, `after` seconds from now."""
+
+    call: str
+    nth: int
+    after: float
+
+    def __str__(self) -> str:
+        return f"{self.call} #{self.nth}" if self.call else f"after {self.after:.2f} s"
+
+
+@dataclass(frozen=True, slots=True)
+class Landing:
+    """Where a kill struck."""
+
+    call: str
+    """The system call it died in; empty if it was killed at a random moment."""
+    path: str
+
+    @property
+    def inside_store(self) -> bool:
+        """True if it struck a write or a flush of the store's files."""
+        return Path(self.path).name.startswith("hookgate.db") and self.call != ""
+
+
+AT_RANDOM = Landing("", "")
+
+
+class Victim(Protocol):
+    """A process that can be killed; `harness.daemon.Daemon` is one."""
+
+    @property
+    def pid(self) -> int:
+        """The process's id."""
+        ...
+
+    async def wait_ended(self) -> int:
+        """Wait for its end."""
+        ...
+
+    async def kill(self) -> None:
+        """End it by SIGKILL, if it still lives."""
+        ...
+
+
+def draw(dice: random.Random) -> Plan:
+    """Choose a moment."""
+    call = dice.choices(list(WEIGHTS), list(WEIGHTS.values()))[0]
+    return Plan(call, dice.randint(1, CALLS[call]) if call else 0, dice.uniform(0.0, 0.6))
+
+
+def is_installed() -> bool:
+    """True if strace is there."""
+    return shutil.which("strace") is not None
+
+
+async def kill(victim: Victim, plan: Plan, trace: Path, seconds: float = 3.0) -> Landing:
+    """Kill `victim` as planned, at the latest after `seconds`; give where it struck. `trace` is a file to write."""
+    if not plan.call:
+        await trio.sleep(plan.after)
+        await victim.kill()
+        return AT_RANDOM
+    trace.unlink(missing_ok=True)
+    tracer = _attach(victim.pid, plan, trace)
+    try:
+        with trio.move_on_after(seconds):
+            await victim.wait_ended()
+        await victim.kill()
+    finally:
+        await trio.to_thread.run_sync(tracer.wait)
+    return landing(trace.read_text())
+
+
+def _attach(pid: int, plan: Plan, trace: Path) -> subprocess.Popen[bytes]:
+    inject = f"inject={plan.call}:signal=KILL:when={plan.nth}"
+    command = ["strace", "-f", "-q", "-y", "-p", str(pid), "-o", str(trace), "-e", f"trace={plan.call}", "-e", inject]
+    return subprocess.Popen(command, stdin=DEVNULL, stdout=DEVNULL, stderr=DEVNULL)
+
+
+def landing(trace: str) -> Landing:
+    """Read where the traced process died."""
+    found = DIED_IN.findall(trace)
+    return Landing(*found[-1]) if found else AT_RANDOM
