@@ -1,0 +1,107 @@
+"""Where each key of a TOML text stands, so that a problem can name file, line and column.
+
+tomli gives values without places; tree-sitter gives places and is never asked for values. Its grammar is TOML 1.0: a text with 1.1 syntax that it
+cannot read has no places, and problems then name the file alone.
+"""
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple, TypeAlias
+
+import tomli
+import tree_sitter_toml
+from tree_sitter import Language, Node, Parser
+
+Path: TypeAlias = tuple[str | int, ...]
+"""Keys and list positions from the top of a document down to one value."""
+
+
+class Position(NamedTuple):
+    """A place in a file; line and column count from 1, 0 = unknown."""
+
+    file: str
+    line: int
+    column: int
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}:{self.column}" if self.line else self.file
+
+
+def find_positions(text: str, file: str) -> dict[Path, Position]:
+    """Map the path of every key and list item of `text` to its place; empty if the text cannot be read that way."""
+    content = text.encode()
+    tree = Parser(Language(tree_sitter_toml.language())).parse(content)
+    if tree.root_node.has_error:
+        return {}
+    found: dict[Path, Position] = {}
+    lines = content.split(b"\n")
+    for path, node in _document(tree.root_node, {}):
+        line, byte = node.start_point
+        found.setdefault(path, Position(file, line + 1, len(lines[line][:byte].decode()) + 1))
+    return found
+
+
+def _document(root: Node, arrays: dict[Path, int]) -> Iterator[tuple[Path, Node]]:
+    for node in root.named_children:
+        if node.type == "pair":
+            yield from _pair((), node)
+        elif node.type in ("table", "table_array_element"):
+            yield from _table(node, arrays)
+
+
+def _table(node: Node, arrays: dict[Path, int]) -> Iterator[tuple[Path, Node]]:
+    header = node.named_children[0]
+    keys = _keys(header)
+    path = _inside_arrays(keys, arrays)
+    if node.type == "table_array_element":
+        arrays[path] = arrays.get(path, -1) + 1
+        path = (*path, arrays[path])
+    yield from _prefixes(path, header)
+    for pair in node.named_children[1:]:
+        if pair.type == "pair":
+            yield from _pair(path, pair)
+
+
+def _inside_arrays(keys: list[str], arrays: dict[Path, int]) -> Path:
+    path: Path = ()
+    for number, key in enumerate(keys):
+        path = (*path, key)
+        if path in arrays and number < len(keys) - 1:
+            path = (*path, arrays[path])
+    return path
+
+
+def _pair(above: Path, node: Node) -> Iterator[tuple[Path, Node]]:
+    key, value = node.named_children[0], node.named_children[-1]
+    path = (*above, *_keys(key))
+    for end in range(len(above) + 1, len(path) + 1):
+        yield path[:end], key
+    yield from _value(path, value)
+
+
+def _value(path: Path, node: Node) -> Iterator[tuple[Path, Node]]:
+    if node.type == "inline_table":
+        for pair in node.named_children:
+            if pair.type == "pair":
+                yield from _pair(path, pair)
+    elif node.type == "array":
+        items = [item for item in node.named_children if item.type != "comment"]
+        for number, item in enumerate(items):
+            yield (*path, number), item
+            yield from _value((*path, number), item)
+
+
+def _prefixes(path: Path, node: Node) -> Iterator[tuple[Path, Node]]:
+    for end in range(1, len(path) + 1):
+        yield path[:end], node
+
+
+def _keys(node: Node) -> list[str]:
+    if node.type == "dotted_key":
+        return [key for part in node.named_children for key in _keys(part)]
+    text = (node.text or b"").decode()
+    return [text] if node.type == "bare_key" else [_unquoted(text)]
+
+
+def _unquoted(text: str) -> str:
+    value: Any = tomli.loads(f"key = {text}")["key"]
+    return str(value)

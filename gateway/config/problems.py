@@ -1,0 +1,167 @@
+"""Problems of a configuration, each with its place, what was expected and what was found; all go into one report.
+
+Turns pydantic's errors into sentences for operators. A value that may be a secret is never quoted: only its type is told.
+"""
+
+import difflib
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any, Final, NamedTuple
+
+from pydantic import ValidationError
+
+from gateway.config.lines import Path, Position
+from gateway.errors import ConfigError
+
+_SECRET: Final = re.compile(r"secret|passw|token|inline|credential", re.IGNORECASE)
+_EXPECTED: Final = {
+    "string_type": "text in quotes",
+    "int_type": "a whole number",
+    "int_from_float": "a whole number",
+    "float_type": "a number",
+    "bool_type": "true or false",
+    "tuple_type": "a list",
+    "list_type": "a list",
+    "dict_type": "a table",
+    "model_type": "a table",
+    "model_attributes_type": "a table",
+    "missing": "this key",
+}
+
+
+class Problem(NamedTuple):
+    """One thing the operator must change."""
+
+    position: Position
+    path: Path
+    message: str
+
+    def __str__(self) -> str:
+        place = path_text(self.path)
+        return f"{self.position}: {place}: {self.message}" if place else f"{self.position}: {self.message}"
+
+
+class Report:
+    """All problems found so far, with the places of the keys that they speak of."""
+
+    def __init__(self, file: str, positions: Mapping[Path, Position], problems: Iterable[Problem] = ()) -> None:
+        self._file = file
+        self._positions = positions
+        self._problems = list(dict.fromkeys(problems))
+        self.warnings: list[Problem] = []
+        """Things that work but are probably not meant."""
+
+    def position(self, path: Path) -> Position:
+        """Give the place of `path`, else that of the nearest key above it, else the file."""
+        for end in range(len(path), 0, -1):
+            if path[:end] in self._positions:
+                return self._positions[path[:end]]
+        return Position(self._file, 0, 0)
+
+    def add(self, path: Path, message: str) -> None:
+        """Note a problem at `path`."""
+        self._problems.append(Problem(self.position(path), path, message))
+
+    def warn(self, path: Path, message: str) -> None:
+        """Note a warning at `path`."""
+        self.warnings.append(Problem(self.position(path), path, message))
+
+    def add_invalid(self, error: ValidationError, schema: Mapping[str, Any], above: Path = ()) -> None:
+        """Note every problem of a pydantic error; `schema` is the JSON Schema of what was validated, `above` its path."""
+        for detail in error.errors(include_url=False):
+            path = tuple(part for part in detail["loc"] if not str(part).startswith("<"))
+            keys = known_keys(schema, path[:-1]) if detail["type"] == "extra_forbidden" else []
+            self.add((*above, *path), _sentence(detail, path, keys))
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """All problems, in the order of the files' lines, each once."""
+        return tuple(sorted(dict.fromkeys(self._problems), key=lambda problem: problem.position))
+
+    def check(self) -> None:
+        """Raise ConfigError with every problem, if there is one."""
+        if self._problems:
+            raise ConfigError([str(problem) for problem in self.problems])
+
+
+def path_text(path: Path) -> str:
+    """Write a path as operators read it: `[routes.orders].targets[0]`, `[server].tls.cert`, `include`."""
+    sections = ("sources", "routes", "targets", "policies")
+    head = 2 if path and path[0] in sections and len(path) > 1 else 1
+    if len(path) < head + 1:
+        return f"[{'.'.join(map(str, path))}]" if head == 2 else "".join(map(str, path))  # noqa: PLR2004 - a named table
+    tail = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path[head:])
+    return f"[{'.'.join(map(str, path[:head]))}]{tail}"
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """Give `; did you mean "crm"?` for the nearest of `known`; empty if none is near."""
+    near = difflib.get_close_matches(word, list(known), n=1)
+    return f'; did you mean "{near[0]}"?' if near else ""
+
+
+def found_text(value: object) -> str:
+    """Write a value as TOML would, cut to 60 characters; tables and lists by their kind."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, dict):
+        return "a table"
+    if isinstance(value, (list, tuple)):
+        return "a list"
+    text = f'"{value}"' if isinstance(value, str) else str(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def known_keys(schema: Mapping[str, Any], path: Path) -> list[str]:
+    """Name the keys that the JSON Schema `schema` has for the table at `path`."""
+    nodes = _resolve(schema, schema)
+    for part in path:
+        nodes = [below for node in nodes for below in _step(schema, node, part)]
+    return sorted({key for node in nodes for key in node.get("properties", {})})
+
+
+def _step(schema: Mapping[str, Any], node: Mapping[str, Any], part: str | int) -> list[Mapping[str, Any]]:
+    below = node.get("items") if isinstance(part, int) else node.get("properties", {}).get(part)
+    below = below or node.get("additionalProperties")
+    return _resolve(schema, below) if isinstance(below, dict) else []
+
+
+def _resolve(schema: Mapping[str, Any], node: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    if "$ref" in node:
+        return _resolve(schema, schema["$defs"][node["$ref"].rpartition("/")[2]])
+    forms = [*node.get("anyOf", ()), *node.get("oneOf", ())]
+    return [found for form in forms for found in _resolve(schema, form)] if forms else [node]
+
+
+def _sentence(detail: Mapping[str, Any], path: Path, keys: list[str]) -> str:
+    kind, context = detail["type"], detail.get("ctx", {})
+    if kind == "extra_forbidden":
+        return f"unknown key{did_you_mean(str(path[-1]), keys) or _known(keys)}"
+    if kind == "value_error":
+        return str(context["error"])
+    if kind == "missing":
+        return "expected this key, found none: write it"
+    expected = _EXPECTED.get(kind) or _bounds(kind, context) or str(detail["msg"])
+    return f"expected {expected}, found {_found(detail['input'], path)}"
+
+
+def _known(keys: list[str]) -> str:
+    return f"; known here: {', '.join(keys)}" if keys else ""
+
+
+def _bounds(kind: str, context: Mapping[str, Any]) -> str:
+    if kind == "literal_error":
+        return str(context["expected"]).replace("'", '"')
+    if kind == "greater_than_equal":
+        return f"at least {context['ge']}"
+    if kind == "less_than_equal":
+        return f"at most {context['le']}"
+    if kind == "too_short":
+        return f"at least {context['min_length']} item"
+    return ""
+
+
+def _found(value: object, path: Path) -> str:
+    if any(_SECRET.search(str(part)) for part in path) and not isinstance(value, (dict, list, bool)):
+        return "text that is not shown here" if isinstance(value, str) else "something else"
+    return found_text(value)
