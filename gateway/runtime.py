@@ -11,7 +11,7 @@ import socket as stdlib_socket
 import threading
 import time
 from collections.abc import Callable
-from typing import Final, TypeVar
+from typing import Final, TypeAlias, TypeVar
 
 import trio
 
@@ -19,6 +19,9 @@ T = TypeVar("T")
 
 AddressInfo = tuple[int, str, int]
 """Family, numeric address, port: what `Runtime.resolve` gives and `Runtime.connect` takes."""
+
+Socket: TypeAlias = stdlib_socket.socket
+"""A non-blocking socket of the standard library: what `Runtime.accept` gives, for those who cannot name that module."""
 
 DNS_THREADS: Final = 16
 FILE_THREADS: Final = 16
@@ -52,6 +55,10 @@ class Runtime:
         thread = threading.Thread(target=run, name=name, daemon=True)
         thread.start()
         return thread
+
+    def new_lock(self) -> threading.Lock:
+        """Give a lock between threads."""
+        return threading.Lock()
 
     async def in_file_thread(self, call: Callable[[], T]) -> T:
         """Run a blocking file operation; not abandoned on cancellation, so that its effect is known."""
@@ -128,6 +135,16 @@ class Runtime:
     def adopt_listener(self, descriptor: int) -> trio.socket.SocketType:
         """Take over a listening socket that systemd (or a parent) opened."""
         return trio.socket.from_stdlib_socket(stdlib_socket.socket(fileno=descriptor))
+
+    async def accept(self, listener: trio.socket.SocketType) -> tuple[Socket, object]:
+        """Take one connection, as a non-blocking socket, and its peer's name as the kernel gives it. Raises OSError.
+
+        The bare socket, because a read or write through trio's costs a checkpoint even where nothing waits.
+        """
+        connection, peer = await listener.accept()
+        bare = stdlib_socket.socket(fileno=connection.detach())
+        bare.setblocking(False)
+        return bare, peer
 
     def notify_supervisor(self, address: str, datagram: bytes) -> None:
         """Send one datagram to the service manager's socket (sd_notify protocol). Raises OSError."""

@@ -1,0 +1,180 @@
+"""The inbound HTTP/1.1 server: accepts on every listener, keeps the numbers bounded, sweeps deadlines, drains at last.
+
+Strict and bounded (`parser`, `limits`); speaks HTTP/1.0 and 1.1 only, upgrades never. One task a connection, one sweeper
+for all. Knows nothing of webhooks: a `Handler` says what a request gets.
+"""
+
+import errno
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+import trio
+
+from gateway.runtime import Runtime, Socket
+from gateway.wire.channel import Channel, PlainChannel, TlsChannel
+from gateway.wire.connection import WAITING, Connection
+from gateway.wire.limits import ACCEPT_PAUSE_SECONDS, SWEEP_SECONDS, Limits
+from gateway.wire.proxies import UNIX, TrustedProxies, peer_address, peer_group
+from gateway.wire.reply import Reply, encode_reply, error_reply
+from gateway.wire.state import Handler, ServerState
+from gateway.wire.tls import ServerTls
+
+__all__ = ["Handler", "Limits", "Listener", "Reply", "Server", "Statistics"]
+
+_ONE_CONNECTION: Final = frozenset({errno.ECONNABORTED, errno.EPROTO, errno.EPERM, errno.ECONNRESET, errno.EINTR})
+"""Errors of accept that concern the connection that was lost, not the next one."""
+
+
+class Listener(NamedTuple):
+    """A listening socket, TCP or unix, and its certificate if it speaks TLS."""
+
+    socket: trio.socket.SocketType
+    tls: ServerTls | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Statistics:
+    """A server at one moment."""
+
+    connections: int
+    requests: int
+    """Whole requests given to the handler so far."""
+    refused: Mapping[str, int]
+    """By reason, so far: requests answered by the listener itself, connections turned away or lost."""
+    body_bytes: int
+    """Bytes of request bodies held now."""
+
+
+class Server:
+    """An HTTP server for one handler. `serve` runs once."""
+
+    def __init__(
+        self,
+        handler: Handler,
+        limits: Limits,
+        runtime: Runtime,
+        trusted_proxies: Sequence[str] = (),
+        on_error: Callable[[Exception], None] = lambda _: None,
+    ) -> None:
+        """`on_error` is told of each exception that is the handler's or ours. Raises ValueError for a bad proxy."""
+        self._state = ServerState(handler, limits, runtime, TrustedProxies(trusted_proxies), on_error)
+        self._connections: set[Connection] = set()
+        self._groups: Counter[str] = Counter()
+        self._accepting = trio.CancelScope()
+        self._serving = trio.CancelScope()
+        self._changed = trio.Event()
+
+    async def serve(
+        self, listeners: Sequence[Listener], task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+    ) -> None:
+        """Serve until `drain`; closes the listeners. Cancellation ends every connection and handler at once."""
+        self._state.tick()
+        with self._serving:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._sweep)
+                try:
+                    with self._accepting:
+                        async with trio.open_nursery() as accepting:
+                            for listener in listeners:
+                                accepting.start_soon(self._accept, listener, nursery)
+                            task_status.started()
+                finally:
+                    for listener in listeners:
+                        listener.socket.close()
+
+    async def drain(self, seconds: float) -> None:
+        """Accept no more; close idle connections now, answer requests under way; after `seconds` cut off the rest."""
+        self._state.draining = True
+        self._accepting.cancel()
+        for connection in self._connections:
+            if connection.phase == WAITING:
+                connection.expire()
+        with trio.move_on_after(seconds):
+            while self._connections:
+                await self._changed.wait()
+        self._serving.cancel()
+        while self._connections:
+            await self._changed.wait()
+
+    def statistics(self) -> Statistics:
+        """Count what there is and was."""
+        state = self._state
+        return Statistics(len(self._connections), state.requests, dict(state.refused), state.body_bytes)
+
+    async def _sweep(self) -> None:
+        while True:
+            if not self._connections:
+                await self._changed.wait()
+            await trio.sleep(SWEEP_SECONDS)
+            self._state.tick()
+            for connection in self._connections:
+                connection.sweep()
+
+    async def _accept(self, listener: Listener, nursery: trio.Nursery) -> None:
+        if listener.socket.family != trio.socket.AF_UNIX:
+            listener.socket.setsockopt(trio.socket.IPPROTO_TCP, trio.socket.TCP_NODELAY, 1)  # connections inherit it
+        while True:
+            try:
+                socket, name = await self._state.runtime.accept(listener.socket)
+            except OSError as error:
+                self._state.refused["accept"] += 1
+                if error.errno not in _ONE_CONNECTION:
+                    await trio.sleep(ACCEPT_PAUSE_SECONDS)
+                continue
+            self._begin(socket, peer_address(name), listener.tls, nursery)
+
+    def _begin(self, socket: Socket, peer: str, tls: ServerTls | None, nursery: trio.Nursery) -> None:
+        self._state.tick()
+        exempt = peer == UNIX or self._state.proxies.trusts(peer)
+        group = None if exempt else peer_group(peer)
+        reason = self._make_room(group)
+        if reason:
+            self._state.refused[reason] += 1
+            return self._turn_away(socket, encrypted=tls is not None)
+        channel: Channel = PlainChannel(socket) if tls is None else TlsChannel(socket, tls.context)
+        connection = Connection(channel, peer, group, self._state)
+        self._connections.add(connection)
+        if group is not None:
+            self._groups[group] += 1
+        self._change()
+        nursery.start_soon(self._run, connection)
+        return None
+
+    def _make_room(self, group: str | None) -> str:
+        """Close the longest idle connection where a limit is reached; give the limit's name if none is idle."""
+        limits = self._state.limits
+        if group is not None and self._groups[group] >= limits.connections_per_peer and not self._evict(group):
+            return "peer_connections"
+        if len(self._connections) >= limits.connections and not self._evict(None):
+            return "connections"
+        return ""
+
+    def _evict(self, group: str | None) -> bool:
+        idle = [one for one in self._connections if one.idle and (group is None or one.group == group)]
+        if idle:
+            min(idle, key=lambda one: one.deadline).expire()
+        return bool(idle)
+
+    def _turn_away(self, socket: Socket, *, encrypted: bool) -> None:
+        with socket:
+            if not encrypted:
+                with suppress(OSError):
+                    socket.send(encode_reply(error_reply(503), self._state.date, close=True, head_only=False))
+
+    async def _run(self, connection: Connection) -> None:
+        try:
+            await connection.run()
+        finally:
+            self._connections.discard(connection)
+            if connection.group is not None:
+                self._groups[connection.group] -= 1
+                if not self._groups[connection.group]:
+                    del self._groups[connection.group]
+            self._change()
+
+    def _change(self) -> None:
+        self._changed.set()
+        self._changed = trio.Event()
