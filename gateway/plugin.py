@@ -78,6 +78,7 @@ __all__ = [
     "parse_document",
     "parse_selector",
     "parse_template",
+    "parse_url",
     "refuse_repeated_keys",
     "target",
     "verifier",

@@ -74,6 +74,8 @@ class Jwt:
             options.leeway,
             options.max_age,
         )
+        names = {*self._rules.require, "exp", "nbf", "iat", "iss", "aud"}
+        self._claim_paths = tuple(((name,),) for name in sorted(names))
         self._consumed = (self._header,) if self._header else ()
 
     def verify(self, request: Request) -> Proof:
@@ -81,7 +83,7 @@ class Jwt:
         compact = cut_token(self._token(request), self._options.algorithm)
         if not self._key.verify(compact.signing_input, compact.signature):
             raise VerificationError("signature", "the token's signature does not match: another key, or it was changed")
-        document = read_json(decode_segment(compact.payload_segment, "payload"))
+        document = read_json(decode_segment(compact.payload_segment, "payload"), self._claim_paths)
         claims = check_claims(document, self._rules, request.received_at / 1000)
         if self._options.body_hash:
             self._check_body_hash(claims, request.body)
@@ -113,7 +115,7 @@ class Jwt:
             return body
         if len(body) > MAX_TOKEN_BYTES:
             raise VerificationError("token_size", f"the body is longer than {MAX_TOKEN_BYTES} bytes", status=413)
-        token = read_json(body).get(self._options.wrap)
+        token = read_json(body, [((self._options.wrap,),)]).get(self._options.wrap)
         if not isinstance(token, str):
             raise VerificationError("token_form", f"the body is an object without the text {self._options.wrap}")
         return token.encode(errors="replace")

@@ -6,17 +6,28 @@ Bodies are parsed only by those schemes whose provider put the value there.
 """
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final, Literal, TypeAlias
 from urllib.parse import quote_from_bytes, unquote_to_bytes
 
 import orjson
 
-from gateway.plugin import Json, Request, RequestError, VerificationError, parse_document
+from gateway.plugin import (
+    Json,
+    Request,
+    RequestError,
+    VerificationError,
+    parse_document,
+    parse_selector,
+    refuse_repeated_keys,
+)
 
 _HEADER_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _QUERY_NAME: Final = re.compile(r"[!$'()*,./0-9:;?@A-Z_a-z~%-]+")
-_BODY_PATH: Final = re.compile(r"[^.\[\]\s]+(?:\[\])?(?:\.[^.\[\]\s]+(?:\[\])?)*")
+
+Path: TypeAlias = tuple[tuple[str, ...], ...]
+"""Keys to follow in a JSON body, cut at each `[]`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +36,9 @@ class Place:
 
     kind: Literal["header", "query", "body"]
     name: str
-    """A header's name in lower case, a query parameter's name as sent, or the dotted path of a field of the JSON
-    body."""
+    """A header's name in lower case, a query parameter's name as sent, or the path of a field of the JSON body."""
+    path: Path = ()
+    """The keys of that path."""
 
     @property
     def text(self) -> str:
@@ -49,9 +61,7 @@ class Place:
         elif self.kind == "query":
             found = [_only_parameter(request, self.name)]
         else:
-            found = [
-                _scalar(value, self.text) for value in _walk(read_json(request.body), self.name.split("."), self.text)
-            ]
+            found = [_scalar(value, self.text) for value in _fields(request.body, self.path, self.text)]
         if not all(found):
             raise VerificationError("empty", f"{self.text} is empty")
         return found
@@ -63,8 +73,8 @@ class Place:
         if self.kind == "query":
             kept = [piece for piece in request.query.split("&") if piece and piece.partition("=")[0] != self.name]
             return request._replace(query="&".join([*kept, f"{self.name}={quote_from_bytes(value, safe='')}"]))
-        document = read_json(request.body) if request.body else {}
-        return request._replace(body=orjson.dumps(_with_field(document, self.name.split("."), value.decode())))
+        document = read_json(request.body, [self.path]) if request.body else {}
+        return request._replace(body=orjson.dumps(_with_field(document, self.path, value.decode())))
 
 
 def parse_place(text: str) -> Place:
@@ -74,8 +84,8 @@ def parse_place(text: str) -> Place:
         return Place("header", name.lower())
     if kind == "query" and _QUERY_NAME.fullmatch(name):
         return Place("query", name)
-    if kind == "body" and _BODY_PATH.fullmatch(name):
-        return Place("body", name)
+    if kind == "body" and name:
+        return Place("body", name, parse_selector(text).path)
     raise ValueError(f'{text!r} is no place in a request: expected "header.x-name", "query.name" or "body.a.b"')
 
 
@@ -103,12 +113,17 @@ def with_header(request: Request, name: bytes, value: bytes) -> Request:
     return request._replace(headers=(*(pair for pair in request.headers if pair[0] != name), (name, value)))
 
 
-def read_json(raw: bytes) -> Json:
-    """Parse a JSON text within the gateway's bounds. Raises VerificationError if it is none."""
+def read_json(raw: bytes, paths: Iterable[Path]) -> Json:
+    """Parse a JSON text within the gateway's bounds.
+
+    Raises VerificationError if it is none, or if a key on one of `paths` is written twice: readers could disagree.
+    """
     try:
-        return parse_document(raw)
+        document = parse_document(raw)
+        refuse_repeated_keys(raw, document, paths)
     except RequestError as error:
         raise VerificationError("document", error.detail) from None
+    return document
 
 
 def _only_parameter(request: Request, name: str) -> bytes:
@@ -120,18 +135,18 @@ def _only_parameter(request: Request, name: str) -> bytes:
     return unquote_to_bytes(pieces[0].replace("+", " "))
 
 
-def _walk(document: Json, path: list[str], text: str) -> list[Json]:
+def _fields(body: bytes, path: Path, text: str) -> list[Json]:
     """Follow `path`; every item of a list must hold the rest, or one forged item could hide behind a good one."""
-    found = [document]
-    for step in path:
-        name = step.removesuffix("[]")
-        if not all(isinstance(value, dict) and name in value for value in found):
-            raise VerificationError("missing", f"{text} is missing")
-        found = [value[name] for value in found]
-        if name != step:
+    found = [read_json(body, [path])]
+    for index, keys in enumerate(path):
+        if index:
             if not all(isinstance(value, list) and value for value in found):
-                raise VerificationError("missing", f"{text} is missing: {step} is no list or an empty one")
+                raise VerificationError("missing", f"{text} is missing: no list before [], or an empty one")
             found = [item for value in found for item in value]
+        for key in keys:
+            if not all(isinstance(value, dict) and key in value for value in found):
+                raise VerificationError("missing", f"{text} is missing")
+            found = [value[key] for value in found]
     return found
 
 
@@ -143,12 +158,12 @@ def _scalar(value: Json, text: str) -> bytes:
     raise VerificationError("type", f"{text} is {type(value).__name__}, expected text or a whole number")
 
 
-def _with_field(document: Json, path: list[str], value: str) -> Json:
-    name = path[0].removesuffix("[]")
-    inner = document.get(name) if isinstance(document, dict) else None
-    if path[0] != name:
-        items = inner if isinstance(inner, list) and inner else [{}]
-        new: Json = [_with_field(item, path[1:], value) if path[1:] else value for item in items]
-    else:
-        new = _with_field(inner, path[1:], value) if path[1:] else value
-    return {**(document if isinstance(document, dict) else {}), name: new}
+def _with_field(document: Json, path: Path, value: str) -> Json:
+    if not path[0]:
+        if len(path) == 1:
+            return value
+        items = document if isinstance(document, list) and document else [{}]
+        return [_with_field(item, path[1:], value) for item in items]
+    table = document if isinstance(document, dict) else {}
+    key, rest = path[0][0], (path[0][1:], *path[1:])
+    return {**table, key: _with_field(table.get(key), rest, value)}
