@@ -1,8 +1,8 @@
 """Documents: JSON from strangers, parsed strictly and within bounds that are checked before they cost anything.
 
 orjson refuses NaN, Infinity, 1e999, a byte order mark, broken UTF-8 and lone surrogates (row D3). The bounds on bytes,
-nodes and depth are ours (row D1). Keys written twice are refused only where a rule reads them (row D2); elsewhere the bytes
-pass as they are. What is wrong is told as RequestError, never with a piece of the payload.
+nodes and depth are ours (row D1). Keys written twice are refused only where a rule reads them (row D2); elsewhere the
+bytes pass as they are. What is wrong is told as RequestError, never with a piece of the payload.
 """
 
 import json
@@ -42,8 +42,9 @@ def parse_document(
         document = orjson.loads(raw)
     except orjson.JSONDecodeError as error:
         raise RequestError(400, "json_invalid", f"{error.msg} at byte {error.pos}") from None
-    # A document with no more brackets than this cannot be deeper, and counting costs a tenth of parsing.
-    if raw.count(b"{") + raw.count(b"[") > max_depth and _deeper_than(document, max_depth):
+    # A document with fewer brackets cannot be that deep. `split` is the fastest way to count few of something.
+    brackets = len(raw.split(b"{", max_depth)) + len(raw.split(b"[", max_depth)) - 2
+    if brackets > max_depth and _deeper_than(document, max_depth):
         raise RequestError(400, "json_too_deep", f"lists and tables more than {max_depth} deep")
     return document
 
@@ -64,10 +65,14 @@ def refuse_repeated_keys(raw: bytes, document: Json, paths: Iterable[Path]) -> N
 def _has_unique_keys(raw: bytes, document: Json) -> bool:
     r"""Tell whether no key at all is written twice; False may also mean that this quick look cannot tell.
 
-    A key that the parser dropped is missing, with its two quotes, when the document is written again; nothing else changes
-    the number of quotes but the escape \u0022.
+    Most senders write compact JSON: what comes out of the parser equals what went in, so nothing was dropped. Else a key
+    that the parser dropped is missing, with its two quotes, when the document is written again; nothing else
+    changes the number of quotes but the escape \u0022.
     """
-    same = raw.count(b'"') == orjson.dumps(document).count(b'"')
+    again = orjson.dumps(document)
+    if again == raw:
+        return True
+    same = raw.count(b'"') == again.count(b'"')
     return same and not (b"\\" in raw and b"u0022" in raw)
 
 
@@ -98,7 +103,7 @@ def _repeated_on(document: Json, path: Path) -> str | None:
 
 
 def _nodes(raw: bytes, enough: int) -> int:
-    """Give an upper bound of the values in `raw`; exact if it is over `enough`. Each value follows a comma or a bracket."""
+    """Give an upper bound of the values in `raw`, exact if over `enough`: each follows a comma or a bracket."""
     bound = raw.count(b",") + raw.count(b"[") + raw.count(b"{")
     if bound <= enough:
         return bound

@@ -1,7 +1,7 @@
 """Which events go to which targets: the verb *plan*.
 
 Routes are indexed by source, and within a source by exact event type, so that an event pays only for routes that may
-take it, however many there are for others. Order of writing decides which route's name a delivery carries, nothing else.
+take it, however many there are for others. Order of writing decides which route's name a delivery carries, no more.
 """
 
 from collections.abc import Iterable

@@ -1,0 +1,131 @@
+"""The verb *identify*: which events a verified request holds.
+
+The version is read first, because it is all that some providers promise; then the rule for that version reads type,
+de-dup key and time. What a rule needs and does not find is RequestError(400); nothing else about a payload is judged.
+Aliases change what the de-dup key and routes see; the payload's bytes, and the digest over them, stay as they were sent.
+"""
+
+from hashlib import blake2b
+from typing import Final
+
+import orjson
+
+from gateway.core.document import parse_document, refuse_repeated_keys
+from gateway.core.identify_rule import IdentifyRule, Reading, Split, compile_identify
+from gateway.core.model import Event, Json, Proof, Request
+from gateway.core.moments import read_moment
+from gateway.core.selector import ABSENT, Scope
+from gateway.errors import RequestError
+
+__all__ = ["IdentifyRule", "compile_identify", "identify"]
+
+PARTS_MAX: Final = 1000
+"""Events of one request: all of them are accepted in one transaction."""
+NAME_CHARACTERS_MAX: Final = 200
+"""Of a type or version."""
+DIGEST_BYTES: Final = 16
+
+
+def identify(rule: IdentifyRule, source: str, credential: str, request: Request, proof: Proof) -> tuple[Event, ...]:
+    """Give the events of a request, in the order they stand in it; none if it is a batch without parts.
+
+    A key that repeats inside the request is the store's matter. Raises RequestError: 400 (413 for a body that is too
+    large to parse) with a reason code, and the detail for the log.
+    """
+    whole = Scope(request, _document(rule, request, proof), proof.claims, None, source)
+    split = rule.base.split
+    if split is not None:
+        parts = (Scope(request, each, proof.claims, None, source) for each in _parts(split, whole))
+        return tuple(_part(rule, part, credential) for part in parts)
+    version = _version(rule, whole)
+    reading = rule.reading(version)
+    if reading.split is not None:
+        parts = (Scope(request, each, proof.claims, None, source) for each in _parts(reading.split, whole))
+        return tuple(_event(reading, version, part, _canonical(part.body), credential) for part in parts)
+    payload = _canonical(whole.body) if proof.claims_are_payload else None
+    return (_event(reading, version, whole, payload, credential),)
+
+
+def _document(rule: IdentifyRule, request: Request, proof: Proof) -> Json:
+    """Give the parsed payload; None for one that is no JSON, if neither a rule nor the sender says that it is."""
+    if proof.claims_are_payload:
+        return proof.claims
+    if rule.body_paths:
+        document = parse_document(request.body)
+        refuse_repeated_keys(request.body, document, rule.body_paths)
+        return document
+    if b"json" in (request.header(b"content-type") or b"").lower() and request.body:
+        return parse_document(request.body)
+    try:
+        return parse_document(request.body)
+    except RequestError:
+        return None
+
+
+def _parts(split: Split, whole: Scope) -> list[Json]:
+    parts = split.each.values(whole)
+    if not parts and type(split.holder.value(whole)) is not list:
+        raise RequestError(400, "parts_missing", f"there is no list at {split.each.text}")
+    if len(parts) > PARTS_MAX:
+        raise RequestError(400, "parts_too_many", f"{len(parts)} at {split.each.text}, at most {PARTS_MAX} are taken")
+    return parts
+
+
+def _part(rule: IdentifyRule, scope: Scope, credential: str) -> Event:
+    version = _version(rule, scope)
+    return _event(rule.reading(version), version, scope, _canonical(scope.body), credential)
+
+
+def _event(reading: Reading, version: str, scope: Scope, part: bytes | None, credential: str) -> Event:
+    request, body, claims, _, source = scope
+    for names in reading.value_names:
+        names.apply(scope)
+    sent = _name(reading.type(scope), "type")
+    meant = reading.type_names.meant(sent) if reading.type_names else sent
+    occurred_at = read_moment(reading.occurred_at.value(scope)) if reading.occurred_at else None
+    payload = part if part is not None else request.body if request else b""
+    digest = blake2b(payload, digest_size=DIGEST_BYTES).digest()
+    key = None if reading.key_reads_event else _key(reading, scope)
+    event = Event(source, credential, meant, version, key, occurred_at, part, digest, body, claims)
+    if reading.key_reads_event:
+        event = event._replace(key=_key(reading, Scope(request, body, claims, event, source)))
+    return event
+
+
+def _key(reading: Reading, scope: Scope) -> bytes | None:
+    """Give the digest of the de-dup key's parts; None if the event has none of them.
+
+    The parts are hashed as a JSON list, which ends each part unmistakably and tells "1" from 1 and null from "". The
+    places of absent parts stand in front, so that absent differs from null.
+    """
+    parts = [selector.value(scope) for selector in reading.key]
+    absent = [place for place, part in enumerate(parts) if part is ABSENT]
+    if len(absent) == len(parts) or (reading.key_is_id and parts[0] in (None, "")):
+        return None
+    for place in absent:
+        parts[place] = None
+    return blake2b(_canonical([absent, *parts]), digest_size=DIGEST_BYTES).digest()
+
+
+def _version(rule: IdentifyRule, scope: Scope) -> str:
+    value = rule.version.value(scope) if rule.version else None
+    return "" if value is None or value is ABSENT else _name(value, "version")
+
+
+def _name(value: Json, what: str) -> str:
+    """Give a type or version as text; numbers as they are written."""
+    if type(value) is str and 0 < len(value) <= NAME_CHARACTERS_MAX and value.isprintable():
+        return value
+    if type(value) is int or type(value) is float:
+        return str(value)
+    if value is ABSENT or value is None or value == "":
+        raise RequestError(400, f"{what}_missing", f"the event has no {what} where the rule looks for it")
+    limit = f"printable text of at most {NAME_CHARACTERS_MAX} characters"
+    raise RequestError(400, f"{what}_unusable", f"the {what} is not {limit}")
+
+
+def _canonical(value: Json) -> bytes:
+    try:
+        return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+    except TypeError as error:  # verified claims may hold what JSON bytes cannot: 2**70, a lone surrogate
+        raise RequestError(400, "json_unwritable", str(error)) from None

@@ -1,0 +1,243 @@
+"""The rules of *identify* as an operator or a preset writes them, compiled once.
+
+| key | meaning |
+|---|---|
+| `type` | selector, or a template such as `{body.event_type}.{body.event_action}` |
+| `version` | selector; read before anything else |
+| `id` or `key` | selector, or list of selectors: what makes an event the same event; without it there is no de-dup |
+| `occurred_at` | selector |
+| `split` | selector ending in `[]`: each item is an event of its own, and `body.*` then means the item |
+| `type_aliases` | table of types as sent and as meant; one `*` on both sides stands for the same text |
+| `aliases` | for a selector of body or claims, a table of values as sent and as meant |
+| `versions` | table of version globs, each with a table of what is different there; the first that fits counts |
+
+This module reads rules; `core.identify` applies them.
+"""
+
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Final, TypeAlias
+
+from gateway.core.aliases import TypeNames, ValueNames
+from gateway.core.model import Json
+from gateway.core.pattern import Pattern
+from gateway.core.problems import Findings, KeyPath, unknown
+from gateway.core.selector import (
+    ABSENT,
+    Path,
+    Scope,
+    Selector,
+    TemplateError,
+    parse_selector,
+    parse_template,
+)
+
+KEYS: Final = ("type", "version", "id", "key", "occurred_at", "split", "type_aliases", "aliases", "versions")
+KEY_PARTS_MAX: Final = 32
+
+Written: TypeAlias = Any
+"""Whatever the operator wrote."""
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """Where the parts of a request are."""
+
+    each: Selector
+    holder: Selector
+    """The list itself, to tell an empty one from none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How the events of some versions are read."""
+
+    type: Callable[[Scope], Json]
+    type_names: TypeNames | None
+    key: tuple[Selector, ...]
+    key_is_id: bool
+    """True: an empty or null value is no key."""
+    key_reads_event: bool
+    occurred_at: Selector | None
+    value_names: tuple[ValueNames, ...]
+    split: Split | None
+
+
+@dataclass(frozen=True, slots=True)
+class IdentifyRule:
+    """How one source's requests become events. Made by `compile_identify`."""
+
+    version: Selector | None
+    base: Reading
+    variants: tuple[tuple[Pattern, Reading], ...]
+    body_paths: tuple[Path, ...]
+    """What is read of the body, whatever the version: a key written twice there makes the request ambiguous."""
+
+    def reading(self, version: str) -> Reading:
+        """Give the way to read events of `version`."""
+        for pattern, reading in self.variants:
+            if pattern.matches(version):
+                return reading
+        return self.base
+
+
+def compile_identify(spec: Mapping[str, Written], also_reads: Sequence[Selector] = ()) -> IdentifyRule:
+    """Compile a rule; `also_reads` are selectors that verification reads of the body.
+
+    Raises ProblemsError with everything that is wrong, by key path.
+    """
+    findings = Findings()
+    reader = _Reader(spec, (), set(spec), findings)
+    base = reader.reading()
+    version = reader.selector("version")
+    variants = tuple(_variants(spec, base, version, reader))
+    findings.check()
+    paths = [*reader.body_paths, *(selector.path for selector in also_reads if selector.root == "body")]
+    return IdentifyRule(version, base, variants, tuple(dict.fromkeys(paths)))
+
+
+def _variants(
+    spec: Mapping[str, Written], base: Reading, version: Selector | None, reader: "_Reader"
+) -> Iterator[tuple[Pattern, Reading]]:
+    versions = spec.get("versions", {})
+    if versions and version is None:
+        reader.add("versions", "needs version: the selector of what the globs are compared with")
+    for glob, changes in versions.items() if isinstance(versions, Mapping) else ():
+        if not isinstance(changes, Mapping) or not changes:
+            reader.add("versions", f"expected a table of what is different for {glob}")
+            continue
+        inherited = {key: value for key, value in spec.items() if key not in ("version", "versions")}
+        if "id" in changes or "key" in changes:
+            inherited = {key: value for key, value in inherited.items() if key not in ("id", "key")}
+        below = _Reader({**inherited, **changes}, ("versions", glob), set(changes), reader.findings)
+        for key in ("version", "versions", *(("split",) if base.split else ())):
+            if key in changes:
+                below.add(key, "cannot differ by version: it is read before the version is known")
+        with below.telling("versions"):
+            yield Pattern([glob]), below.reading()
+        reader.body_paths += below.body_paths
+
+
+class _Reader:
+    """Reads one table; what is wrong with the keys of `own` goes into `findings`, and reading goes on."""
+
+    def __init__(self, spec: Mapping[str, Written], path: KeyPath, own: Collection[str], findings: Findings) -> None:
+        self.findings = findings
+        self.body_paths: list[Path] = []
+        self._spec = spec
+        self._path = path
+        self._own = own
+        self._split: Split | None = None
+
+    def reading(self) -> Reading:
+        """Compile the whole table but `version` and `versions`."""
+        for name in sorted(set(self._own) - set(KEYS)):
+            self.add(name, unknown(name, KEYS, "key"))
+        self._split = self._read_split()
+        key = self._read_key()
+        return Reading(
+            type=self._read_type(),
+            type_names=self._read_type_names(),
+            key=key,
+            key_is_id="id" in self._spec,
+            key_reads_event=any(selector.root == "event" for selector in key),
+            occurred_at=self.selector("occurred_at"),
+            value_names=self._read_value_names(),
+            split=self._split,
+        )
+
+    def add(self, key: str, text: str, *below: str | int) -> None:
+        """Note a problem, unless the key is inherited: then its owner has noted it."""
+        if key in self._own:
+            self.findings.add((*self._path, key, *below), text)
+
+    @contextmanager
+    def telling(self, key: str, *below: str | int) -> Iterator[None]:
+        """Note a ValueError as a problem of `key`."""
+        try:
+            yield
+        except ValueError as error:
+            self.add(key, str(error), *below)
+
+    def selector(self, key: str) -> Selector | None:
+        """Compile the selector under `key`, if there is one."""
+        with self.telling(key):
+            return self._noted(parse_selector(self._spec[key])) if key in self._spec else None
+        return None
+
+    def _noted(self, selector: Selector) -> Selector:
+        """Remember what is read of the body, as a path from the top of the body."""
+        if selector.root == "body" and self._split is None:
+            self.body_paths.append(selector.path)
+        elif selector.root == "body" and self._split and self._split.each.root == "body":
+            *above, last = self._split.each.path
+            self.body_paths.append((*above, (*last, *selector.path[0]), *selector.path[1:]))
+        return selector
+
+    def _read_split(self) -> Split | None:
+        each = self.selector("split")
+        if each is None:
+            return None
+        if not each.path or len(each.path) == 1 or each.path[-1]:
+            self.add("split", f"expected a list of body or claims, such as body.events[]; found {each.text!r}")
+            return None
+        return Split(each, parse_selector(each.text.removesuffix("[]")))
+
+    def _read_type(self) -> Callable[[Scope], Json]:
+        written = self._spec.get("type")
+        if written is None:
+            self.findings.add((*self._path, "type"), "expected a selector such as body.event, found nothing")
+        elif isinstance(written, str) and "{" in written:
+            with self.telling("type"):
+                return self._template(written)
+        elif selector := self.selector("type"):
+            return selector.value
+        return lambda _: ABSENT
+
+    def _template(self, text: str) -> Callable[[Scope], Json]:
+        template = parse_template(text)
+        for selector in template.selectors:
+            self._noted(selector)
+
+        def value(scope: Scope) -> Json:
+            try:
+                return template.render(scope)
+            except TemplateError:
+                return ABSENT
+
+        return value
+
+    def _read_key(self) -> tuple[Selector, ...]:
+        if "id" in self._spec:
+            if "key" in self._spec:
+                self.add("key", "cannot stand beside id: write one of them")
+            found = self.selector("id")
+            return (found,) if found else ()
+        if "key" not in self._spec:
+            return ()
+        written = self._spec["key"]
+        if not isinstance(written, (list, tuple)) or not 0 < len(written) <= KEY_PARTS_MAX:
+            self.add("key", f"expected a list of 1 to {KEY_PARTS_MAX} selectors, found {written!r}")
+            return ()
+        parts: list[Selector] = []
+        for index, text in enumerate(written):
+            with self.telling("key", index):
+                parts.append(self._noted(parse_selector(text)))
+        return tuple(parts)
+
+    def _read_type_names(self) -> TypeNames | None:
+        with self.telling("type_aliases"):
+            return TypeNames(self._spec["type_aliases"]) if "type_aliases" in self._spec else None
+        return None
+
+    def _read_value_names(self) -> tuple[ValueNames, ...]:
+        tables = self._spec.get("aliases", {})
+        names: list[ValueNames] = []
+        if not isinstance(tables, Mapping):
+            self.add("aliases", f"expected a table of selectors, found {tables!r}")
+            return ()
+        for text, table in tables.items():
+            with self.telling("aliases", text):
+                names.append(ValueNames(self._noted(parse_selector(text)), table))
+        return tuple(names)
