@@ -218,7 +218,7 @@ class Daemon:
         return json.loads(done.stdout)
 
     async def reload(self, text: str | None = None, seconds: float = 10.0) -> None:
-        """Write the configuration (unless None), reload by SIGHUP, wait until it is ready again, whatever it decided."""
+        """Write the configuration (unless None), reload by SIGHUP, wait until it is ready, whatever it decided."""
         if text is not None:
             self.home.write_config(text)
         before = self.notices.count("READY=1")

@@ -25,7 +25,7 @@ DIED_IN = re.compile(r"^\d+ +(\w+)\(\d+<([^>]*)>.*= \?$", re.MULTILINE)
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """When to kill: on entry to the `nth` call of `call` in one thread; if `call` is empty, `after` seconds from now."""
+    """When to kill: on entry to the `nth` call of `call` in one thread; if that is empty, `after` seconds from now."""
 
     call: str
     nth: int

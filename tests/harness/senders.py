@@ -1,6 +1,6 @@
 """Truework and Truora as senders: requests as their pages describe them, and a client that insists as a provider does.
 
-Truework puts the subscription's token into `X-Truework-Token` over a JSON body. Truora's whole body is a compact HS256 JWT
+Truework puts the subscription's token into `X-Truework-Token` over a JSON body. Truora's whole body is a compact JWT
 whose claims hold an array of events; it has been seen as `application/jwt`, as text, and wrapped into JSON. The client
 keeps its connection alive and repeats a request until it gets a 2xx.
 """
@@ -110,7 +110,7 @@ def truora(
 ) -> Signed:
     """Sign a batch of events as one token; `algorithm` "none" leaves it unsigned."""
     claims = {"iss": "Truora", "iat": issued_at, "events": list(events)}
-    token = jwt.encode(claims, None if algorithm == "none" else secret, algorithm=algorithm)
+    token = jwt.encode(claims, "" if algorithm == "none" else secret, algorithm=algorithm)
     return truora_token(events[0]["id"], token, wrapping=wrapping, path=path)
 
 

@@ -1,7 +1,7 @@
 """A real HTTP server that plays the target of a delivery, with switches for every way a target can misbehave.
 
-It records what arrived (webhook-id, digest of the body, when) before it misbehaves, because a target that fails may well
-have taken the message. It runs in the test's own trio loop, on loopback, on a free port.
+It records what arrived (webhook-id, digest of the body, when) before it misbehaves, because a target that fails may
+well have taken the message. It runs in the test's own trio loop, on loopback, on a free port.
 """
 
 import hashlib

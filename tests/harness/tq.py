@@ -1,8 +1,8 @@
 """The total-queue checker, after Jepsen's: what goes in must come out.
 
 It compares three collections of names (attempted, acknowledged, delivered) and knows nothing of HTTP or of the gateway.
-The law: nothing acknowledged is lost and nothing comes out that never went in. Repeats are counted, not forbidden: delivery
-is at least once.
+The law: nothing acknowledged is lost and nothing comes out that never went in. Repeats are counted, not forbidden:
+delivery is at least once.
 """
 
 from collections import Counter
