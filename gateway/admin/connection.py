@@ -54,7 +54,7 @@ class Connection:
             pass  # the other side vanished
         except* Exception as failures:
             self.failed = True
-            log.exception("admin.connection_failed", exc_info=failures)
+            log.exception("connection.failed", problem="admin listener", exc_info=failures)
         finally:
             await trio.aclose_forcefully(self._stream)
 

@@ -1,0 +1,197 @@
+"""What the daemon offers to the admin API: one Protocol and the values it gives. Implemented by `gateway.daemon`.
+
+All values are ready for JSON: times are milliseconds since 1970 (UTC), names are the configuration's, nothing holds a
+secret, a header or a payload.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from gateway.errors import HookgateError
+from gateway.store.contract import DeliveryQuery, GateKind, Store
+
+
+class NotPossibleError(HookgateError):
+    """What was asked cannot be done now; `remedy` is the command, or the change, that helps."""
+
+    def __init__(self, message: str, remedy: str) -> None:
+        super().__init__(message)
+        self.remedy = remedy
+
+
+@dataclass(frozen=True, slots=True)
+class ReloadResult:
+    """What a reload did: the new configuration is live (`ok`), or the old one stays and `problems` says why."""
+
+    ok: bool
+    at: int
+    changes: Sequence[str] = ()
+    """One line each; what needs a restart says so."""
+    problems: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class IngressStatus:
+    """How receiving goes, over all sources, since the start."""
+
+    listeners: Sequence[str]
+    connections: int
+    answered: int
+    """Requests answered 2xx."""
+    duplicates: int
+    conflicts: int
+    refused: Mapping[str, int]
+    """Requests by reason."""
+    last_accepted_at: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class RefusalStatus:
+    """One of the newest refused requests."""
+
+    at: int
+    source: str
+    client: str
+    status: int
+    reason: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class StoreStatus:
+    """How the store is."""
+
+    accepting: bool
+    reason: str
+    commit_age_seconds: float
+    """Since the last durable commit."""
+    queued: int
+    queued_bytes: int
+    free_bytes: int
+    disk_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class CredentialStatus:
+    """A credential and how often it proved a request since the start: never the secret."""
+
+    name: str
+    scheme: str
+    used: int
+    used_alone: int
+    """Requests that no other credential proved: while this grows, it must not be removed."""
+
+
+@dataclass(frozen=True, slots=True)
+class SourceStatus:
+    """One source since the start."""
+
+    name: str
+    provider: str
+    path: str
+    last_event_at: int | None
+    answered: int
+    duplicates: int
+    conflicts: int
+    refused: Mapping[str, int]
+    credentials: Sequence[CredentialStatus]
+
+
+@dataclass(frozen=True, slots=True)
+class GateStatus:
+    """A closed gate."""
+
+    kind: GateKind
+    reason: str
+    since: int
+    until: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class TargetStatus:
+    """One target, also one that only the store still knows."""
+
+    name: str
+    type: str
+    """Empty if the configuration does not name it."""
+    gates: Sequence[GateStatus]
+    pending: int
+    in_flight: int
+    dead: int
+    oldest_due: int | None
+    """When the oldest waiting delivery became, or becomes, due."""
+    last_error: str
+    last_error_at: int | None
+    last_delivered_at: int | None
+    next_step: str
+    """A command, or a few words; empty if nothing needs to be done."""
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """All that `hookgate status` shows."""
+
+    at: int
+    version: str
+    pid: int
+    started_at: int
+    config_path: str
+    config_digest: str
+    last_reload: ReloadResult | None
+    not_ready: Sequence[str]
+    """Why new events are not accepted; empty = ready."""
+    ingress: IngressStatus
+    store: StoreStatus
+    sources: Sequence[SourceStatus] = field(default=())
+    targets: Sequence[TargetStatus] = field(default=())
+    refusals: Sequence[RefusalStatus] = field(default=())
+    """The newest, newest first; at most 10."""
+
+
+class Operations(Protocol):
+    """What may be asked of a running daemon. A cancelled caller stops waiting; what it began is carried out whole."""
+
+    @property
+    def store(self) -> Store:
+        """The open store, for reading."""
+        ...
+
+    async def status(self) -> Status:
+        """Give the whole picture, from memory."""
+        ...
+
+    def ready(self) -> list[str]:
+        """Tell why new events are not accepted; empty = they are (store accepting, a durable commit within 10 s)."""
+        ...
+
+    async def reload(self) -> ReloadResult:
+        """Build the configuration anew and go over to it, or keep the old one and say why."""
+        ...
+
+    async def retry(self, query: DeliveryQuery) -> int:
+        """Make the dead deliveries that `query` selects due now; give their number."""
+        ...
+
+    async def replay(self, event_id: int, targets: Sequence[str] | None, replay_id: str) -> int:
+        """Plan an event again by today's routes, or to `targets`; give the number of new deliveries.
+
+        The same `replay_id` again adds nothing. Raises NotPossibleError for an event whose payload retention took.
+        """
+        ...
+
+    async def hold(self, target: str, reason: str) -> bool:
+        """Close the operator's gate on a target; False if it was closed."""
+        ...
+
+    async def release(self, target: str, reason: str) -> bool:
+        """Open the operator's gate, and that of a restored backup; False if neither was closed."""
+        ...
+
+    async def enable(self, target: str, reason: str) -> bool:
+        """Open the gates that the daemon closed (disabled, breaker); False if none was closed."""
+        ...
+
+    async def render_metrics(self) -> bytes:
+        """Give the Prometheus text; rendered outside the trio thread."""
+        ...

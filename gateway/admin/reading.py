@@ -1,0 +1,109 @@
+"""Lists and shows what the store holds, as JSON values, for the admin API and for the command line (daemon stopped).
+
+Never writes. A payload is cut to `PAYLOAD_MAX` bytes; the stored head has no secrets to leave out.
+"""
+
+from base64 import b64encode
+from typing import Any, Final, Protocol
+
+from gateway.core.head import decode_head
+from gateway.core.model import StoredEvent, event_text
+from gateway.store.contract import AttemptRow, DeliveryQuery, DeliveryRow, EventQuery, EventRow
+
+PAYLOAD_MAX: Final = 256 * 1024
+DELIVERIES_MAX: Final = 10_000
+"""Of one event: more than any configuration has targets."""
+
+
+class Reader(Protocol):
+    """The part of a store that reads."""
+
+    async def event(self, event_id: int) -> StoredEvent | None:
+        """Load one event."""
+        ...
+
+    async def events(self, query: EventQuery) -> list[EventRow]:
+        """List events, newest first."""
+        ...
+
+    async def deliveries(self, query: DeliveryQuery) -> list[DeliveryRow]:
+        """List deliveries, newest first."""
+        ...
+
+    async def attempts(self, event_id: int, n: int) -> list[AttemptRow]:
+        """Give the tries of one delivery, first to last."""
+        ...
+
+
+async def list_events(reader: Reader, query: EventQuery) -> dict[str, Any]:
+    """Give {"events": [...], "before": the id to page on from, or None}."""
+    rows = await reader.events(query)
+    more = event_text(rows[-1].id) if len(rows) == query.limit else None
+    return {"events": [_event_row(row) for row in rows], "before": more}
+
+
+async def list_deliveries(reader: Reader, query: DeliveryQuery) -> dict[str, Any]:
+    """Give {"deliveries": [...], "before": the event id to page on from, or None}."""
+    rows = await reader.deliveries(query)
+    more = event_text(rows[-1].event_id) if len(rows) == query.limit else None
+    return {"deliveries": [_delivery_row(row) for row in rows], "before": more}
+
+
+async def show_event(reader: Reader, event_id: int) -> dict[str, Any] | None:
+    """Give one event with its request, payload and deliveries; None if there is none of this id."""
+    event = await reader.event(event_id)
+    if event is None:
+        return None
+    rows = await reader.deliveries(DeliveryQuery(event_id=event_id, limit=DELIVERIES_MAX))
+    return {
+        "id": event_text(event.id),
+        "source": event.source,
+        "credential": event.credential,
+        "type": event.type,
+        "version": event.version,
+        "occurred_at": event.occurred_at,
+        "accepted_at": event.accepted_at,
+        "request": _request(event),
+        "payload": _payload(event.payload),
+        "deliveries": [_delivery_row(row) for row in rows],
+    }
+
+
+async def show_delivery(reader: Reader, event_id: int, n: int) -> dict[str, Any] | None:
+    """Give one delivery with its attempts; None if there is none."""
+    rows = await reader.deliveries(DeliveryQuery(event_id=event_id, limit=DELIVERIES_MAX))
+    row = next((row for row in rows if row.n == n), None)
+    if row is None:
+        return None
+    attempts = await reader.attempts(event_id, n)
+    return {**_delivery_row(row), "tries": [attempt._asdict() for attempt in attempts]}
+
+
+def _event_row(row: EventRow) -> dict[str, Any]:
+    replaces = None if row.replaces is None else event_text(row.replaces)
+    return {**row._asdict(), "id": event_text(row.id), "replaces": replaces}
+
+
+def _delivery_row(row: DeliveryRow) -> dict[str, Any]:
+    found = row._asdict()
+    del found["event_id"], found["claims"]
+    return {"event": event_text(row.event_id), **found}
+
+
+def _request(event: StoredEvent) -> dict[str, Any] | None:
+    if not event.head:
+        return None
+    line, client, headers = decode_head(event.head)
+    pairs = [[name.decode("latin-1"), value.decode("latin-1")] for name, value in headers]
+    return {"line": line, "client": client, "headers": pairs}
+
+
+def _payload(payload: bytes | None) -> dict[str, Any] | None:
+    if payload is None:
+        return None
+    shown = payload[:PAYLOAD_MAX]
+    about = {"bytes": len(payload), "cut": len(payload) > len(shown)}
+    try:
+        return {**about, "text": shown.decode()}
+    except UnicodeDecodeError:
+        return {**about, "base64": b64encode(shown).decode()}

@@ -1,0 +1,102 @@
+"""A daemon made of memory for the admin API's tests: it writes down what it was asked, tests set what it answers."""
+
+from gateway.admin.operations import (
+    IngressStatus,
+    NotPossibleError,
+    ReloadResult,
+    Status,
+    StoreStatus,
+    TargetStatus,
+)
+from gateway.core.model import StoredEvent
+from gateway.store.contract import AttemptRow, DeliveryRow, EventRow
+
+EVENT = 0x123456789ABCDEF
+TEXT = "evt_0123456789abcdef"
+HOSTILE = "<script>alert(1)</script>\x1b[31m\r\nx: y"
+
+
+class Shelf:
+    """The reading half of a store, over lists."""
+
+    def __init__(self):
+        head = b"POST /hooks/acme?x=1\n192.0.2.7\ncontent-type: application/json"
+        payload = b'{"hello": "<script>"}'
+        self.stored = {EVENT: StoredEvent(EVENT, "acme", "main", HOSTILE, "1", None, 1000, head, payload, None)}
+        self.rows = [EventRow(EVENT, "acme", "main", HOSTILE, "1", 1000, None, None, 1, 0, 1, None)]
+        self.duties = [
+            DeliveryRow(EVENT, 0, "acme", HOSTILE, "all", "crm", "dead", None, 3, 3, 0, 2000, None, "500 Server Error")
+        ]
+        self.queries = []
+
+    async def event(self, event_id):
+        return self.stored.get(event_id)
+
+    async def events(self, query):
+        self.queries.append(query)
+        return self.rows[: query.limit]
+
+    async def deliveries(self, query):
+        self.queries.append(query)
+        return [row for row in self.duties if query.event_id in {None, row.event_id}][: query.limit]
+
+    async def attempts(self, event_id, n):
+        return [AttemptRow(1500, 12, "retry", "500 Server Error")]
+
+
+class MemoryDaemon:
+    """`Operations` that remembers."""
+
+    def __init__(self):
+        self.store = Shelf()
+        self.asked = []
+        self.reasons = []
+        self.reload_result = ReloadResult(True, 5000, ["target crm changed"])
+
+    async def status(self):
+        crm = TargetStatus("crm", "http", (), 0, 0, 1, None, "500", 2000, None, "hookgate retry --target crm")
+        return Status(
+            at=6000,
+            version="0.1.0",
+            pid=7,
+            started_at=0,
+            config_path="config.toml",
+            config_digest="abc",
+            last_reload=None,
+            not_ready=self.reasons,
+            ingress=IngressStatus(["127.0.0.1:8080"], 2, 5, 1, 0, {"bad_token": 3}, 5000),
+            store=StoreStatus(True, "", 1.0, 0, 0, 10**9, 10**6),
+            targets=[crm],
+        )
+
+    def ready(self):
+        return self.reasons
+
+    async def reload(self):
+        self.asked.append(("reload",))
+        return self.reload_result
+
+    async def retry(self, query):
+        self.asked.append(("retry", query))
+        return 3
+
+    async def replay(self, event_id, targets, replay_id):
+        self.asked.append(("replay", event_id, targets, replay_id))
+        if targets == ["gone"]:
+            raise NotPossibleError("its payload is no longer kept", "hookgate events list")
+        return 2
+
+    async def hold(self, target, reason):
+        self.asked.append(("hold", target, reason))
+        return True
+
+    async def release(self, target, reason):
+        self.asked.append(("release", target, reason))
+        return True
+
+    async def enable(self, target, reason):
+        self.asked.append(("enable", target, reason))
+        return False
+
+    async def render_metrics(self):
+        return b"hookgate_info 1.0\n"

@@ -1,0 +1,297 @@
+"""The admin API over its real listener: who may ask, what is answered, what it never says."""
+
+import json
+import stat
+from contextlib import asynccontextmanager
+
+import pytest
+import trio
+from admin_harness import Peer
+from admin_operations import EVENT, TEXT, MemoryDaemon
+
+from gateway.admin.app import make_app
+from gateway.admin.guard import Guard
+from gateway.admin.limits import AdminLimits
+from gateway.admin.listen import forget, listen
+from gateway.admin.operations import ReloadResult
+from gateway.errors import ConfigError, StoreBrokenError
+from gateway.runtime import Runtime
+
+TOKEN = b"a-token-of-the-operator"
+AUTHORIZED = {"authorization": "Bearer a-token-of-the-operator"}
+JSON = {"content-type": "application/json"}
+READS = [
+    "/health",
+    "/ready",
+    "/metrics",
+    "/status",
+    "/events",
+    f"/events/{TEXT}",
+    "/deliveries",
+    f"/deliveries/{TEXT}/0",
+    "/targets",
+]
+CHANGES = ["/retry", "/replay", "/reload", "/targets/crm/hold", "/targets/crm/release", "/targets/crm/enable"]
+
+
+class Answer:
+    def __init__(self, raw):
+        head, _, body = raw.partition(b"\r\n\r\n")
+        line, *lines = head.decode().split("\r\n")
+        self.status = int(line.split()[1])
+        self.headers = {name.lower(): value for name, _, value in (each.partition(": ") for each in lines)}
+        self.body = body
+
+    @property
+    def json(self):
+        return json.loads(self.body)
+
+
+@asynccontextmanager
+async def admin(bind, daemon, token=None):
+    """Serve the API on `bind`; gives a function `ask(method, path, headers, body)`."""
+    runtime = Runtime()
+    listener = await listen(bind, token, runtime)
+    guard = Guard(make_app(daemon, token, runtime), AdminLimits())
+
+    async def ask(method, path, headers=None, body=b"", host="127.0.0.1:9"):
+        if bind.startswith("unix:"):
+            stream = await trio.open_unix_socket(bind[5:])
+        else:
+            stream = await trio.open_tcp_stream(*listener.socket.getsockname()[:2])
+        async with stream:
+            fields = {"host": host, "content-length": str(len(body)), **(headers or {})}
+            lines = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
+            return Answer(await Peer(stream).ask(f"{method} {path} HTTP/1.1\r\n{lines}\r\n".encode() + body))
+
+    async with trio.open_nursery() as nursery:
+        await nursery.start(guard.serve, [listener])
+        try:
+            yield ask
+        finally:
+            guard.stop()
+            forget(bind)
+
+
+@pytest.fixture
+def daemon():
+    return MemoryDaemon()
+
+
+@pytest.fixture
+async def ask(daemon, tmp_path):
+    async with admin(f"unix:{tmp_path}/a.sock", daemon) as ask:
+        yield ask
+
+
+@pytest.fixture
+async def ask_tcp(daemon):
+    async with admin("127.0.0.1:0", daemon, TOKEN) as ask:
+        yield ask
+
+
+def test_the_tables_above_name_every_route_of_the_application(daemon):
+    app = make_app(daemon, None, Runtime())
+    rules = {
+        (rule.rule.replace("<text>", TEXT).replace("<int:n>", "0").replace("<name>", "crm"))
+        for rule in app.url_map.iter_rules()
+    }
+    assert rules == {*READS, *CHANGES}
+
+
+@pytest.mark.parametrize(
+    "headers", [{}, {"authorization": "Bearer wrong"}, {"authorization": "Basic eDp5"}, {"authorization": "Bearer "}]
+)
+@pytest.mark.parametrize("path", [*READS, *CHANGES, "/nothing/here"])
+async def test_P26_A2_nothing_is_answered_on_tcp_without_the_token(path, headers, daemon, ask_tcp):
+    method = "POST" if path in CHANGES else "GET"
+    answer = await ask_tcp(method, path, {**headers, **JSON}, b"{}")
+    assert (answer.status, answer.headers["www-authenticate"]) == (401, "Bearer")
+    assert daemon.asked == []
+
+
+@pytest.mark.parametrize("path", [*READS, *CHANGES])
+@pytest.mark.parametrize(
+    ("headers", "host"),
+    [
+        ({"origin": "https://evil.example"}, "127.0.0.1:9"),
+        ({"origin": "null"}, "127.0.0.1:9"),
+        ({"sec-fetch-site": "cross-site"}, "127.0.0.1:9"),
+        ({}, "evil.example:9"),
+        ({}, "127.0.0.1.evil.example"),
+    ],
+)
+async def test_P26_A1_another_origin_or_a_rebound_host_gets_403_even_with_the_token(
+    path, headers, host, daemon, ask_tcp
+):
+    method = "POST" if path in CHANGES else "GET"
+    answer = await ask_tcp(method, path, {**AUTHORIZED, **JSON, **headers}, b"{}", host=host)
+    assert answer.status == 403
+    assert daemon.asked == []
+
+
+@pytest.mark.parametrize("path", CHANGES)
+@pytest.mark.parametrize(
+    "kind", ["application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "text/plain", ""]
+)
+async def test_P26_A1_a_form_changes_nothing(path, kind, daemon, ask, ask_tcp):
+    assert (await ask("POST", path, {"content-type": kind}, b"all=true")).status == 403
+    assert (await ask_tcp("POST", path, {"content-type": kind, **AUTHORIZED}, b"all=true")).status == 403
+    assert daemon.asked == []
+
+
+@pytest.mark.parametrize("path", CHANGES)
+async def test_P26_A1_a_get_changes_nothing(path, daemon, ask):
+    assert (await ask("GET", path)).status == 405
+    assert daemon.asked == []
+
+
+@pytest.mark.parametrize("path", READS)
+async def test_every_read_is_answered_on_the_unix_socket_and_on_tcp_with_the_token(path, daemon, ask, ask_tcp):
+    here, there = await ask("GET", path), await ask_tcp("GET", path, AUTHORIZED)
+    assert (here.status, there.status) == (200, 200)
+    assert here.body == there.body
+    assert here.headers["cache-control"] == "no-store"
+    assert here.headers["x-content-type-options"] == "nosniff"
+
+
+async def test_P26_the_unix_socket_has_mode_0660_and_goes_away(daemon, tmp_path):
+    path = tmp_path / "a.sock"
+    async with admin(f"unix:{path}", daemon):
+        assert stat.S_IMODE(path.stat().st_mode) == 0o660
+    assert not path.exists()
+
+
+async def test_a_stale_socket_is_replaced_a_living_one_and_any_other_file_are_not(daemon, tmp_path):
+    path = tmp_path / "a.sock"
+    Runtime().listen_unix(str(path), 1).close()
+    async with admin(f"unix:{path}", daemon):
+        with pytest.raises(ConfigError, match="another daemon answers"):
+            await listen(f"unix:{path}", None, Runtime())
+    path.write_text("precious")
+    with pytest.raises(ConfigError, match="is no socket"):
+        await listen(f"unix:{path}", None, Runtime())
+    assert path.read_text() == "precious"
+
+
+@pytest.mark.parametrize(
+    ("bind", "token", "problem"),
+    [
+        ("127.0.0.1:0", None, "needs a token"),
+        ("0.0.0.0:0", TOKEN, "needs a loopback address"),
+        ("localhost", TOKEN, "expected"),
+        ("unix:/nonexistent/a.sock", None, "cannot make the socket"),
+    ],
+)
+async def test_P26_a_listener_that_would_let_strangers_in_is_not_opened(bind, token, problem):
+    with pytest.raises(ConfigError, match=problem):
+        await listen(bind, token, Runtime())
+
+
+async def test_A2_guessing_is_stopped_after_ten_wrong_tokens(ask_tcp):
+    statuses = [(await ask_tcp("GET", "/health", {"authorization": f"Bearer {n}"})).status for n in range(12)]
+    assert statuses == [401] * 10 + [429] * 2
+    assert (await ask_tcp("GET", "/health", AUTHORIZED)).status == 429
+
+
+async def test_ready_tells_the_reasons_while_health_only_says_that_the_process_lives(daemon, ask):
+    assert (await ask("GET", "/ready")).json == {"ready": True, "reasons": []}
+    daemon.reasons = ["the last durable commit was 12 s ago"]
+    answer = await ask("GET", "/ready")
+    assert (answer.status, answer.json["reasons"]) == (503, daemon.reasons)
+    assert (await ask("GET", "/health")).status == 200
+
+
+async def test_a_refused_reload_is_409_with_its_problems(daemon, ask):
+    assert (await ask("POST", "/reload", JSON)).json["changes"] == ["target crm changed"]
+    daemon.reload_result = ReloadResult(False, 1, (), ["config.toml:3: unknown key"])
+    answer = await ask("POST", "/reload", JSON)
+    assert (answer.status, answer.json["problems"]) == (409, ["config.toml:3: unknown key"])
+
+
+async def test_retry_needs_to_know_what_and_reaches_all_that_fits(daemon, ask):
+    assert (await ask("POST", "/retry", JSON, b"{}")).status == 400
+    assert (await ask("POST", "/retry", JSON, b'{"everything": true}')).status == 400
+    assert daemon.asked == []
+    assert (await ask("POST", "/retry", JSON, b'{"target": "crm"}')).json == {"retried": 3}
+    [(_, query)] = daemon.asked
+    assert (query.target, query.state, query.event_id) == ("crm", "dead", None)
+    assert query.limit > 10**6
+    body = json.dumps({"event": TEXT}).encode()
+    await ask("POST", "/retry", JSON, body)
+    assert daemon.asked[1][1].event_id == EVENT
+
+
+async def test_replay_names_an_event_and_an_id_that_makes_it_one_replay(daemon, ask):
+    body = json.dumps({"event": TEXT, "replay": "r1"}).encode()
+    assert (await ask("POST", "/replay", JSON, body)).json == {"added": 2, "replay": "r1"}
+    assert daemon.asked == [("replay", EVENT, None, "r1")]
+    for wrong in ({"event": TEXT}, {"event": "x", "replay": "r"}, {"event": TEXT, "replay": "r", "targets": []}):
+        assert (await ask("POST", "/replay", JSON, json.dumps(wrong).encode())).status == 400
+    missing = json.dumps({"event": "evt_0000000000000001", "replay": "r"}).encode()
+    assert (await ask("POST", "/replay", JSON, missing)).status == 404
+    gone = await ask("POST", "/replay", JSON, json.dumps({"event": TEXT, "replay": "r", "targets": ["gone"]}).encode())
+    assert (gone.status, gone.json["next"]) == (409, "hookgate events list")
+
+
+async def test_gates_are_worked_by_name_and_unknown_names_are_told(daemon, ask):
+    assert (await ask("POST", "/targets/crm/hold", JSON, b'{"reason": "maintenance"}')).json["changed"] is True
+    assert (await ask("POST", "/targets/crm/enable", JSON)).json["changed"] is False
+    assert daemon.asked == [("hold", "crm", "maintenance"), ("enable", "crm", "")]
+    unknown = await ask("POST", "/targets/nobody/hold", JSON)
+    assert (unknown.status, unknown.json["next"]) == (404, "hookgate targets list")
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/events?limit=0",
+        "/events?limit=x",
+        "/events?hold=never",
+        "/events?colour=red",
+        "/events/evt_1",
+        "/deliveries?state=gone",
+    ],
+)
+async def test_a_bad_parameter_gets_400_that_says_what_was_expected(path, ask):
+    answer = await ask("GET", path)
+    assert answer.status == 400
+    assert "expected" in answer.json["error"]
+    assert answer.json["next"]
+
+
+async def test_pages_go_on_from_the_last_id(daemon, ask):
+    answer = (await ask("GET", "/events?limit=1&source=acme&type=order.*")).json
+    assert (answer["before"], answer["events"][0]["id"]) == (TEXT, TEXT)
+    await ask("GET", f"/events?before={TEXT}")
+    assert [query.before for query in daemon.store.queries] == [None, EVENT]
+    assert daemon.store.queries[0].type_glob == "order.*"
+
+
+async def test_a_missing_event_or_delivery_is_404(ask):
+    for path in ("/events/evt_0000000000000001", f"/deliveries/{TEXT}/9", "/nothing"):
+        assert (await ask("GET", path)).status == 404
+
+
+async def test_A3_hostile_text_comes_back_as_json_only(ask):
+    answer = await ask("GET", f"/events/{TEXT}")
+    assert answer.headers["content-type"] == "application/json"
+    assert b"\x1b" not in answer.body
+    assert b"\n" not in answer.body
+    assert answer.json["payload"]["text"] == '{"hello": "<script>"}'
+
+
+async def test_a_broken_store_is_503_and_our_own_bug_is_500_without_its_text(daemon, ask, capsys):
+    async def broken(query):
+        raise StoreBrokenError("fsync failed")
+
+    async def bug(query):
+        raise KeyError("secret-value")
+
+    daemon.store.events = broken
+    assert (await ask("GET", "/events")).status == 503
+    daemon.store.events = bug
+    answer = await ask("GET", "/events")
+    assert answer.status == 500
+    assert b"secret-value" not in answer.body
+    assert (await ask("GET", "/health")).status == 200
