@@ -5,7 +5,7 @@ Turns pydantic's errors into sentences for operators. A value that may be a secr
 
 import difflib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from pydantic import ValidationError
@@ -48,6 +48,7 @@ class Report:
         self._file = file
         self._positions = positions
         self._problems = list(dict.fromkeys(problems))
+        self._origins: dict[Path, Path] = {}
         self.warnings: list[Problem] = []
         """Things that work but are probably not meant."""
 
@@ -58,20 +59,33 @@ class Report:
                 return self._positions[path[:end]]
         return Position(self._file, 0, 0)
 
+    def come_from(self, path: Path, origin: Path) -> None:
+        """Tell that `path` was made from what stands at `origin`: problems below it are reported there."""
+        self._origins[path] = origin
+
     def add(self, path: Path, message: str) -> None:
         """Note a problem at `path`."""
-        self._problems.append(Problem(self.position(path), path, message))
+        self._problems.append(self._problem(path, message))
 
     def warn(self, path: Path, message: str) -> None:
         """Note a warning at `path`."""
-        self.warnings.append(Problem(self.position(path), path, message))
+        self.warnings.append(self._problem(path, message))
 
-    def add_invalid(self, error: ValidationError, schema: Mapping[str, Any], above: Path = ()) -> None:
-        """Note every problem of a pydantic error; `schema` is the JSON Schema of what was validated, `above` its path."""
-        for detail in error.errors(include_url=False):
-            path = tuple(part for part in detail["loc"] if not str(part).startswith("<"))
-            keys = known_keys(schema, path[:-1]) if detail["type"] == "extra_forbidden" else []
-            self.add((*above, *path), _sentence(detail, path, keys))
+    def _problem(self, path: Path, message: str) -> Problem:
+        for end in range(len(path), 0, -1):
+            if path[:end] in self._origins:
+                path = (*self._origins[path[:end]], *path[end:])
+                break
+        return Problem(self.position(path), path, message)
+
+    def add_invalid(self, error: ValidationError, data: object, schema: Mapping[str, Any], above: Path = ()) -> None:
+        """Note every problem of a pydantic error.
+
+        `data` is what was validated, `schema` the JSON Schema for it, `above` its path.
+        """
+        for path, details in _by_path(error, data).items():
+            keys = known_keys(schema, path[:-1])
+            self.add((*above, *path), _sentence(details, path, keys))
 
     @property
     def problems(self) -> tuple[Problem, ...]:
@@ -87,11 +101,10 @@ class Report:
 def path_text(path: Path) -> str:
     """Write a path as operators read it: `[routes.orders].targets[0]`, `[server].tls.cert`, `include`."""
     sections = ("sources", "routes", "targets", "policies")
-    head = 2 if path and path[0] in sections and len(path) > 1 else 1
-    if len(path) < head + 1:
-        return f"[{'.'.join(map(str, path))}]" if head == 2 else "".join(map(str, path))  # noqa: PLR2004 - a named table
+    head = 2 if path[:1] and path[0] in sections else 1
+    table = ".".join(map(str, path[:head]))
     tail = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path[head:])
-    return f"[{'.'.join(map(str, path[:head]))}]{tail}"
+    return f"[{table}]{tail}" if len(path) > 1 and isinstance(path[1], str) else f"{table}{tail}"
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
@@ -107,7 +120,7 @@ def found_text(value: object) -> str:
     if isinstance(value, dict):
         return "a table"
     if isinstance(value, (list, tuple)):
-        return "a list"
+        return "a list" if value else "an empty list"
     text = f'"{value}"' if isinstance(value, str) else str(value)
     return text if len(text) <= 60 else f"{text[:57]}..."
 
@@ -133,16 +146,41 @@ def _resolve(schema: Mapping[str, Any], node: Mapping[str, Any]) -> list[Mapping
     return [found for form in forms for found in _resolve(schema, form)] if forms else [node]
 
 
-def _sentence(detail: Mapping[str, Any], path: Path, keys: list[str]) -> str:
-    kind, context = detail["type"], detail.get("ctx", {})
-    if kind == "extra_forbidden":
+def _by_path(error: ValidationError, data: object) -> dict[Path, list[Mapping[str, Any]]]:
+    """Group an error's details by path: each form that a value may have complains for itself."""
+    found: dict[Path, list[Mapping[str, Any]]] = {}
+    for detail in error.errors(include_url=False):
+        path = _real_path(detail["loc"], data)
+        if detail["type"] == "missing":
+            path = (*path, detail["loc"][-1])
+        found.setdefault(path, []).append(detail)
+    return found
+
+
+def _real_path(location: Path, data: Any) -> Path:  # noqa: ANN401 - whatever the operator wrote
+    """Leave out of `location` what is no key: pydantic puts the names of a value's possible forms between them."""
+    path: Path = ()
+    for part in location:
+        if isinstance(data, dict) and part in data or isinstance(data, list) and part in range(len(data)):
+            path, data = (*path, part), data[part]
+    return path
+
+
+def _sentence(details: Sequence[Mapping[str, Any]], path: Path, keys: list[str]) -> str:
+    first = details[0]
+    if first["type"] == "extra_forbidden":
         return f"unknown key{did_you_mean(str(path[-1]), keys) or _known(keys)}"
-    if kind == "value_error":
-        return str(context["error"])
-    if kind == "missing":
+    if first["type"] == "value_error":
+        return str(first["ctx"]["error"])
+    if first["type"] == "missing":
         return "expected this key, found none: write it"
-    expected = _EXPECTED.get(kind) or _bounds(kind, context) or str(detail["msg"])
-    return f"expected {expected}, found {_found(detail['input'], path)}"
+    expected = " or ".join(dict.fromkeys(_expected(detail) for detail in details))
+    return f"expected {expected}, found {_found(first['input'], path)}"
+
+
+def _expected(detail: Mapping[str, Any]) -> str:
+    kind = detail["type"]
+    return _EXPECTED.get(kind) or _bounds(kind, detail.get("ctx", {})) or str(detail["msg"])
 
 
 def _known(keys: list[str]) -> str:
@@ -157,7 +195,7 @@ def _bounds(kind: str, context: Mapping[str, Any]) -> str:
     if kind == "less_than_equal":
         return f"at most {context['le']}"
     if kind == "too_short":
-        return f"at least {context['min_length']} item"
+        return f"at least {context['min_length']} of them"
     return ""
 
 

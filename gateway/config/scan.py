@@ -40,7 +40,9 @@ def scan(text: str) -> ScanProblem | None:
         parts = found[0].count(".") + 1
         if parts > KEY_PARTS_MAX:
             line = plain.count("\n", 0, found.start()) + 1
-            return ScanProblem(line, f"expected a key of at most {KEY_PARTS_MAX} parts, found one of {parts}: shorten it")
+            return ScanProblem(
+                line, f"expected a key of at most {KEY_PARTS_MAX} parts, found one of {parts}: shorten it"
+            )
     return _nesting(plain)
 
 
@@ -50,7 +52,9 @@ def _nesting(plain: str) -> ScanProblem | None:
         depth = depth + 1 if found[0] in "[{" else max(depth - 1, 0)
         if depth > NESTING_MAX:
             line = plain.count("\n", 0, found.start()) + 1
-            return ScanProblem(line, f"expected values nested at most {NESTING_MAX} deep, found deeper ones: flatten them")
+            return ScanProblem(
+                line, f"expected values nested at most {NESTING_MAX} deep, found deeper ones: flatten them"
+            )
     return None
 
 

@@ -1,0 +1,39 @@
+"""The whole configuration as one typed value. Only shapes: what its parts mean to each other is the blueprint's business."""
+
+from pydantic import Field
+
+from gateway.config.model_routes import Alerts, Route
+from gateway.config.model_server import Admin, Log, Server
+from gateway.config.model_sources import Source
+from gateway.config.model_store import Presets, Secrets, Store
+from gateway.config.model_targets import Policy, Target
+from gateway.config.table import Name, Table
+
+
+class Config(Table):
+    """One configuration: the file and all that it includes."""
+
+    include: tuple[str, ...] = Field(default=(), examples=[["conf.d/*.toml"]])
+    """Files, or globs of files, to read as well, relative to the file that says so. Tables of the same name are an error."""
+    alerts: Alerts | None = None
+    """Who is told when something needs a person."""
+    server: Server = Server()
+    """Where providers reach the gateway."""
+    admin: Admin = Admin()
+    """Where the operator reaches it."""
+    log: Log = Log()
+    """The log."""
+    store: Store = Store()
+    """Where events are made durable."""
+    secrets: Secrets = Secrets()
+    """Where secret files are."""
+    presets: Presets = Presets()
+    """Where your own presets are."""
+    sources: dict[Name, Source] = {}
+    """Who may speak: a table for each source."""
+    routes: dict[Name, Route] = {}
+    """What goes where: a table for each route."""
+    targets: dict[Name, Target] = {}
+    """How: a table for each target."""
+    policies: dict[Name, Policy] = {}
+    """Retry policies by name."""

@@ -1,0 +1,119 @@
+"""The tables `[sources.*]`: who may speak, how it is proven, and how what it says is identified."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, ConfigDict, Field, JsonValue, WithJsonSchema
+
+from gateway.config.secrets import SecretReference
+from gateway.config.table import Globs, Name, Table
+from gateway.config.units import ByteCount, size_between
+
+_SELECTOR = {"type": "string", "examples": ["body.id", "header.x-request-id", "claims.events[]"]}
+
+Selector = Annotated[Any, WithJsonSchema(_SELECTOR)]
+"""A selector; read by `gateway.core.identify_rule`, which tells what is wrong with it."""
+
+Selectors = Annotated[Any, WithJsonSchema({"anyOf": [_SELECTOR, {"type": "array", "items": _SELECTOR}]})]
+"""A selector or a list of them."""
+
+
+def _check_path(path: str) -> str:
+    unreserved = set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~/")
+    if not path.startswith("/") or not set(path) <= unreserved or not 1 < len(path) <= 256 or "//" in path:
+        raise ValueError(
+            f'expected a path such as "/hooks/acme" of letters, digits, "-._~" and "/", found "{path[:80]}"'
+        )
+    return path
+
+
+class Verify(Table):
+    """How a request is proven genuine: the scheme and its options. What is not written comes from the preset."""
+
+    model_config = ConfigDict(extra="allow", json_schema_extra={"x-options": "verifiers"})
+    __pydantic_extra__: dict[str, JsonValue]
+
+    scheme: str | None = Field(default=None, examples=["hmac", "token", "jwt", "basic", "none"])
+    """The verification scheme; the preset's unless written."""
+
+
+class Identify(Table):
+    """How a verified request becomes events. What is not written comes from the preset, key by key."""
+
+    type: Selector = None
+    """The event's type: a selector, or a template such as `{body.event_type}.{body.event_action}`."""
+    version: Selector = None
+    """Selector of the version; read before anything else."""
+    id: Selectors = None
+    """Selector (or list) of the provider's own id of the event: its de-dup key."""
+    key: Selectors = None
+    """List of selectors that together tell one event from another, where the provider sends no id."""
+    occurred_at: Selector = None
+    """Selector of the time at which it happened."""
+    split: Selector = None
+    """Selector ending in `[]`: each item becomes an event of its own; `body.*` then means the item."""
+    type_aliases: dict[str, str] = Field(default={}, examples=[{"DigitalIdentity.*": "digital_identity.*"}])
+    """Types as sent and as meant; one `*` on both sides stands for the same text."""
+    aliases: dict[str, dict[str, str]] = Field(
+        default={}, examples=[{"body.data.state": {"action-requred": "action-required"}}]
+    )
+    """For a selector, values as sent and as meant; rules see the meaning, targets get what was sent."""
+    versions: dict[str, dict[str, JsonValue]] = Field(default={}, examples=[{"1.*": {"type": "body.kind"}}])
+    """For a glob of versions, what is different there."""
+
+
+class Dedup(Table):
+    """What makes two requests the same event."""
+
+    key: Selectors
+    """Selector or list of selectors, in place of the preset's; keys are known for `[store] keep.keys`."""
+
+
+class Ack(Table):
+    """The answer to a request that was accepted."""
+
+    status: Annotated[int, Field(ge=200, le=299)] | None = None
+    """Status code; the preset's, else 200."""
+    body: Annotated[str, Field(max_length=4096)] | None = None
+    """The body; the preset's, else empty."""
+
+
+class Credential(Table):
+    """A named secret of a source, and the events and versions that it speaks for."""
+
+    secret: SecretReference | None = None
+    """Where the secret is; every scheme but `none` needs one."""
+    event: Globs = ("*",)
+    """Types of events it speaks for; others are refused."""
+    version: Globs = ("*",)
+    """Versions it speaks for."""
+    verify: Verify | None = None
+    """Scheme and options of this credential, over those of the source."""
+
+
+class Source(Table):
+    """A configured provider: who may speak."""
+
+    provider: str = Field(examples=["truework", "generic"])
+    """Name of the preset that says how to verify and identify; "generic" assumes nothing."""
+    path: Annotated[str, AfterValidator(_check_path)] | None = Field(default=None, examples=["/hooks/acme"])
+    """Where the provider posts to; `/hooks/` and the source's name unless written."""
+    version: Globs = ("*",)
+    """Versions that are expected; events of others are accepted, held and told."""
+    verify: Verify = Verify()
+    """Scheme and options for all credentials."""
+    credentials: dict[Name, Credential] = {}
+    """By name; several for several subscriptions or while a secret is changed."""
+    identify: Identify = Identify()
+    """How requests become events."""
+    dedup: Dedup | None = None
+    """The de-dup key."""
+    on_conflict: Literal["hold", "accept"] = "hold"
+    """What becomes of an event with a known key and another payload: kept without deliveries, or delivered."""
+    unmatched: Literal["keep", "ignore"] = "keep"
+    """What becomes of an event that no route takes: kept and told once a day, or kept silently."""
+    formerly: Name | None = None
+    """The source's name before; its de-dup keys stay known."""
+    body: Annotated[ByteCount, size_between("1KiB", "64MiB")] | None = None
+    """Bytes of one body; `[server] limits.body` unless written."""
+    ack: Ack = Ack()
+    """The answer to what was accepted."""

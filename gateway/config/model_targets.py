@@ -1,0 +1,76 @@
+"""The tables `[targets.*]` and `[policies.*]`: how a delivery is made, and how often it is tried."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import ConfigDict, Discriminator, Field, JsonValue, Tag
+
+from gateway.config.table import Name, Table
+from gateway.config.units import Duration, duration_between
+
+_Delay = Annotated[Duration, duration_between("1s", "30d")]
+
+
+class Policy(Table):
+    """When a failed delivery is tried again: by a list of `delays`, or growing from `first` by `factor`."""
+
+    delays: Annotated[tuple[_Delay, ...], Field(min_length=1, max_length=100)] | None = Field(
+        default=None, examples=[["30s", "2m", "8m", "32m", "2h"]]
+    )
+    """Waits before the second try, the third, and so on."""
+    then: _Delay | None = Field(default=None, examples=["6h"])
+    """With `delays`: the wait between all further tries; without it the last of the list is the last try."""
+    first: _Delay | None = Field(default=None, examples=["30s"])
+    """Without `delays`: the wait before the second try."""
+    factor: Annotated[float, Field(ge=1, le=100)] | None = Field(default=None, examples=[2.0])
+    """With `first`: each wait is this many times the one before."""
+    max: _Delay | None = Field(default=None, examples=["6h"])
+    """With `first`: the longest wait."""
+    attempts: Annotated[int, Field(ge=1, le=10_000)] | None = Field(default=None, examples=[20])
+    """The number of tries after which the delivery is dead."""
+    give_up: Annotated[Duration, duration_between("1m", "365d")] | None = Field(default=None, examples=["3d"])
+    """The age of the event at which the delivery is dead."""
+    jitter: Annotated[float, Field(ge=0, le=1)] | None = Field(default=None, examples=[0.1])
+    """Each wait is changed at random by up to this part of it, so that tries do not come in waves."""
+
+
+class SendTemplate(Table):
+    """A message written by a template of your own."""
+
+    template: str = Field(min_length=1, examples=["crm.j2"])
+    """A minijinja file, relative to the configuration file."""
+    content_type: str = "application/json"
+    """The Content-Type of what it writes."""
+
+
+def _form(value: Any) -> str:  # noqa: ANN401 - whatever the operator wrote
+    return "<table>" if isinstance(value, (dict, Table)) else "<text>"
+
+
+Send = Annotated[
+    Annotated[Literal["payload", "request", "envelope", "empty"], Tag("<text>")]
+    | Annotated[SendTemplate, Tag("<table>")],
+    Discriminator(_form),
+]
+Retry = Annotated[Annotated[Name, Tag("<text>")] | Annotated[Policy, Tag("<table>")], Discriminator(_form)]
+
+
+class Target(Table):
+    """A configured place to deliver to. Besides these keys it takes the options of its kind."""
+
+    model_config = ConfigDict(extra="allow", json_schema_extra={"x-options": "targets"})
+    __pydantic_extra__: dict[str, JsonValue]
+
+    type: str = Field(examples=["http", "file"])
+    """The kind of target."""
+    send: Send | None = None
+    """What is sent: the event's payload, the whole request, an envelope around the payload, nothing, or what a template
+    writes. Each kind has its own default."""
+    retry: Retry = "default"
+    """When a failed delivery is tried again: the name of a policy ("default", "truora", "truework", or one of
+    `[policies.*]`), or a policy."""
+    timeout: Annotated[Duration, duration_between("100ms", "10m")] | None = None
+    """How long one try may take; each kind has its own default."""
+    concurrency: Annotated[int, Field(ge=1, le=256)] | None = None
+    """Deliveries at the same time; each kind has its own default."""
+    formerly: Name | None = None
+    """The target's name before; what waited for that name is delivered here."""
