@@ -61,7 +61,9 @@ def test_the_published_vector_of_standard_webhooks_is_taken_and_made():
     ("algorithm", "digest"),
     [
         pytest.param("sha1", "effcdf6ae5eb2fa2d27416d5f184df9c259a7c79", id="RFC 2202 case 2"),
-        pytest.param("sha256", "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843", id="RFC 4231 case 2"),
+        pytest.param(
+            "sha256", "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843", id="RFC 4231 case 2"
+        ),
         pytest.param(
             "sha512",
             "164b7a7bfcf819e2e395fbe73b56e0a387bd64222e831fd610270cd7ea250554"
@@ -352,7 +354,11 @@ def test_each_key_form_gives_the_key_bytes_it_stands_for(form, secret, key):
 
 def test_each_encoding_is_taken_in_its_one_form():
     digest = hmac.digest(KEY, b'{"id":1}', "sha256")
-    texts = {"hex": digest.hex().encode(), "base64": b64encode(digest), "base64url": urlsafe_b64encode(digest).rstrip(b"=")}
+    texts = {
+        "hex": digest.hex().encode(),
+        "base64": b64encode(digest),
+        "base64url": urlsafe_b64encode(digest).rstrip(b"="),
+    }
     for encoding in texts:
         for other, text in texts.items():
             verifier = make_verifier(Hmac, header="X-Sig", encoding=encoding)
@@ -418,7 +424,8 @@ def test_any_of_several_headers_may_match():
 
 def stripe(**options):
     return make_verifier(
-        Hmac, **{"header": "X-Sig", "shape": "pairs", "timestamp": "pair.t", "template": "{timestamp}.{body}", **options}
+        Hmac,
+        **{"header": "X-Sig", "shape": "pairs", "timestamp": "pair.t", "template": "{timestamp}.{body}", **options},
     )
 
 
@@ -431,7 +438,9 @@ def stamped(body=b'{"id":1}', timestamp=NOW, key=KEY):
     [
         pytest.param({}, f"t={NOW},v1={stamped()}", id="Stripe"),
         pytest.param({}, f"t={NOW},v1={'0' * 64},v1={stamped()},v0=x", id="Stripe while a secret rotates"),
-        pytest.param({"separator": ";", "label": "h1", "timestamp": "pair.ts"}, f"ts={NOW};h1={stamped()}", id="Paddle"),
+        pytest.param(
+            {"separator": ";", "label": "h1", "timestamp": "pair.ts"}, f"ts={NOW};h1={stamped()}", id="Paddle"
+        ),
         pytest.param({"separator": ", "}, f"t={NOW}, v1={stamped()}", id="WorkOS"),
         pytest.param({"group": " "}, f"t={NOW},v1={stamped()}", id="Persona"),
         pytest.param(
