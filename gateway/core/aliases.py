@@ -68,10 +68,10 @@ class ValueNames:
     def apply(self, scope: Scope) -> None:
         """Put the meant values into the parsed document of `scope`."""
         if self._through_lists:
-            for holder in follow(scope[self._root], self._holder):
-                self._put(holder)
+            for each in follow(scope[self._root], self._holder):
+                self._put(each)
             return
-        holder = scope[self._root]
+        holder: Json = scope[self._root]
         try:
             for key in self._holder[0]:
                 holder = holder[key]

@@ -65,9 +65,8 @@ def refuse_repeated_keys(raw: bytes, document: Json, paths: Iterable[Path]) -> N
 def _has_unique_keys(raw: bytes, document: Json) -> bool:
     r"""Tell whether no key at all is written twice; False may also mean that this quick look cannot tell.
 
-    Most senders write compact JSON: what comes out of the parser equals what went in, so nothing was dropped. Else a key
-    that the parser dropped is missing, with its two quotes, when the document is written again; nothing else
-    changes the number of quotes but the escape \u0022.
+    Most senders write compact JSON: written again it equals what went in, so nothing was dropped. Else a key that was
+    dropped is missing together with its two quotes; nothing else changes the number of quotes but the escape \u0022.
     """
     again = orjson.dumps(document)
     if again == raw:

@@ -2,7 +2,7 @@
 
 The version is read first, because it is all that some providers promise; then the rule for that version reads type,
 de-dup key and time. What a rule needs and does not find is RequestError(400); nothing else about a payload is judged.
-Aliases change what the de-dup key and routes see; the payload's bytes, and the digest over them, stay as they were sent.
+Aliases change what the de-dup key and routes see; the payload's bytes, and the digest over them, stay as sent.
 """
 
 from hashlib import blake2b
@@ -23,6 +23,7 @@ PARTS_MAX: Final = 1000
 """Events of one request: all of them are accepted in one transaction."""
 NAME_CHARACTERS_MAX: Final = 200
 """Of a type or version."""
+NUMBER_MAX: Final = 2**63
 DIGEST_BYTES: Final = 16
 
 
@@ -99,7 +100,7 @@ def _key(reading: Reading, scope: Scope) -> bytes | None:
     places of absent parts stand in front, so that absent differs from null.
     """
     parts = [selector.value(scope) for selector in reading.key]
-    absent = [place for place, part in enumerate(parts) if part is ABSENT]
+    absent = [place for place, part in enumerate(parts) if part is ABSENT] if ABSENT in parts else []
     if len(absent) == len(parts) or (reading.key_is_id and parts[0] in (None, "")):
         return None
     for place in absent:
@@ -116,7 +117,7 @@ def _name(value: Json, what: str) -> str:
     """Give a type or version as text; numbers as they are written."""
     if type(value) is str and 0 < len(value) <= NAME_CHARACTERS_MAX and value.isprintable():
         return value
-    if type(value) is int or type(value) is float:
+    if (type(value) is int or type(value) is float) and abs(value) < NUMBER_MAX:
         return str(value)
     if value is ABSENT or value is None or value == "":
         raise RequestError(400, f"{what}_missing", f"the event has no {what} where the rule looks for it")

@@ -1,0 +1,99 @@
+"""The breaker of one target: keeps deliveries from a target that is down, and finds out when it is back.
+
+- `closed`: deliveries pass. `TargetDown` opens it at once: that outcome already says that the target, not the message,
+  is broken.
+- `open`: nothing passes until a moment; then one delivery goes through as a probe.
+- `probing`: the probe is under way. Any answer of the target closes the breaker, even a refusal; `TargetDown` opens it
+  again, for twice as long. A probe that was not made at all is made again soon.
+- `disabled`: the target asked for it (HTTP 410); only an operator opens the way again.
+
+A breaker delays, it never drops (promise P13). It decides and tells which gate to close or open; it does neither.
+"""
+
+from typing import Final, Literal, NamedTuple, TypeAlias
+
+from gateway.core.model import NotTried, Outcome, TargetDown
+
+OPEN_FIRST_MS: Final = 5_000
+OPEN_MAX_MS: Final = 300_000
+"""A target that is back is found within five minutes."""
+ASKED_MAX_MS: Final = 86_400_000
+PROBE_AGAIN_MS: Final = 1_000
+
+BreakerState: TypeAlias = Literal["closed", "open", "probing", "disabled"]
+
+
+class GateMove(NamedTuple):
+    """A gate of the target to close or open."""
+
+    kind: Literal["breaker", "disabled"]
+    close: bool
+    """True: close it, or update what is told of it; False: open it."""
+    until: int | None
+    """Milliseconds since 1970 at which a probe may go through; None: until somebody opens it."""
+    reason: str
+
+
+class Breaker(NamedTuple):
+    """The state of one target's breaker. Immutable: what happens gives a new one, and the gates to move."""
+
+    state: BreakerState = "closed"
+    openings: int = 0
+    """How often in a row it opened."""
+    until: int | None = None
+    reason: str = ""
+
+    def after(self, outcome: Outcome, now_ms: int, jitter: float) -> "tuple[Breaker, tuple[GateMove, ...]]":
+        """Take note of an outcome; `jitter` is a draw from [0, 1).
+
+        Outcomes of deliveries that were under way when it opened change nothing but that they can disable the target.
+        """
+        if self.state == "disabled":
+            return self, ()
+        if isinstance(outcome, TargetDown):
+            return self._down(outcome, now_ms, jitter)
+        if self.state != "probing":
+            return self, ()
+        if isinstance(outcome, NotTried):
+            again = self._replace(state="open", until=now_ms + PROBE_AGAIN_MS)
+            return again, (GateMove("breaker", close=True, until=again.until, reason=self.reason),)
+        return Breaker(), (GateMove("breaker", close=False, until=None, reason="the target answers"),)
+
+    def probe(self, now_ms: int) -> "Breaker | None":
+        """Give the breaker with its probe under way, if it is time for one."""
+        if self.state == "open" and now_ms >= (self.until or 0):
+            return self._replace(state="probing", until=None)
+        return None
+
+    def enable(self) -> "tuple[Breaker, tuple[GateMove, ...]]":
+        """Let deliveries pass again because an operator says so."""
+        if self.state == "closed":
+            return self, ()
+        kind: Literal["breaker", "disabled"] = "disabled" if self.state == "disabled" else "breaker"
+        return Breaker(), (GateMove(kind, close=False, until=None, reason="enabled"),)
+
+    def _down(self, outcome: TargetDown, now_ms: int, jitter: float) -> "tuple[Breaker, tuple[GateMove, ...]]":
+        if outcome.disable:
+            moves: tuple[GateMove, ...] = (GateMove("disabled", close=True, until=None, reason=outcome.reason),)
+            if self.state != "closed":
+                moves += (GateMove("breaker", close=False, until=None, reason="disabled instead"),)
+            return Breaker("disabled", self.openings, None, outcome.reason), moves
+        if self.state == "open":
+            return self, ()
+        until = now_ms + max(_open_ms(self.openings + 1, jitter), _asked_ms(outcome.after))
+        opened = Breaker("open", self.openings + 1, until, outcome.reason)
+        return opened, (GateMove("breaker", close=True, until=until, reason=outcome.reason),)
+
+
+def restored(kind: Literal["breaker", "disabled"], until: int | None, reason: str) -> Breaker:
+    """Give the breaker that left a closed gate behind, after a restart."""
+    return Breaker("disabled", 0, None, reason) if kind == "disabled" else Breaker("open", 1, until, reason)
+
+
+def _open_ms(openings: int, jitter: float) -> int:
+    base = min(OPEN_FIRST_MS << min(openings - 1, 20), OPEN_MAX_MS)
+    return base + int(base * jitter / 10)
+
+
+def _asked_ms(after: float | None) -> int:
+    return 0 if after is None or not after > 0 else int(min(after * 1000, ASKED_MAX_MS))
