@@ -117,6 +117,9 @@ def _sorted_form_parameters(request: Request, _inputs: Inputs) -> bytes:
     pieces = [piece for piece in request.body.split(b"&") if piece]
     if len(pieces) > _MAX_PARAMETERS:
         raise VerificationError("form", f"the form has more than {_MAX_PARAMETERS} fields")
+    if not all(b"=" in piece for piece in pieces):
+        # Without separators "a=1" and "a1" would sign alike.
+        raise VerificationError("form", "a field of the form has no equals sign")
     pairs = {(_decode(name), _decode(value)) for name, _, value in (piece.partition(b"=") for piece in pieces)}
     return b"".join(name + value for name, value in sorted(pairs))
 

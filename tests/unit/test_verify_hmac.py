@@ -149,6 +149,7 @@ def test_the_published_vector_of_twilio_is_taken_over_url_and_sorted_form():
 def test_a_form_signature_does_not_cover_a_body_that_is_no_form():
     assert refusal(twilio(), twilio_request(Content_Type="application/json")) == "form"
     assert refusal(twilio(), twilio_request("&".join(["a=b"] * 2000))) == "form"
+    assert refusal(twilio(), twilio_request(urlencode(TWILIO_FORM).replace("Digits=1234", "Digits1234"))) == "form"
 
 
 # Rows S

@@ -1,0 +1,33 @@
+"""docs/verification.md: every option of every scheme stands there with the right default, and every example builds."""
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from gateway.plugin import load_kinds
+
+PAGE = (Path(__file__).parents[2] / "docs" / "verification.md").read_text(encoding="utf-8")
+SCHEMES = ("token", "basic", "hmac", "jwt", "none")
+EXAMPLES = re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL)
+KEYS = {"whsec": b"whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"}
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_every_option_of_a_scheme_is_in_its_table_and_nothing_else(scheme):
+    section = PAGE.split(f"\n## {scheme}\n")[1].split("\n## ")[0]
+    told = set(re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE))
+    assert told == set(load_kinds("verifiers", {scheme})[scheme].options.model_fields)
+
+
+@pytest.mark.parametrize("text", EXAMPLES)
+def test_every_example_builds(text):
+    table = tomllib.loads(text)["verify"]
+    kind = load_kinds("verifiers", {table["scheme"]})[table.pop("scheme")]
+    secret = KEYS.get(table.get("key"), b"an-example-of-a-32-byte-secret!!") if kind.needs_secret else b""
+    assert kind.build(kind.options.model_validate(table), secret)
+
+
+def test_every_scheme_has_an_example():
+    assert {tomllib.loads(text)["verify"]["scheme"] for text in EXAMPLES} == set(SCHEMES)
