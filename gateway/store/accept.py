@@ -1,0 +1,170 @@
+"""The verb *accept* inside a transaction: many requests' events, deliveries and de-dup keys by a handful of statements.
+
+It neither begins nor commits. If it raises, the transaction must be rolled back.
+"""
+
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+from gateway.core.model import Event
+from gateway.store.codes import HOLD_CODES
+from gateway.store.contract import Acceptance, NewDelivery, NewEvent, Verdict
+from gateway.store.keys import KeyClaim, KeyVerdict
+from gateway.store.ledger import Ledger, Turn
+from gateway.store.statements import ListStatement, RowStatement, Values, load_statements
+
+_SQL: Final = load_statements("accept")
+_INSERT_REQUESTS: Final = RowStatement(_SQL["insert_requests"], 3)
+_INSERT_EVENTS: Final = RowStatement(_SQL["insert_events"], 11)
+_INSERT_DELIVERIES: Final = RowStatement(_SQL["insert_deliveries"], 8)
+_FIND_REPEATS: Final = ListStatement(_SQL["find_repeats_to_act_on"])
+_CONFLICT: Final = HOLD_CODES["conflict"]
+
+
+class Offer(NamedTuple):
+    """One request to accept, and whether anybody still waits for it: if not, its deliveries are handed to nobody."""
+
+    acceptance: Acceptance
+    awaited: bool = True
+
+
+class _Repeat(NamedTuple):
+    """A duplicate, and where its verdict stands."""
+
+    request: int
+    position: int
+    event_id: int
+    deliveries: tuple[NewDelivery, ...]
+
+
+class _Rows:
+    """The rows that one call gathers before it writes any."""
+
+    def __init__(self, ledger: Ledger, turn: Turn) -> None:
+        self.ledger = ledger
+        self.turn = turn
+        self.requests: Values = []
+        self.events: Values = []
+        self.deliveries: Values = []
+        self.repeats: list[_Repeat] = []
+
+    def add_event(
+        self, new: NewEvent, event_id: int, request: int, accepted_at: int, verdict: KeyVerdict | None
+    ) -> None:
+        """Gather the row of an event that is stored."""
+        event, names = new.event, self.ledger.names
+        conflict = verdict is not None and verdict.kind == "conflict"
+        held = conflict and new.on_conflict == "hold"
+        self.events += (
+            event_id,
+            request,
+            names.sources[event.source],
+            names.credentials[event.credential],
+            names.types[event.type],
+            names.versions[event.version],
+            accepted_at,
+            event.occurred_at,
+            _CONFLICT if held else HOLD_CODES[new.hold],
+            verdict.event_id if conflict and verdict else None,
+            event.part,
+        )
+
+    def add_deliveries(self, planned: Sequence[NewDelivery], event_id: int, *, awaited: bool) -> None:
+        """Gather the rows of an event's deliveries: claimed by us where a slot is reserved, else due now."""
+        routes, targets = self.ledger.names.routes, self.ledger.names.targets
+        for n, (route, target, admitted) in enumerate(planned):
+            change = self.turn.changes[target]
+            if admitted and awaited:
+                change.in_flight += 1
+                self.deliveries += (event_id, n, routes[route], targets[target], 1, None, self.ledger.epoch, 1)
+            else:
+                change.add_pending(1, self.turn.now)
+                self.deliveries += (event_id, n, routes[route], targets[target], 0, self.turn.now, None, 0)
+
+    def write(self) -> None:
+        """Write what was gathered."""
+        cursor = self.ledger.cursor
+        _INSERT_REQUESTS.execute(cursor, self.requests)
+        _INSERT_EVENTS.execute(cursor, self.events)
+        _INSERT_DELIVERIES.execute(cursor, self.deliveries)
+
+
+def accept_all(ledger: Ledger, turn: Turn, offers: Sequence[Offer]) -> list[tuple[Verdict, ...]]:
+    """Accept all `offers`, or raise: the verdicts of each, in order."""
+    mint, now = ledger.ids.mint, turn.now
+    ids = [[mint(now) for _ in offer.acceptance.events] for offer in offers]
+    claimed = iter(ledger.keys.claim_keys(_key_claims(offers, ids)))
+    rows = _Rows(ledger, turn)
+    verdicts: list[list[Verdict]] = []
+    for index, (offer, event_ids) in enumerate(zip(offers, ids, strict=True)):
+        acceptance = offer.acceptance
+        given: list[Verdict] = []
+        request = 0
+        for new, event_id in zip(acceptance.events, event_ids, strict=True):
+            verdict = next(claimed) if new.event.key is not None else None
+            if verdict is not None and verdict.kind == "duplicate":
+                rows.repeats.append(_Repeat(index, len(given), verdict.event_id, new.deliveries))
+                given.append(Verdict("duplicate", verdict.event_id))
+                continue
+            if not request:
+                request = event_id
+                rows.requests += (request, acceptance.head, acceptance.body)
+            rows.add_event(new, event_id, request, acceptance.received_at, verdict)
+            if verdict is not None and verdict.kind == "conflict" and new.on_conflict == "hold":
+                given.append(Verdict("conflict", event_id))
+                continue
+            rows.add_deliveries(new.deliveries, event_id, awaited=offer.awaited)
+            given.append(Verdict("new", event_id))
+        verdicts.append(given)
+    rows.write()
+    _act_on_repeats(ledger, turn, rows.repeats, verdicts)
+    return [tuple(given) for given in verdicts]
+
+
+def _key_claims(offers: Sequence[Offer], ids: Sequence[Sequence[int]]) -> list[KeyClaim]:
+    claims: list[KeyClaim] = []
+    for offer, event_ids in zip(offers, ids, strict=True):
+        for new, event_id in zip(offer.acceptance.events, event_ids, strict=True):
+            event: Event = new.event
+            if event.key is not None:
+                claims.append(KeyClaim(event.source, event.key, event.digest, event_id))
+    return claims
+
+
+def _act_on_repeats(ledger: Ledger, turn: Turn, repeats: Sequence[_Repeat], verdicts: list[list[Verdict]]) -> None:
+    """Revive the dead deliveries of repeated events; plan those that no route had taken."""
+    if not repeats:
+        return
+    held = {
+        event_id: hold for event_id, hold in _FIND_REPEATS.run(ledger.cursor, sorted({r.event_id for r in repeats}))
+    }
+    for repeat in repeats:
+        if repeat.event_id not in held:
+            continue
+        revived = revive(ledger, turn, repeat.event_id)
+        if held.pop(repeat.event_id) == HOLD_CODES["unmatched"] and repeat.deliveries:
+            revived += plan_more(ledger, turn, repeat.event_id, repeat.deliveries, None)
+        verdicts[repeat.request][repeat.position] = Verdict("duplicate", repeat.event_id, revived)
+
+
+def revive(ledger: Ledger, turn: Turn, event_id: int) -> int:
+    """Make an event's dead deliveries due now; give their number."""
+    rows = ledger.cursor.execute(_SQL["revive_event"], (event_id, turn.now)).fetchall()
+    for (target,) in rows:
+        change = turn.changes[ledger.names.texts[target]]
+        change.dead -= 1
+        change.add_pending(1, turn.now)
+    return len(rows)
+
+
+def plan_more(ledger: Ledger, turn: Turn, event_id: int, planned: Sequence[NewDelivery], replay: str | None) -> int:
+    """Add deliveries to a stored event, due now whatever their `admitted` says; give their number."""
+    cursor, names = ledger.cursor, ledger.names
+    first: int = cursor.execute(_SQL["next_number"], (event_id,)).get
+    for n, (route, target, _) in enumerate(planned, first):
+        row = (event_id, n, names.routes[route], names.targets[target], turn.now, replay)
+        cursor.execute(_SQL["plan_delivery"], row)
+        turn.changes[target].add_pending(1, turn.now)
+    if planned:
+        cursor.execute(_SQL["release_hold"], (event_id,))
+    return len(planned)

@@ -1,0 +1,58 @@
+"""The verb *claim* inside a transaction: due deliveries become ours, with the events to deliver."""
+
+from typing import Any, Final
+
+from gateway.core.model import Delivery, StoredEvent
+from gateway.store.contract import Claim
+from gateway.store.ledger import Ledger, Turn
+from gateway.store.statements import RowStatement, Values, load_statements
+
+_SQL: Final = load_statements("claim")
+_TAKE_DUE: Final = RowStatement(_SQL["take_due"], 2)
+
+
+def claim_due(ledger: Ledger, turn: Turn, target: str, limit: int, limit_bytes: int, now: int) -> list[Claim]:
+    """Claim up to `limit` deliveries of `target` due at `now`, oldest due first, until their payloads exceed `limit_bytes`."""
+    number = ledger.names.targets[target]
+    claims: list[Claim] = []
+    chosen: Values = []
+    size = 0
+    for row in ledger.cursor.execute(_SQL["find_due"], (number, now, limit)):
+        claim = _claim(ledger, target, row)
+        claims.append(claim)
+        chosen += row[:2]
+        size += len(claim.event.payload or b"")
+        if size > limit_bytes:
+            break
+    if claims:
+        _TAKE_DUE.execute(ledger.cursor, chosen)
+    change = turn.changes[target]
+    change.pending -= len(claims)
+    change.in_flight += len(claims)
+    change.set_next_due(_next_due(ledger, number))
+    return claims
+
+
+def _claim(ledger: Ledger, target: str, row: tuple[Any, ...]) -> Claim:
+    event_id, n, route, claims, attempts, interrupted, progress, accepted_at = row[:8]
+    source, credential, kind, version, occurred_at, head, body, part = row[8:]
+    text = ledger.names.texts
+    delivery = Delivery(event_id, n, target, text[route], claims + 1, attempts, interrupted, progress, accepted_at)
+    event = StoredEvent(
+        event_id,
+        text[source],
+        text[credential],
+        text[kind],
+        text[version],
+        occurred_at,
+        accepted_at,
+        head or b"",
+        body,
+        part,
+    )
+    return Claim(delivery, event)
+
+
+def _next_due(ledger: Ledger, target: int) -> int | None:
+    due: int | None = ledger.cursor.execute(_SQL["next_due"], (target,)).get
+    return due

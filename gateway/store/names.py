@@ -1,0 +1,94 @@
+"""Keeps names (sources, types, targets …) as small numbers: the tables hold the numbers, memory holds a bounded map both ways.
+
+Owned by the writer thread. Numbers given inside a transaction that is rolled back must be forgotten: `forget_fresh`.
+"""
+
+from typing import Final
+
+import apsw
+
+from gateway.store.codes import NameKind
+
+LIMIT: Final = 20_000
+"""Names of one kind kept in memory; types and versions come from senders, so they are not trusted to be few."""
+
+
+class Numbers(dict[str, int]):
+    """The numbers of one kind's names; looking one up that is new gives it a number, in the transaction under way."""
+
+    def __init__(self, cursor: apsw.Cursor, kind: NameKind) -> None:
+        super().__init__()
+        self._cursor = cursor
+        self._kind = int(kind)
+        self._fresh: list[str] = []
+
+    def __missing__(self, text: str) -> int:
+        """Find the number in the table, or insert the name."""
+        row = self._cursor.execute("SELECT id FROM name WHERE kind = ? AND text = ?", (self._kind, text)).get
+        if row is None:
+            row = self._cursor.execute(
+                "INSERT INTO name(kind, text) VALUES (?, ?) RETURNING id", (self._kind, text)
+            ).get
+            self._fresh.append(text)
+        if len(self) >= LIMIT:
+            self.clear()
+        number: int = row
+        self[text] = number
+        return number
+
+    def forget_fresh(self) -> None:
+        """The transaction was rolled back: what it inserted is not there."""
+        for text in self._fresh:
+            self.pop(text, None)
+        self._fresh.clear()
+
+    def keep_fresh(self) -> None:
+        """The transaction was committed."""
+        self._fresh.clear()
+
+
+class Texts(dict[int, str]):
+    """The names by number."""
+
+    def __init__(self, cursor: apsw.Cursor) -> None:
+        super().__init__()
+        self._cursor = cursor
+
+    def __missing__(self, number: int) -> str:
+        """Read the name."""
+        text: str = self._cursor.execute("SELECT text FROM name WHERE id = ?", (number,)).get
+        if len(self) >= LIMIT:
+            self.clear()
+        self[number] = text
+        return text
+
+
+class NameBook:
+    """All kept names."""
+
+    def __init__(self, cursor: apsw.Cursor) -> None:
+        self.sources = Numbers(cursor, NameKind.SOURCE)
+        self.credentials = Numbers(cursor, NameKind.CREDENTIAL)
+        self.types = Numbers(cursor, NameKind.TYPE)
+        self.versions = Numbers(cursor, NameKind.VERSION)
+        self.routes = Numbers(cursor, NameKind.ROUTE)
+        self.targets = Numbers(cursor, NameKind.TARGET)
+        self.texts = Texts(cursor)
+        self._all = (self.sources, self.credentials, self.types, self.versions, self.routes, self.targets)
+
+    def keep_fresh(self) -> None:
+        """The transaction was committed."""
+        for numbers in self._all:
+            numbers.keep_fresh()
+
+    def forget_fresh(self) -> None:
+        """The transaction was rolled back."""
+        for numbers in self._all:
+            numbers.forget_fresh()
+        self.texts.clear()
+
+    def forget_all(self) -> None:
+        """Names have changed: read them again."""
+        for numbers in self._all:
+            numbers.clear()
+        self.texts.clear()

@@ -1,0 +1,213 @@
+"""What waits for the writer thread: records, jobs, and acceptances in one line per source.
+
+Both threads come here, so everything holds the lock, briefly. A batch takes records first, then jobs, then acceptances with the
+sources in turn: a flooding source delays its own.
+"""
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from gateway.errors import StoreBusyError
+from gateway.runtime import Runtime
+from gateway.store.contract import Acceptance, Record, Verdict
+from gateway.store.ledger import Ledger, Turn
+from gateway.store.settings import StoreSettings
+from gateway.store.tickets import Ticket
+
+BATCH_REQUESTS: Final = 256
+BATCH_BYTES: Final = 4 * 1024 * 1024
+BATCH_RECORDS: Final = 1024
+BATCH_JOBS: Final = 32
+
+
+class Entry(Ticket[tuple[Verdict, ...]]):
+    """One request that waits to be accepted."""
+
+    __slots__ = ("acceptance", "handed_on", "queued_at", "size")
+
+    def __init__(self, acceptance: Acceptance, size: int, queued_at: float) -> None:
+        super().__init__()
+        self.acceptance = acceptance
+        self.handed_on = False
+        """True: deliveries with a reserved slot were stored as claimed, because somebody waited for them."""
+        self.size = size
+        self.queued_at = queued_at
+
+
+class Job(Ticket[Any]):
+    """Anything else that the writer does for somebody, in the same transactions."""
+
+    __slots__ = ("call", "grows", "undo")
+
+    def __init__(self, call: Callable[[Ledger, Turn], Any], undo: Callable[[Any], None] | None, *, grows: bool) -> None:
+        super().__init__()
+        self.call = call
+        self.undo = undo
+        """Called in the trio thread with the result if nobody takes it."""
+        self.grows = grows
+        """True: refused while the disk is at its low-water mark."""
+
+
+class Recording:
+    """Records that were handed over together."""
+
+    __slots__ = ("records", "settled", "taken")
+
+    def __init__(self, records: Sequence[Record], settled: Callable[[Sequence[bool]], None]) -> None:
+        self.records = records
+        self.settled = settled
+        self.taken = [False] * len(records)
+
+
+@dataclass(slots=True)
+class Batch:
+    """What one transaction is asked to do."""
+
+    recordings: list[Recording] = field(default_factory=list)
+    jobs: list[Job] = field(default_factory=list)
+    entries: list[Entry] = field(default_factory=list)
+
+
+class CommitQueue:
+    """The line before the writer thread."""
+
+    def __init__(self, runtime: Runtime, settings: StoreSettings) -> None:
+        self._runtime = runtime
+        self._settings = settings
+        self._lock = runtime.new_lock()
+        self._bell = runtime.new_lock()
+        self._bell.acquire()
+        self._never = runtime.new_lock()
+        self._never.acquire()
+        self._idle = False
+        self._closed = False
+        self._recordings: deque[Recording] = deque()
+        self._jobs: deque[Job] = deque()
+        self._lines: dict[str, deque[Entry]] = {}
+        self._oldest = 0.0
+        self.count = 0
+        """Requests that wait."""
+        self.size = 0
+        """Their bytes."""
+
+    def add_entry(self, acceptance: Acceptance) -> Entry:
+        """Queue a request. Raises StoreBusyError if the queue is over its bytes or its oldest has waited too long."""
+        size = len(acceptance.head) + len(acceptance.body)
+        for new in acceptance.events:
+            if new.event.part is not None:
+                size += len(new.event.part)
+        now = self._runtime.monotonic()
+        if self.count:
+            self._refuse_if_busy(size, now)
+        source = acceptance.events[0].event.source if acceptance.events else ""
+        entry = Entry(acceptance, size, now)
+        with self._lock:
+            line = self._lines.get(source)
+            if line is None:
+                line = self._lines[source] = deque()
+            if not self.count:
+                self._oldest = now
+            line.append(entry)
+            self.count += 1
+            self.size += size
+            ring = self._idle
+            self._idle = False
+        if ring:
+            self._bell.release()
+        return entry
+
+    def _refuse_if_busy(self, size: int, now: float) -> None:
+        if self.size + size > self._settings.queue_bytes:
+            raise StoreBusyError(f"{self.size} bytes wait for a commit; expected at most {self._settings.queue_bytes}")
+        waited = now - self._oldest
+        if waited > self._settings.queue_wait_seconds:
+            raise StoreBusyError(f"the oldest request has waited {waited:.1f} s for a commit: the disk is slow")
+
+    def add_job(self, job: Job) -> None:
+        """Queue a job."""
+        with self._lock:
+            self._jobs.append(job)
+        self.ring()
+
+    def add_recording(self, recording: Recording) -> None:
+        """Queue records."""
+        with self._lock:
+            self._recordings.append(recording)
+        self.ring()
+
+    def put_back(self, recordings: Sequence[Recording]) -> None:
+        """Queue records again that could not be written, before all others."""
+        with self._lock:
+            self._recordings.extendleft(reversed(recordings))
+
+    def ring(self) -> None:
+        """Wake the writer if it is idle."""
+        with self._lock:
+            ring = self._idle
+            self._idle = False
+        if ring:
+            self._bell.release()
+
+    def close(self) -> None:
+        """Nothing more will be queued: `take` gives what is left, then None."""
+        self._closed = True
+        self.ring()
+
+    def nap(self, seconds: float) -> None:
+        """Let the writer thread rest."""
+        self._never.acquire(timeout=seconds)
+
+    def take(self) -> Batch | None:
+        """Wait for work and take a batch; None once the queue is closed and empty. For the writer thread."""
+        while True:
+            with self._lock:
+                if self.count or self._jobs or self._recordings:
+                    return self._batch()
+                if self._closed:
+                    return None
+                self._idle = True
+            self._bell.acquire()
+
+    def _batch(self) -> Batch:
+        batch = Batch()
+        count = 0
+        while self._recordings and count < BATCH_RECORDS:
+            recording = self._recordings.popleft()
+            batch.recordings.append(recording)
+            count += len(recording.records)
+        while self._jobs and len(batch.jobs) < BATCH_JOBS:
+            batch.jobs.append(self._jobs.popleft())
+        if self.count:
+            self._take_entries(batch.entries)
+        return batch
+
+    def _take_entries(self, entries: list[Entry]) -> None:
+        size = 0
+        while self._lines and len(entries) < BATCH_REQUESTS and size < BATCH_BYTES:
+            source, line = next(iter(self._lines.items()))
+            del self._lines[source]
+            alone = not self._lines
+            while line and len(entries) < BATCH_REQUESTS and size < BATCH_BYTES:
+                entry = line.popleft()
+                entries.append(entry)
+                size += entry.size
+                if not alone:
+                    break
+            if line:
+                self._lines[source] = line  # at the end: the others come first
+        self.count -= len(entries)
+        self.size -= sum(entry.size for entry in entries)
+        if self.count:
+            self._oldest = min(line[0].queued_at for line in self._lines.values())
+
+    def drain(self) -> Batch:
+        """Take everything at once: the store is broken."""
+        with self._lock:
+            batch = Batch(list(self._recordings), list(self._jobs), [e for line in self._lines.values() for e in line])
+            self._recordings.clear()
+            self._jobs.clear()
+            self._lines.clear()
+            self.count = self.size = 0
+        return batch

@@ -1,0 +1,145 @@
+"""Lists and shows what a store holds, on a connection that only reads; used by the store's reader thread and by a stopped gateway's CLI.
+
+Every list is bounded, and a search that takes too long is ended: a long read would keep the write-ahead log from being emptied.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import apsw
+
+from gateway.core.model import StoredEvent
+from gateway.errors import StoreBusyError, StoreError
+from gateway.store.backlog import Backlogs, Changes
+from gateway.store.codes import GATES, HOLD_CODES, HOLDS, OUTCOMES, STATE_CODES, STATES
+from gateway.store.connection import open_reader
+from gateway.store.contract import AttemptRow, DeliveryQuery, DeliveryRow, EventQuery, EventRow, Gate
+from gateway.store.migrate import migrations, schema_version
+from gateway.store.statements import load_statements
+
+_SQL: Final = load_statements("reads")
+_START: Final = load_statements("start")
+LIMIT_MAX: Final = 1000
+STEPS_MAX: Final = 20_000
+"""Times a thousand steps of SQLite's machine: some seconds."""
+_HIGHEST: Final = 2**63 - 1
+
+
+class Reads:
+    """Reads of one connection; every method is synchronous and takes milliseconds to seconds."""
+
+    def __init__(self, connection: apsw.Connection) -> None:
+        self._connection = connection
+        self._steps = 0
+        connection.set_progress_handler(self._is_too_long, 1000)
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._connection.close()
+
+    def event(self, event_id: int) -> StoredEvent | None:
+        """Load one event."""
+        rows = self._rows("event", (event_id,))
+        if not rows:
+            return None
+        *known, head, body, part = rows[0]
+        return StoredEvent(*known, head or b"", body, part)
+
+    def events(self, query: EventQuery) -> list[EventRow]:
+        """List events, newest first."""
+        values = {
+            "source": query.source,
+            "type": None if query.type_glob is None else _glob(query.type_glob),
+            "hold": HOLD_CODES[query.hold],
+            "before": _HIGHEST if query.before is None else query.before,
+            "limit": _bounded(query.limit),
+        }
+        return [EventRow(*row[:7], HOLDS[row[7]], *row[8:]) for row in self._rows("events", values)]
+
+    def deliveries(self, query: DeliveryQuery) -> list[DeliveryRow]:
+        """List deliveries, newest first."""
+        one = query.event_id
+        values = {
+            "target": query.target,
+            "before": _HIGHEST if query.before is None else query.before,
+            "low": 0 if one is None else one,
+            "high": _HIGHEST if one is None else one,
+            "limit": _bounded(query.limit),
+        }
+        if query.state == "dead" and query.target is not None:
+            rows = self._rows("dead_deliveries", values)
+        else:
+            rows = self._rows(
+                "deliveries", {**values, "state": None if query.state is None else STATE_CODES[query.state]}
+            )
+        return [DeliveryRow(*row[:6], STATES[row[6]], *row[7:]) for row in rows]
+
+    def attempts(self, event_id: int, n: int) -> list[AttemptRow]:
+        """Give the tries of one delivery, first to last."""
+        rows = self._rows("attempts", (event_id, n))
+        return [AttemptRow(started, took, OUTCOMES[outcome], reason) for started, took, outcome, reason in rows]
+
+    def gates(self) -> list[Gate]:
+        """Give all closed gates."""
+        rows = self._rows("gates", ())
+        return [Gate(target, GATES[kind], since, until, reason) for target, kind, since, until, reason in rows]
+
+    def backlogs(self) -> Backlogs:
+        """Count what waits for each target; what is in flight is counted by the running daemon only."""
+        return load_backlogs(self._connection)
+
+    def _rows(self, name: str, values: tuple[object, ...] | Mapping[str, object]) -> list[tuple[Any, ...]]:
+        self._steps = 0
+        try:
+            return self._connection.execute(_SQL[name], values).fetchall()
+        except apsw.InterruptError:
+            raise StoreBusyError(
+                "the search took too long and was ended; narrow it, for example by target or id"
+            ) from None
+
+    def _is_too_long(self) -> bool:
+        self._steps += 1
+        return self._steps > STEPS_MAX
+
+
+def load_backlogs(connection: apsw.Connection) -> Backlogs:
+    """Count what waits for each target."""
+    changes = Changes()
+    for target, count, due in connection.execute(_START["count_pending"]):
+        changes[target].add_pending(count, due)
+    for target, count in connection.execute(_START["count_dead"]):
+        changes[target].dead = count
+    backlogs = Backlogs()
+    backlogs.apply(changes)
+    return backlogs
+
+
+@contextmanager
+def open_sqlite_reader(path: Path) -> Iterator[Reads]:
+    """Open a store only to read it, while no daemon runs. Raises StoreError if there is none, or its schema is another version's."""
+    try:
+        connection = open_reader(path)
+        found, known = schema_version(connection), migrations()[-1][0]
+    except apsw.Error as error:
+        raise StoreError(f"{path}: the store cannot be read: {type(error).__name__}: {error}") from error
+    if found != known:
+        connection.close()
+        raise StoreError(
+            f"{path}: its schema is number {found}, this version reads {known}; start the daemon to bring it up to date"
+        )
+    reads = Reads(connection)
+    try:
+        yield reads
+    finally:
+        reads.close()
+
+
+def _bounded(limit: int) -> int:
+    return max(0, min(limit, LIMIT_MAX))
+
+
+def _glob(pattern: str) -> str:
+    """Only `*` is special, as in routes."""
+    return pattern.replace("[", "[[]").replace("?", "[?]")

@@ -1,0 +1,59 @@
+"""Minds the low-water mark of the disk, and the reserve that is given up below it."""
+
+from pathlib import Path
+from typing import Final
+
+from gateway.errors import StoreFullError
+from gateway.runtime import Runtime
+from gateway.store.disk import Reserve, free_bytes, used_bytes
+from gateway.store.settings import StoreSettings
+
+CHECK_SECONDS: Final = 0.25
+
+
+class Space:
+    """Free space as last seen. The writer thread calls `check`; what it found may be read anywhere."""
+
+    def __init__(self, path: Path, runtime: Runtime, settings: StoreSettings) -> None:
+        self._path = path
+        self._runtime = runtime
+        self._low_water = settings.low_water_bytes
+        self._reserve_bytes = settings.reserve_bytes
+        self._reserve = Reserve(path, settings.reserve_bytes)
+        self._checked = 0.0
+        self.free = 0
+        self.used = 0
+        self.low = False
+        self._look()
+
+    def check(self) -> None:
+        """Look at the disk unless that was done within the last quarter of a second."""
+        if self.stale:
+            self._look()
+
+    @property
+    def stale(self) -> bool:
+        """True if it is time to look again."""
+        return self._runtime.monotonic() - self._checked >= CHECK_SECONDS
+
+    def _look(self) -> None:
+        self._checked = self._runtime.monotonic()
+        self.free = free_bytes(self._path.parent)
+        self.used = used_bytes(self._path)
+        self.low = self.free < self._low_water
+        if self.free >= self._low_water + self._reserve_bytes:
+            self._reserve.restore()
+        elif self.free < self._reserve_bytes // 4:
+            self._reserve.release()
+
+    def give_up_reserve(self) -> None:
+        """The disk is full: free what was kept for this."""
+        self._reserve.release()
+        self.low = True
+
+    def refusal(self) -> StoreFullError:
+        """Give what a newcomer is told."""
+        return StoreFullError(
+            f"{self._path.parent}: {self.free} bytes are free, expected at least {self._low_water}; "
+            "nothing new is accepted until there is room, deliveries go on"
+        )

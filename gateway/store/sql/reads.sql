@@ -1,0 +1,37 @@
+-- event: one event with its request
+SELECT e.id, s.text, c.text, t.text, v.text, e.occurred_at, e.accepted_at, r.head, r.body, e.part
+FROM event e JOIN name s ON s.id = e.source JOIN name c ON c.id = e.credential JOIN name t ON t.id = e.type
+JOIN name v ON v.id = e.version LEFT JOIN request r ON r.id = e.request WHERE e.id = ?1
+
+-- events: a page of events, newest first
+SELECT e.id, s.text, c.text, t.text, v.text, e.accepted_at, e.occurred_at, e.hold,
+  (SELECT count(*) FROM delivery d WHERE d.event = e.id),
+  (SELECT count(*) FROM delivery d WHERE d.event = e.id AND d.state < 2),
+  (SELECT count(*) FROM delivery d WHERE d.event = e.id AND d.state = 3),
+  e.replaces
+FROM event e JOIN name s ON s.id = e.source JOIN name c ON c.id = e.credential JOIN name t ON t.id = e.type
+JOIN name v ON v.id = e.version
+WHERE e.id < :before AND (:source IS NULL OR s.text = :source) AND (:type IS NULL OR t.text GLOB :type)
+AND (:hold IS NULL OR e.hold = :hold) ORDER BY e.id DESC LIMIT :limit
+
+-- deliveries: a page of deliveries in any state but dead, newest first
+SELECT d.event, d.n, s.text, t.text, r.text, g.text, d.state, d.due, d.attempts, d.claims, d.interrupted, d.settled_at, d.replay,
+  (SELECT a.reason FROM attempt a WHERE a.event = d.event AND a.n = d.n ORDER BY a.try DESC LIMIT 1)
+FROM delivery d JOIN event e ON e.id = d.event JOIN name s ON s.id = e.source JOIN name t ON t.id = e.type
+JOIN name r ON r.id = d.route JOIN name g ON g.id = d.target
+WHERE d.event < :before AND d.event BETWEEN :low AND :high AND (:target IS NULL OR g.text = :target)
+AND (:state IS NULL OR d.state = :state) ORDER BY d.event DESC, d.n LIMIT :limit
+
+-- dead_deliveries: a page of dead deliveries of one target, newest first
+SELECT d.event, d.n, s.text, t.text, r.text, g.text, d.state, d.due, d.attempts, d.claims, d.interrupted, d.settled_at, d.replay,
+  (SELECT a.reason FROM attempt a WHERE a.event = d.event AND a.n = d.n ORDER BY a.try DESC LIMIT 1)
+FROM delivery d INDEXED BY delivery_dead JOIN event e ON e.id = d.event JOIN name s ON s.id = e.source
+JOIN name t ON t.id = e.type JOIN name r ON r.id = d.route JOIN name g ON g.id = d.target
+WHERE d.state = 3 AND d.target = (SELECT id FROM name WHERE kind = 6 AND text = :target)
+AND d.event < :before AND d.event BETWEEN :low AND :high ORDER BY d.event DESC, d.n LIMIT :limit
+
+-- attempts: the tries of one delivery
+SELECT started_at, took_ms, outcome, reason FROM attempt WHERE event = ?1 AND n = ?2 ORDER BY try
+
+-- gates: all closed gates
+SELECT g.text, kind, since, until, reason FROM gate JOIN name g ON g.id = gate.target ORDER BY g.text, kind

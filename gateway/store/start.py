@@ -1,0 +1,154 @@
+"""Opens a store for writing: everything that must be true before the first answer.
+
+In order: a local disk, nobody else, a sound file, a durable connection, a schema that we know, nothing lost from the log, everything
+that is visible flushed (a duplicate seen now must not vanish with the next power loss), and deliveries of dead processes due again.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import apsw
+
+from gateway.errors import StoreError
+from gateway.runtime import Runtime
+from gateway.store.backlog import Backlogs
+from gateway.store.connection import open_writer
+from gateway.store.disk import fsync_folder, refuse_network_file_system
+from gateway.store.ids import IdMint
+from gateway.store.keys import GENERATIONS, KeyGenerations
+from gateway.store.ledger import Ledger
+from gateway.store.lock import StoreLock
+from gateway.store.migrate import migrate
+from gateway.store.names import NameBook
+from gateway.store.reads import load_backlogs
+from gateway.store.settings import StoreSettings
+from gateway.store.statements import load_statements
+from gateway.store.tail import TailMark, lost_tail, read_log_header
+
+_SQL: Final = load_statements("start")
+_MAGIC: Final = b"SQLite format 3\0"
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """A store that may be written."""
+
+    lock: StoreLock
+    tail: TailMark
+    ledger: Ledger
+    backlogs: Backlogs
+    warnings: list[str]
+
+
+def start(path: Path, runtime: Runtime, settings: StoreSettings) -> Started:
+    """Open the store at `path`, new if there is none. Raises StoreError; then nothing is held."""
+    folder = path.parent
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if not settings.allow_network_file_system:
+            refuse_network_file_system(folder)
+        lock = StoreLock(path)
+    except OSError as error:
+        raise StoreError(f"{folder}: cannot hold a store: {error.strerror}; check the folder and its owner") from error
+    try:
+        _refuse_foreign_file(path)
+        return _start_locked(path, runtime, settings, lock)
+    except (apsw.Error, OSError) as error:
+        lock.release()
+        raise StoreError(
+            f"{path}: the store cannot be opened: {type(error).__name__}: {error}; keep a copy of {path.name}* "
+            "before anything else, then restore a backup"
+        ) from error
+    except BaseException:
+        lock.release()
+        raise
+
+
+def _start_locked(path: Path, runtime: Runtime, settings: StoreSettings, lock: StoreLock) -> Started:
+    header = read_log_header(path.with_name(path.name + "-wal"))
+    connection = open_writer(path)
+    tail = TailMark(path)
+    try:
+        warning = _recover(connection, tail, header)
+        migrate(connection)
+        _check(connection, path)
+        barrier(connection)
+        fsync_folder(path.parent)
+        ledger = _take_over(connection, runtime, settings)
+        backlogs = load_backlogs(connection)
+        barrier(connection)
+        tail.write(0)
+        tail.flush()
+    except BaseException:
+        tail.close()
+        connection.close()
+        raise
+    return Started(lock, tail, ledger, backlogs, [warning] if warning else [])
+
+
+def _refuse_foreign_file(path: Path) -> None:
+    """Raise StoreError if the file is no database; read before SQLite locks it, because closing it would drop those locks."""
+    if not path.exists():
+        return
+    with path.open("rb") as file:
+        found = file.read(len(_MAGIC))
+    if found and found != _MAGIC:
+        raise StoreError(
+            f"{path}: expected a SQLite database, found something else or a damaged one; "
+            f"keep a copy of {path.name}* before anything else, then restore a backup"
+        )
+
+
+def _recover(connection: apsw.Connection, tail: TailMark, header: bytes) -> str | None:
+    connection.execute("SELECT count(*) FROM sqlite_schema").fetchall()
+    frames, _ = connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+    return lost_tail(tail.read(), header, frames)
+
+
+def barrier(connection: apsw.Connection) -> None:
+    """Flush everything that can be read: copy the log into the file, flush both, empty the log."""
+    connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+
+
+def _check(connection: apsw.Connection, path: Path) -> None:
+    """Look at what every start needs; reading every page would take minutes for a large store."""
+    count, last = connection.execute(_SQL["check_meta"]).get
+    if (count, last) != (1, 1):
+        raise StoreError(
+            f"{path}: expected one row in its table meta, found {count}: it is damaged; "
+            f"keep a copy of {path.name}* before anything else, then restore a backup"
+        )
+
+
+def _take_over(connection: apsw.Connection, runtime: Runtime, settings: StoreSettings) -> Ledger:
+    """Begin a new epoch: what dead processes had in flight is due again."""
+    now = runtime.now_ms()
+    cursor = connection.cursor()
+    cursor.execute("BEGIN IMMEDIATE")
+    try:
+        epoch: int = cursor.execute(_SQL["next_epoch"]).get
+        cursor.execute(_SQL["note_interrupted"], (epoch, now))
+        cursor.execute(_SQL["free_interrupted"], (epoch, now))
+        last: int = cursor.execute(_SQL["last_event"]).get
+        names = NameBook(connection.cursor())
+        keys = KeyGenerations(connection.cursor(), names.sources, settings.dedup_window_ms // GENERATIONS, now)
+        cursor.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            cursor.execute("ROLLBACK")
+        raise
+    return Ledger(connection, cursor, names, IdMint(last), keys, epoch)
+
+
+def stop(started: Started, *, flush: bool) -> None:
+    """Close the store; with `flush`, so that nothing is left in its log. Without, not one byte more is written."""
+    try:
+        if flush:
+            barrier(started.ledger.connection)
+            started.tail.write(0)
+            started.tail.flush()
+    finally:
+        started.tail.close()
+        started.ledger.connection.close()
+        started.lock.release()

@@ -1,0 +1,60 @@
+"""Loads the store's SQL: each statement stands in a `.sql` file under a line `-- name: purpose`.
+
+A statement for many rows holds `:rows` (or `:ids`) and is expanded to fixed sizes only, so that the prepared statements stay few; no
+value ever becomes part of a statement's text.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Final, TypeAlias
+
+import apsw
+
+FOLDER: Final = Path(__file__).parent / "sql"
+SIZES: Final = (256, 128, 64, 32, 16, 8, 4, 2, 1)
+_HEADING: Final = re.compile(r"^-- (\w+): \S.*\n", re.MULTILINE)
+
+Values: TypeAlias = list[Any]
+"""The values of one or many rows, one after the other."""
+
+
+def load_statements(noun: str) -> Mapping[str, str]:
+    """Read `sql/<noun>.sql`; statements by name."""
+    pieces = _HEADING.split((FOLDER / f"{noun}.sql").read_text("utf-8"))
+    return MappingProxyType({name: text.strip() for name, text in zip(pieces[1::2], pieces[2::2], strict=True)})
+
+
+class RowStatement:
+    """A statement over rows of `width` values each, in place of `:rows`."""
+
+    def __init__(self, text: str, width: int) -> None:
+        row = "(" + ",".join("?" * width) + ")"
+        self.width = width
+        self._texts = [(size, text.replace(":rows", ",".join([row] * size))) for size in SIZES]
+
+    def execute(self, cursor: apsw.Cursor, values: Values) -> None:
+        """Carry it out for all rows in `values`: at most one call for each size, besides whole chunks of the largest."""
+        width, start, left = self.width, 0, len(values) // self.width
+        for size, text in self._texts:
+            while left >= size:
+                end = start + size * width
+                cursor.execute(text, values if not start and end == len(values) else values[start:end])
+                start, left = end, left - size
+
+
+class ListStatement:
+    """A statement over a list of values, in place of `:ids`; padded by repeating the last one, so each chunk is one call."""
+
+    def __init__(self, text: str) -> None:
+        self._texts = [(size, text.replace(":ids", ",".join("?" * size))) for size in reversed(SIZES)]
+
+    def run(self, cursor: apsw.Cursor, values: Sequence[Any]) -> list[tuple[Any, ...]]:
+        """Carry it out for all `values`; give the rows it returned."""
+        found: list[tuple[Any, ...]] = []
+        for start in range(0, len(values), SIZES[0]):
+            chunk = values[start : start + SIZES[0]]
+            size, text = next(pair for pair in self._texts if pair[0] >= len(chunk))
+            found += cursor.execute(text, [*chunk, *[chunk[-1]] * (size - len(chunk))]).fetchall()
+        return found
