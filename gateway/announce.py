@@ -53,7 +53,7 @@ class Announcer:
         """Tell what a verdict leaves for people to do: an event that was held, or a conflict."""
         if verdict.kind == "conflict":
             self.tell("event.conflict", event.source, {"source": event.source, "type": event.type})
-        elif verdict.kind == "new" and hold in HELD_AS:
+        elif verdict.kind == "new" and hold is not None and hold in HELD_AS:
             found = {"source": event.source, "type": event.type, "version": event.version}
             self.tell(HELD_AS[hold], f"{event.source} {event.type} {event.version}", found)
 

@@ -10,6 +10,7 @@ from typing import Protocol, TypeAlias
 
 from gateway.blueprint import Blueprint, Source
 from gateway.core.head import encode_head
+from gateway.core.identify import recall
 from gateway.core.model import Delivery, Event, HoldReason, Request, StoredEvent
 from gateway.core.selector import Scope
 from gateway.store.contract import Acceptance, Claim, NewDelivery, NewEvent, Store, Verdict
@@ -89,6 +90,18 @@ class Intake:
                 self._hint_revived(new, verdict)
             self._witness.judged(new.event, new.hold, verdict)
         return verdicts
+
+    def plan_again(self, stored: StoredEvent, targets: Sequence[str] | None) -> list[NewDelivery]:
+        """Plan a stored event for a replay: to `targets`, or by today's routes. Claims of a header's JWT are not known any more."""
+        if targets is not None:
+            return [NewDelivery("replay", target, admitted=False) for target in targets]
+        source = self.blueprint.sources.get(stored.source)
+        if source is None:
+            return []
+        scope = recall(source.identify, stored)
+        if not isinstance(scope.event, Event):
+            return []
+        return [NewDelivery(route, target, admitted=False) for target, route in self.blueprint.router.plan(scope.event, scope)]
 
     def _plan(self, source: Source, request: Request, event: Event, size: int) -> tuple[NewEvent, Lanes]:
         """The verb *plan*: the targets that `event` must reach, each once, or why it has none."""

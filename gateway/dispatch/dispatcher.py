@@ -3,7 +3,7 @@
 A target that the configuration no longer names has no runner: its deliveries stay in the store, parked, until it is back.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 
 import structlog
 import trio
@@ -12,7 +12,7 @@ from gateway.blueprint import Blueprint, TargetPlan
 from gateway.dispatch.gates import Gates
 from gateway.dispatch.runner import Observer, Runner
 from gateway.runtime import Runtime
-from gateway.store.contract import Gate, Store
+from gateway.store.contract import Gate, GateKind, Store
 
 log = structlog.get_logger()
 
@@ -44,7 +44,7 @@ class Dispatcher:
 
     async def use(self, blueprint: Blueprint) -> None:
         """Deliver by `blueprint` from now on: unchanged targets go on, changed ones finish their tries by the old plan."""
-        gates = _by_target(await self._store.gates())
+        closed = _by_target(await self._store.gates())
         for name, runner in list(self._runners.items()):
             plan = blueprint.targets.get(name)
             if plan is None or plan.fingerprint != runner.plan.fingerprint:
@@ -52,7 +52,7 @@ class Dispatcher:
                 runner.drain()
         for name, plan in blueprint.targets.items():
             if name not in self._runners:
-                self._start(plan, gates.get(name, ()))
+                self._start(plan, closed.get(name, ()))
 
     def drain(self) -> None:
         """Take nothing new; `run` returns when the last try has ended."""
@@ -72,10 +72,33 @@ class Dispatcher:
         if runner := self._runners.get(target):
             runner.hint()
 
-    def _start(self, plan: TargetPlan, closed: tuple[Gate, ...]) -> None:
+    def hint_all(self) -> None:
+        """Tell every target that something may wait in the store."""
+        for runner in self._runners.values():
+            runner.hint()
+
+    def gates(self) -> list[Gate]:
+        """Give all closed gates of running targets, for people."""
+        return [gate for runner in self._runners.values() for gate in runner.gates.closed]
+
+    async def hold(self, target: str, reason: str) -> bool:
+        """Close the operator's gate on a target; False if it was closed. Durable on return."""
+        return await self._runners[target].gates.hold(reason)
+
+    async def open(self, target: str, kinds: Collection[GateKind]) -> bool:
+        """Open gates of a target because an operator says so; False if none was closed. Durable on return."""
+        opened = await self._runners[target].gates.open(kinds)
+        self.hint(target)
+        return opened
+
+    async def wait_drained(self) -> None:
+        """Return once every runner has ended, after `drain`."""
+        await self._all_done.wait()
+
+    def _start(self, plan: TargetPlan, closed: Sequence[Gate]) -> None:
         if self._nursery is None:
             raise RuntimeError("the dispatcher is not running")
-        gates = Gates(plan.name, self._store, closed, self._observer)
+        gates = Gates(plan.name, self._store, self._runtime, self._observer, closed)
         runner = Runner(plan, self._store, self._runtime, self._observer, gates)
         self._runners[plan.name] = runner
         self._running += 1

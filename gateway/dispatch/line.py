@@ -1,12 +1,10 @@
 """The deliveries of one target that are in memory and wait for a worker: fresh and old ones in turn, suspects last and alone."""
 
 from collections import deque
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
+from gateway.core.lifecycle import runs_alone
 from gateway.store.contract import Claim
-
-SUSPECT_AFTER: Final = 3
-"""Claims that ended with the process, after which a delivery runs alone: if it is what kills us, nothing else dies with it."""
 
 
 class Slot(NamedTuple):
@@ -34,7 +32,7 @@ class Line:
         """Put a delivery at the end of its kind."""
         if slot.fresh:
             self._fresh.append(slot)
-        elif slot.claim.delivery.interrupted >= SUSPECT_AFTER:
+        elif runs_alone(slot.claim.delivery):
             self._suspects.append(slot)
         else:
             self._old.append(slot)

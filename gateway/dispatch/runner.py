@@ -11,9 +11,9 @@ from typing import Final, Protocol
 import trio
 
 from gateway.blueprint import TargetPlan
-from gateway.core.model import NotTried, TargetDown
+from gateway.core.model import TargetDown
 from gateway.dispatch.attempt import Tried, attempt
-from gateway.dispatch.gates import Gates
+from gateway.dispatch.gates import GateObserver, Gates
 from gateway.dispatch.line import Line, Slot
 from gateway.dispatch.window import Window
 from gateway.plugin import BatchTarget, Context
@@ -29,7 +29,7 @@ LOOK_AGAIN_SECONDS: Final = 30.0
 CLOSE_SECONDS: Final = 2.0
 
 
-class Observer(Protocol):
+class Observer(GateObserver, Protocol):
     """Who is told how deliveries go: counters, log and the gateway's own events."""
 
     def tried(self, plan: TargetPlan, tried: Tried) -> None:
@@ -105,7 +105,7 @@ class Runner:
         try:
             await self._target.open(Context(self.plan.name, self._runtime, self.plan.concurrency))
         except OSError as error:
-            await self.gates.close_for(TargetDown(f"cannot be opened: {error}"), self._runtime.now_ms())
+            await self.gates.note(TargetDown(f"cannot be opened: {error}"))
 
     async def _feed(self) -> None:
         """Claim from the store whenever something is due, the gates let it through and the window has room."""
@@ -129,6 +129,7 @@ class Runner:
         slots, size = self._room()
         if not slots or not size:
             return LOOK_AGAIN_SECONDS  # a slot that becomes free hints
+        self.gates.begin_probe(now)
         claims = await self._store.claim(self.plan.name, slots, size, now)
         for claim in claims:
             slot = Slot(claim, len(claim.event.payload or b"") + 512, fresh=False)
@@ -192,14 +193,14 @@ class Runner:
         await self._mind_gates(tried)
 
     async def _mind_gates(self, tried: Sequence[Tried]) -> None:
-        """Close the gate of a target that is down; open it again for one that answered a probe."""
+        """Close the gate of a target that is down, and open it again for one that answered its probe."""
         down = next((one.outcome for one in tried if isinstance(one.outcome, TargetDown)), None)
-        if down is not None:
+        if down is None and self.gates.are_open:
+            return
+        moved = await self.gates.note(down or tried[0].outcome)
+        if moved and not self.gates.are_open:
             self._put_back(self._line.clear())
-            await self.gates.close_for(down, self._runtime.now_ms())
-        elif not self.gates.are_open and not all(isinstance(one.outcome, NotTried) for one in tried):
-            await self.gates.answered()
-            self._hint.set()
+        self._hint.set()
 
     def _settled(self, slots: Sequence[Slot], _taken: Sequence[bool]) -> None:
         for slot in slots:

@@ -1,7 +1,8 @@
 """Who is next at a target: fresh and old in turn, suspects alone."""
 
+from gateway.core.lifecycle import RUNS_ALONE_AFTER
 from gateway.core.model import Delivery, StoredEvent
-from gateway.dispatch.line import SUSPECT_AFTER, Line, Slot
+from gateway.dispatch.line import Line, Slot
 from gateway.store.contract import Claim
 
 
@@ -32,7 +33,7 @@ def test_one_kind_alone_keeps_its_order():
 
 def test_a_delivery_that_died_with_the_process_too_often_is_taken_only_as_a_suspect():
     line = Line()
-    line.add(slot(1, fresh=False, interrupted=SUSPECT_AFTER))
+    line.add(slot(1, fresh=False, interrupted=RUNS_ALONE_AFTER))
     assert len(line) == 0
     assert line.next_suspect().claim.event.id == 1
     assert line.next_suspect() is None
@@ -42,6 +43,6 @@ def test_clear_gives_back_everything_suspects_included():
     line = Line()
     line.add(slot(1, fresh=True))
     line.add(slot(2, fresh=False))
-    line.add(slot(3, fresh=False, interrupted=SUSPECT_AFTER))
+    line.add(slot(3, fresh=False, interrupted=RUNS_ALONE_AFTER))
     assert {each.claim.event.id for each in line.clear()} == {1, 2, 3}
     assert line.clear() == []

@@ -1,0 +1,215 @@
+"""What may be asked of the running daemon: status, reload, retry, replay, gates, metrics. The admin API calls nothing else.
+
+A reload builds the whole new blueprint beside the running one and swaps at once, or keeps the old one and says why; one runs
+at a time, and requests that come meanwhile share the next.
+"""
+
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import structlog
+import trio
+
+from gateway import __version__
+from gateway.admin.exposition import Exposition, gather
+from gateway.admin.operations import (
+    NotPossibleError,
+    RefusalStatus,
+    ReloadResult,
+    Status,
+)
+from gateway.admin.report import reasons_not_ready, report_ingress, report_sources, report_store, report_targets
+from gateway.blueprint import Blueprint, difference
+from gateway.core.model import event_text
+from gateway.dispatch.dispatcher import Dispatcher
+from gateway.errors import ConfigError
+from gateway.ingress.receive import Receiver
+from gateway.intake import Intake
+from gateway.metrics import Counters
+from gateway.runtime import Runtime
+from gateway.store.contract import DeliveryQuery, Store
+from gateway.systemd import Supervisor
+from gateway.wire.listener import Server
+
+REFUSALS_SHOWN = 10
+
+log = structlog.get_logger()
+
+
+class AskedReload:
+    """A reload that somebody waits for."""
+
+    def __init__(self) -> None:
+        self.done = trio.Event()
+        self.result: ReloadResult | None = None
+
+
+class Control:
+    """Implements `gateway.admin.operations.Operations` on the parts that the daemon put together."""
+
+    def __init__(
+        self,
+        *,
+        config_path: Path,
+        store: Store,
+        runtime: Runtime,
+        counters: Counters,
+        dispatcher: Dispatcher,
+        intake: Intake,
+        receiver: Receiver,
+        server: Server,
+        exposition: Exposition,
+        build: Callable[[], Blueprint],
+        swapped: Callable[[Blueprint], None],
+        supervisor: Supervisor,
+        listening: Sequence[str],
+    ) -> None:
+        self.store = store
+        self._config_path = config_path
+        self._runtime = runtime
+        self._counters = counters
+        self._dispatcher = dispatcher
+        self._intake = intake
+        self._receiver = receiver
+        self._server = server
+        self._exposition = exposition
+        self._build = build
+        self._swapped = swapped
+        self._supervisor = supervisor
+        self._listening = listening
+        self._started_at = runtime.now_ms()
+        self._last_reload: ReloadResult | None = None
+        self._asked: AskedReload | None = None
+        self._wake = trio.Event()
+
+    async def status(self) -> Status:
+        """Give the whole picture, from memory."""
+        monotonic = self._runtime.monotonic()
+        blueprint = self._intake.blueprint
+        statistics = self._server.statistics()
+        ingress = report_ingress(self._counters, self._listening, statistics.connections)
+        return Status(
+            at=self._runtime.now_ms(),
+            version=__version__,
+            pid=os.getpid(),
+            started_at=self._started_at,
+            config_path=str(self._config_path),
+            config_digest=blueprint.digest,
+            last_reload=self._last_reload,
+            not_ready=self.ready(),
+            ingress=ingress,
+            store=report_store(self.store.health(), monotonic),
+            sources=report_sources(blueprint, self._counters),
+            targets=report_targets(blueprint, self._counters, self.store, self._dispatcher.gates()),
+            refusals=[RefusalStatus(*each) for each in self._receiver.refusals.newest(REFUSALS_SHOWN)],
+        )
+
+    def ready(self) -> list[str]:
+        """Tell why new events are not accepted; empty = they are."""
+        return reasons_not_ready(self.store.health(), self._runtime.monotonic())
+
+    async def reload(self) -> ReloadResult:
+        """Go over to the configuration as it stands in the files now, or keep the old one and say why."""
+        asked = self.ask_reload()
+        await asked.done.wait()
+        return asked.result or ReloadResult(False, self._runtime.now_ms(), problems=["the daemon is stopping"])
+
+    def ask_reload(self) -> AskedReload:
+        """Ask for a reload that begins after now; all who ask before it begins share it."""
+        if self._asked is None:
+            self._asked = AskedReload()
+            self._wake.set()
+        return self._asked
+
+    async def run_reloads(self) -> None:
+        """Carry out what was asked for, one after the other, until cancelled; whoever asked may have left."""
+        while True:
+            await self._wake.wait()
+            self._wake = trio.Event()
+            asked, self._asked = self._asked, None
+            if asked is not None:
+                self._supervisor.reloading()
+                self._last_reload = asked.result = await self._reload()
+                self._supervisor.ready("ready" if asked.result.ok else "ready; the last reload was refused, see the log")
+                asked.done.set()
+
+    async def _reload(self) -> ReloadResult:
+        at = self._runtime.now_ms()
+        try:
+            new = await self._runtime.in_file_thread(self._build)
+        except ConfigError as error:
+            log.error("config.refused", problems=error.problems)
+            return ReloadResult(False, at, problems=error.problems)
+        changes = difference(self._intake.blueprint, new)
+        await rename_owned(new, self.store)
+        await self._dispatcher.use(new)
+        self._intake.use(new)
+        self._receiver.use(new)
+        self._swapped(new)
+        log.info("config.reloaded", changes=changes, digest=new.digest)
+        return ReloadResult(True, at, changes=changes)
+
+    async def retry(self, query: DeliveryQuery) -> int:
+        """Make the dead deliveries that `query` selects due now; give their number."""
+        count = await self.store.retry(query, self._runtime.now_ms())
+        self._dispatcher.hint_all()
+        return count
+
+    async def replay(self, event_id: int, targets: Sequence[str] | None, replay_id: str) -> int:
+        """Plan an event again by today's routes, or to `targets`; give the number of new deliveries."""
+        event = await self.store.event(event_id)
+        if event is None or event.payload is None:
+            found = "is not in the store" if event is None else "has lost its payload to retention ([store] keep.bodies)"
+            raise NotPossibleError(f"{event_text(event_id)} {found}", "hookgate events list")
+        unknown = sorted(set(targets or ()) - set(self._intake.blueprint.targets))
+        if unknown:
+            raise NotPossibleError(f"there is no target {', '.join(unknown)}", "hookgate targets list")
+        deliveries = self._intake.plan_again(event, targets)
+        count = await self.store.plan_again(event_id, deliveries, replay_id)
+        self._dispatcher.hint_all()
+        return count or 0
+
+    async def hold(self, target: str, reason: str) -> bool:
+        """Close the operator's gate on a target; False if it was closed."""
+        return await self._dispatcher.hold(self._known(target), reason)
+
+    async def release(self, target: str, reason: str) -> bool:
+        """Open the operator's gate, and that of a restored backup; False if neither was closed."""
+        log.info("target.released", target=target, reason=reason)
+        return await self._dispatcher.open(self._known(target), ("held", "restored"))
+
+    async def enable(self, target: str, reason: str) -> bool:
+        """Open the gates that the daemon closed (disabled, breaker); False if none was closed."""
+        log.info("target.enabled", target=target, reason=reason)
+        return await self._dispatcher.open(self._known(target), ("disabled", "breaker"))
+
+    async def render_metrics(self) -> bytes:
+        """Give the Prometheus text; rendered outside the trio thread."""
+        statistics = self._server.statistics()
+        return await self._exposition.render(
+            lambda: gather(
+                self.store,
+                self._dispatcher.gates(),
+                self._intake.blueprint.targets,
+                at=self._runtime.now_ms(),
+                monotonic=self._runtime.monotonic(),
+                connections=statistics.connections,
+                body_bytes=statistics.body_bytes,
+            )
+        )
+
+    def _known(self, target: str) -> str:
+        if target not in self._intake.blueprint.targets:
+            raise NotPossibleError(f"there is no target {target}", "hookgate targets list")
+        return target
+
+
+async def rename_owned(blueprint: Blueprint, store: Store) -> None:
+    """Give each renamed target or source what it owned under its former name: backlog, de-dup keys."""
+    for plan in blueprint.targets.values():
+        if plan.formerly is not None and await store.rename("target", plan.formerly, plan.name):
+            log.info("target.renamed", target=plan.name, formerly=plan.formerly)
+    for source in blueprint.sources.values():
+        if source.formerly is not None and await store.rename("source", source.formerly, source.name):
+            log.info("source.renamed", source=source.name, formerly=source.formerly)

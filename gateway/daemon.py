@@ -1,0 +1,244 @@
+"""The composition root: builds every part once, starts them in an order that loses nothing, and ends them in the reverse one.
+
+Start: configuration, store (recovery and barrier), dispatch, listeners, then READY. Stop: listeners drain, then dispatch, then the
+store flushes. Whatever ends the process earlier costs no acknowledged event: the store knows all that was promised.
+"""
+
+import os
+import signal
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Final, TypeVar
+
+import structlog
+import trio
+from prometheus_client import CollectorRegistry
+
+from gateway import __version__
+from gateway.admin.app import make_app
+from gateway.admin.exposition import Exposition
+from gateway.admin.guard import Guard
+from gateway.admin.limits import AdminLimits
+from gateway.announce import Announcer
+from gateway.blueprint import Blueprint, build
+from gateway.config.address import Address
+from gateway.config.load import load
+from gateway.config.model import Config
+from gateway.config.places import Places
+from gateway.control import Control, rename_owned
+from gateway.dispatch.dispatcher import Dispatcher
+from gateway.dispatch.janitor import keep_proving, retain
+from gateway.errors import ConfigError, HookgateError
+from gateway.ingress.receive import Receiver
+from gateway.intake import Intake
+from gateway.listeners import describe, open_listeners
+from gateway.log import configure
+from gateway.metrics import Counters
+from gateway.narrator import Narrator
+from gateway.runtime import Runtime
+from gateway.store.contract import Keep, Store
+from gateway.store.settings import StoreSettings
+from gateway.store.sqlite import open_sqlite
+from gateway.systemd import Supervisor, inherited_listeners
+from gateway.wire.limits import Limits
+from gateway.wire.listener import Listener, Server
+from gateway.wire.tls import ServerTls, server_context
+
+DRAIN_SECONDS: Final = 10.0
+"""For requests under way at stop; then for tries under way the same again: both and the flush fit in 30 s."""
+HARD_EXIT_SECONDS: Final = 28.0
+"""After that a thread that hangs in a dead file system no longer keeps us: safe, since the store knows all that was promised."""
+BROKEN_EXIT_SECONDS: Final = 4.0
+GIL_SECONDS: Final = 0.0005
+"""With a busy thread each switch may wait this long: the default of 5 ms would cost the writer its rhythm."""
+
+ExceptionT = TypeVar("ExceptionT", bound=BaseException)
+
+log = structlog.get_logger()
+
+
+def run(config_path: Path) -> int:
+    """Run the daemon until SIGTERM or SIGINT; give the process's exit status. Problems go to the log, secrets do not."""
+    sys.setswitchinterval(GIL_SECONDS)
+    configure("info", "auto")
+    status = 0
+    try:
+        trio.run(_main, config_path)
+    except* ConfigError as errors:
+        status = _tell(problem for error in _leaves(errors) for problem in error.problems)
+    except* HookgateError as errors:
+        status = _tell(str(error) for error in _leaves(errors))
+    return status
+
+
+async def _main(config_path: Path) -> None:
+    runtime = Runtime()
+    supervisor = Supervisor(runtime, os.environ)
+    loaded = load(config_path, os.environ)
+    blueprint = build(loaded)
+    config = blueprint.config
+    configure(config.log.level, config.log.format)
+    database = loaded.places.state / config.store.sqlite
+    async with open_sqlite(database, runtime, _store_settings(config)) as store:
+        log.info("store.opened", path=str(database))
+        await rename_owned(blueprint, store)
+        await Daemon(config_path, loaded.places, blueprint, store, runtime, supervisor).run()
+    log.info("daemon.stopped")
+
+
+class Daemon:
+    """All parts of one running gateway, wired together; nothing else constructs them."""
+
+    def __init__(
+        self, config_path: Path, places: Places, blueprint: Blueprint, store: Store, runtime: Runtime, supervisor: Supervisor
+    ) -> None:
+        self._blueprint = blueprint
+        self._config_path = config_path
+        self._store = store
+        self._runtime = runtime
+        self._supervisor = supervisor
+        config = blueprint.config
+        inherited = inherited_listeners(os.environ, os.getpid())
+        self._tls = _server_tls(config, places)
+        self._sockets = open_listeners(config.server.bind, "[server].bind", runtime, inherited)
+        admin_address = config.admin.bind or Address("unix", "", 0, str(places.runtime / "admin.sock"))
+        self._admin_sockets = open_listeners([admin_address], "[admin].bind", runtime, inherited)
+        self.listening = [describe(each) for each in self._sockets]
+        self.admin_listening = describe(self._admin_sockets[0])
+        counters = Counters()
+        self._announcer = Announcer(runtime)
+        narrator = Narrator(counters, self._announcer, runtime)
+        self._dispatcher = Dispatcher(store, runtime, narrator)
+        self._intake = Intake(store, self._dispatcher, narrator, blueprint)
+        self._receiver = Receiver(self._intake, counters, runtime)
+        self._server = Server(self._receiver, _limits(config), runtime, config.server.trusted_proxies, _connection_failed)
+        self.control = Control(
+            config_path=config_path,
+            store=store,
+            runtime=runtime,
+            counters=counters,
+            dispatcher=self._dispatcher,
+            intake=self._intake,
+            receiver=self._receiver,
+            server=self._server,
+            exposition=Exposition(CollectorRegistry(), counters, __version__, runtime),
+            build=lambda: build(load(config_path, os.environ)),
+            swapped=self._swapped,
+            supervisor=supervisor,
+            listening=self.listening,
+        )
+        self._guard = Guard(make_app(self.control, None, runtime), AdminLimits())
+
+    async def run(self) -> None:
+        """Serve until told to stop; then drain. Raises StoreBrokenError if the disk failed us."""
+        async with trio.open_nursery() as nursery:
+            await nursery.start(self._dispatcher.run, self._blueprint)
+            nursery.start_soon(self._announcer.run, self._intake)
+            nursery.start_soon(retain, self._store, self._keep, self._runtime)
+            nursery.start_soon(keep_proving, self._store, self._runtime, self._supervisor.feed_watchdog)
+            nursery.start_soon(self._exit_if_broken)
+            nursery.start_soon(self.control.run_reloads)
+            await nursery.start(self._guard.serve, [trio.SocketListener(each) for each in self._admin_sockets])
+            await nursery.start(self._server.serve, [Listener(each, self._tls_for(each)) for each in self._sockets])
+            self._tell_ready()
+            await self._until_stopped()
+            await self._drain()
+            nursery.cancel_scope.cancel()
+
+    async def _until_stopped(self) -> None:
+        with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
+            async for number in signals:
+                if number != signal.SIGHUP:
+                    log.info("daemon.stopping", signal=signal.Signals(number).name)
+                    return
+                self.control.ask_reload()
+
+    async def _drain(self) -> None:
+        self._supervisor.stopping()
+        self._runtime.exit_after(HARD_EXIT_SECONDS)
+        await self._server.drain(DRAIN_SECONDS)
+        self._dispatcher.drain()
+        with trio.move_on_after(DRAIN_SECONDS):
+            await self._dispatcher.wait_drained()
+        self._guard.stop()
+
+    async def _exit_if_broken(self) -> None:
+        error = await self._store.wait_broken()
+        log.critical("store.broken", problem=str(error))
+        self._runtime.exit_after(BROKEN_EXIT_SECONDS, status=1)
+        raise error
+
+    def _swapped(self, blueprint: Blueprint) -> None:
+        self._blueprint = blueprint
+        configure(blueprint.config.log.level, blueprint.config.log.format)
+        self._server.use(_limits(blueprint.config), blueprint.config.server.trusted_proxies)
+
+    def _keep(self) -> Keep:
+        keep = self._blueprint.config.store.keep
+        return Keep(*(int(seconds * 1000) for seconds in (keep.bodies, keep.metadata, keep.dead, keep.keys)))
+
+    def _tls_for(self, listener: trio.socket.SocketType) -> ServerTls | None:
+        return self._tls if listener.family != trio.socket.AF_UNIX else None
+
+    def _tell_ready(self) -> None:
+        log.info(
+            "daemon.started",
+            version=__version__,
+            pid=os.getpid(),
+            config=str(self._config_path),
+            addresses=self.listening,
+            admin=self.admin_listening,
+            sources=sorted(self._blueprint.sources),
+            targets=sorted(self._blueprint.targets),
+        )
+        self._supervisor.ready(f"listening on {', '.join(self.listening)}")
+
+
+def _server_tls(config: Config, places: Places) -> ServerTls | None:
+    tls = config.server.tls
+    return ServerTls(server_context(str(places.config / tls.cert), str(places.config / tls.key))) if tls else None
+
+
+def _limits(config: Config) -> Limits:
+    written = config.server.limits
+    return Limits(
+        header_bytes=written.header_bytes,
+        header_count=written.header_count,
+        header_seconds=written.header_timeout,
+        body_seconds=written.body_timeout,
+        body_rate=float(written.body_rate_min),
+        idle_seconds=written.idle_timeout,
+        send_seconds=written.send_timeout,
+        connections=written.connections,
+        connections_per_peer=written.connections_per_peer,
+        body_memory=written.body_memory,
+    )
+
+
+def _store_settings(config: Config) -> StoreSettings:
+    store = config.store
+    return StoreSettings(
+        queue_bytes=store.queue_bytes,
+        queue_wait_seconds=store.queue_wait,
+        low_water_bytes=store.low_water,
+        dedup_window_ms=int(store.keep.keys * 1000),
+    )
+
+
+def _connection_failed(error: Exception) -> None:
+    log.error("connection.failed", problem=repr(error)[:500], exc_info=error)
+
+
+def _leaves(group: BaseExceptionGroup[ExceptionT]) -> Iterator[ExceptionT]:
+    for error in group.exceptions:
+        if isinstance(error, BaseExceptionGroup):
+            yield from _leaves(error)
+        else:
+            yield error
+
+
+def _tell(problems: Iterable[str]) -> int:
+    for problem in problems:
+        log.error("daemon.failed", problem=problem)
+    return 1

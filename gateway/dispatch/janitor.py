@@ -1,0 +1,49 @@
+"""Chores beside the deliveries: retention in small batches, and one small durable commit when nothing else commits.
+
+The commit is what readiness and the watchdog rest on: "the process is up" would say nothing about the disk.
+"""
+
+from collections.abc import Callable
+from typing import Final
+
+import structlog
+import trio
+
+from gateway.errors import StoreBrokenError, StoreError
+from gateway.runtime import Runtime
+from gateway.store.contract import Keep, Store
+
+RETENTION_EVERY_SECONDS: Final = 60.0
+PAUSE_BETWEEN_BATCHES_SECONDS: Final = 0.05
+PROBE_AFTER_SECONDS: Final = 4.0
+LOOK_EVERY_SECONDS: Final = 1.0
+
+log = structlog.get_logger()
+
+
+async def retain(store: Store, keep: Callable[[], Keep], runtime: Runtime) -> None:
+    """Remove what is older than `keep` says, a batch at a time, until cancelled; unsettled work stays."""
+    while True:
+        try:
+            while await store.retain(keep(), runtime.now_ms()):
+                await trio.sleep(PAUSE_BETWEEN_BATCHES_SECONDS)
+        except StoreBrokenError:
+            return
+        except StoreError as error:
+            log.error("retention.failed", problem=str(error))
+        await trio.sleep(RETENTION_EVERY_SECONDS)
+
+
+async def keep_proving(store: Store, runtime: Runtime, proven: Callable[[], None]) -> None:
+    """See to it that a durable commit ends every few seconds; call `proven` each second in which the newest is recent."""
+    while True:
+        if runtime.monotonic() - store.health().last_commit > PROBE_AFTER_SECONDS:
+            try:
+                await store.probe()
+            except StoreBrokenError:
+                return
+            except StoreError as error:
+                log.debug("store.probe_failed", problem=str(error))
+        if runtime.monotonic() - store.health().last_commit <= PROBE_AFTER_SECONDS * 2:
+            proven()
+        await trio.sleep(LOOK_EVERY_SECONDS)

@@ -1,0 +1,73 @@
+"""Opens what the configuration's addresses name: TCP, unix sockets, and sockets that the service manager passed."""
+
+import os
+import stat
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+import trio
+
+from gateway.config.address import Address
+from gateway.errors import ConfigError
+from gateway.runtime import Runtime
+from gateway.systemd import pick_inherited
+
+BACKLOG: Final = 4096
+SOCKET_MODE: Final = 0o660
+
+
+def open_listeners(
+    addresses: Sequence[Address], key: str, runtime: Runtime, inherited: Mapping[str, list[int]]
+) -> list[trio.socket.SocketType]:
+    """Open every address of the configuration key `key`. Raises ConfigError for the first that fails, with the others closed."""
+    opened: list[trio.socket.SocketType] = []
+    try:
+        for address in addresses:
+            opened += _open(address, runtime, inherited)
+    except OSError as error:
+        for one in opened:
+            one.close()
+        raise ConfigError([f"{key}: cannot listen on {address}: {error.strerror or error}. {_advice(error)}"]) from error
+    except ConfigError:
+        for one in opened:
+            one.close()
+        raise
+    return opened
+
+
+def describe(listener: trio.socket.SocketType) -> str:
+    """Give the address that a listener really has, in the configuration's spelling."""
+    name = listener.getsockname()
+    if listener.family == trio.socket.AF_UNIX:
+        return f"unix:{name if isinstance(name, str) else os.fsdecode(name)}"
+    host, port = name[:2]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _open(address: Address, runtime: Runtime, inherited: Mapping[str, list[int]]) -> list[trio.socket.SocketType]:
+    if address.kind == "fd":
+        return [runtime.adopt_listener(descriptor) for descriptor in pick_inherited(inherited, address.name)]
+    if address.kind == "tcp":
+        return [runtime.listen_tcp(address.host, address.port, BACKLOG)]
+    path = Path(address.name)
+    _remove_stale(path)
+    listener = runtime.listen_unix(str(path), BACKLOG)
+    path.chmod(SOCKET_MODE)
+    return [listener]
+
+
+def _remove_stale(path: Path) -> None:
+    """Remove a socket file that an earlier run left; the store's lock has shown that no other daemon of ours lives."""
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o750)
+    try:
+        if stat.S_ISSOCK(path.lstat().st_mode):
+            path.unlink()
+    except FileNotFoundError:
+        pass
+
+
+def _advice(error: OSError) -> str:
+    if isinstance(error, PermissionError):
+        return "Ports below 1024 need a socket unit; a unix socket needs a folder that the daemon may write."
+    return "Is another program, or another Hookgate, listening there? Choose another address or stop it."
