@@ -1,23 +1,28 @@
-"""The stock stack to compare with: a trivial ASGI app under hypercorn's trio worker, which reads the body and answers 200."""
+"""The stock stack to compare with: a trivial ASGI app under hypercorn's trio worker; it reads the body, answers 200."""
 
 import argparse
-from typing import Any
 
 import trio
 from hypercorn.config import Config
 from hypercorn.trio import serve
+from hypercorn.typing import (
+    ASGIReceiveCallable,
+    ASGISendCallable,
+    HTTPResponseBodyEvent,
+    HTTPResponseStartEvent,
+    Scope,
+)
 
 
-async def app(scope: Any, receive: Any, send: Any) -> None:
+async def app(scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
     """Read the whole body, keep nothing, answer."""
     if scope["type"] == "lifespan":
         return
-    more = True
-    while more:
-        message = await receive()
-        more = message.get("more_body", False)
-    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"0")]})
-    await send({"type": "http.response.body", "body": b""})
+    while (message := await receive())["type"] == "http.request" and message["more_body"]:
+        pass
+    headers = [(b"content-length", b"0")]
+    await send(HTTPResponseStartEvent(type="http.response.start", status=200, headers=headers, trailers=False))
+    await send(HTTPResponseBodyEvent(type="http.response.body", body=b"", more_body=False))
 
 
 async def main(port: int) -> None:

@@ -1,8 +1,9 @@
 """An open-loop load generator: requests leave at a fixed rate whatever the answers do.
 
-Latency counts from the moment a request was *meant* to leave, so that a server that stalls pays for every request that had to wait
-behind the stall; a closed loop (wrk) would send fewer of them and look well. Plain sockets and epoll in one thread: about 20 µs a
-request, so that it is never what is measured below some 20,000 requests a second. Prints one JSON object.
+Latency counts from the moment a request was *meant* to leave, so that a server that stalls pays for every request
+that had to wait behind the stall; a closed loop (wrk) would send fewer of them and look well. Plain sockets and
+epoll in one thread: about 20 µs a request, so that it is never what is measured below some 20,000 requests a second.
+Prints one JSON object.
 """
 
 import argparse
@@ -17,7 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
-from requests import NUMBER, truework_request, truora_request
+from payloads import NUMBER, truework_request, truora_request
 
 NAP: Final = 100e-6
 GRACE_SECONDS: Final = 10.0

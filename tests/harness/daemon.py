@@ -4,6 +4,7 @@ Everything of one daemon lives in one short folder (unix socket paths are limite
 state, sockets, and its standard error. A daemon that outlives its block is killed; nothing else is ever signalled.
 """
 
+import itertools
 import json
 import os
 import shutil
@@ -19,9 +20,12 @@ from typing import Any
 
 import trio
 
+from harness.senders import Client
+
 HOOKGATE = Path(sys.executable).with_name("hookgate")
 READY_SECONDS = 20.0
 END_SECONDS = 35.0
+_numbers = itertools.count()
 
 
 class DaemonDiedError(Exception):
@@ -79,8 +83,11 @@ def temporary_home() -> Iterator[Home]:
 class Daemon:
     """One process of the daemon in a home."""
 
-    def __init__(self, home: Home, environ: Mapping[str, str], before: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self, home: Home, environ: Mapping[str, str], before: tuple[str, ...] = (), config: Path | None = None
+    ) -> None:
         self.home = home
+        self._config = config or home.config
         self.notices: list[str] = []
         """Every line that came by sd_notify, in order."""
         self.ready_seconds = 0.0
@@ -126,8 +133,7 @@ class Daemon:
 
     async def start(self, nursery: trio.Nursery) -> None:
         """Start the process and begin to listen to its notices."""
-        address = self.home.folder / "notify.sock"
-        address.unlink(missing_ok=True)
+        address = self.home.folder / f"notify-{next(_numbers)}.sock"
         await self._notify.bind(str(address))
         nursery.start_soon(self._listen)
         environ = {
@@ -138,7 +144,7 @@ class Daemon:
             "NOTIFY_SOCKET": str(address),
             **self._environ,
         }
-        command = [*self._before, str(HOOKGATE), "run", "--config", str(self.home.config)]
+        command = [*self._before, str(HOOKGATE), "run", "--config", str(self._config)]
         self._process = self._spawn(command, environ)
 
     def _spawn(self, command: list[str], environ: dict[str, str]) -> subprocess.Popen[bytes]:
@@ -217,6 +223,32 @@ class Daemon:
             )
         return json.loads(done.stdout)
 
+    async def ask(self, path: str, order: dict[str, Any] | None = None, status: int = 200) -> Any:
+        """GET `path` of the admin API, or POST `order` to it; give the parsed answer.
+
+        Raises DaemonDiedError for another status than `status`.
+        """
+        body = b"" if order is None else json.dumps(order).encode()
+        method = "GET" if order is None else "POST"
+        head = f"{method} {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n"
+        head += "Content-Type: application/json\r\n" if body else ""
+        with Client(self.home.admin) as client:
+            answer = await client.exchange(f"{head}\r\n".encode() + body)
+        if answer.status != status:
+            raise DaemonDiedError(f"{method} {path} was answered {answer.status}: {answer.body!r}")
+        return json.loads(answer.body)
+
+    async def target(self, name: str) -> dict[str, Any]:
+        """Give the status of one target."""
+        listed = (await self.ask("/targets"))["targets"]
+        return next(target for target in listed if target["name"] == name)
+
+    async def wait_settled(self, seconds: float = 20.0) -> None:
+        """Wait until no target has anything pending or in flight. Raises trio.TooSlowError."""
+        with trio.fail_after(seconds):
+            while any(each["pending"] or each["in_flight"] for each in (await self.ask("/targets"))["targets"]):
+                await trio.sleep(0.05)
+
     async def reload(self, text: str | None = None, seconds: float = 10.0) -> None:
         """Write the configuration (unless None), reload by SIGHUP, wait until it is ready, whatever it decided."""
         if text is not None:
@@ -254,10 +286,15 @@ class Daemon:
 
 @asynccontextmanager
 async def running(
-    home: Home, environ: Mapping[str, str] | None = None, before: tuple[str, ...] = (), *, wait: bool = True
+    home: Home,
+    environ: Mapping[str, str] | None = None,
+    before: tuple[str, ...] = (),
+    *,
+    wait: bool = True,
+    config: Path | None = None,
 ) -> AsyncIterator[Daemon]:
     """Run a daemon in `home` for the length of a block; it is ready when the block begins, unless `wait` is False."""
-    daemon = Daemon(home, environ or {}, before)
+    daemon = Daemon(home, environ or {}, before, config)
     async with trio.open_nursery() as nursery:
         await daemon.start(nursery)
         try:

@@ -8,6 +8,7 @@ keeps its connection alive and repeats a request until it gets a 2xx.
 import itertools
 import json
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, Literal, NamedTuple, Self
 
 import httptools
@@ -125,8 +126,9 @@ def truora_token(name: str, token: str, *, wrapping: Wrapping = "jwt", path: str
 class Client:
     """One keep-alive connection to the gateway, opened when needed. One task at a time."""
 
-    def __init__(self, port: int) -> None:
-        self.port = port
+    def __init__(self, place: int | Path) -> None:
+        """`place` is a port on loopback or the path of a unix socket."""
+        self.place = place
         self.refused = 0
         """Connections that were refused."""
         self._connection: trio.socket.SocketType | None = None
@@ -173,12 +175,17 @@ class Client:
             self._connection.close()
             self._connection = None
 
+    @property
+    def _is_tcp(self) -> bool:
+        return isinstance(self.place, int)
+
     async def _connected(self) -> trio.socket.SocketType:
         if self._connection is None:
-            connection = trio.socket.socket()
+            connection = trio.socket.socket(trio.socket.AF_INET if self._is_tcp else trio.socket.AF_UNIX)
             try:
-                connection.setsockopt(trio.socket.IPPROTO_TCP, trio.socket.TCP_NODELAY, 1)
-                await connection.connect(("127.0.0.1", self.port))
+                if self._is_tcp:
+                    connection.setsockopt(trio.socket.IPPROTO_TCP, trio.socket.TCP_NODELAY, 1)
+                await connection.connect(("127.0.0.1", self.place) if self._is_tcp else str(self.place))
             except BaseException as error:
                 connection.close()
                 self.refused += isinstance(error, ConnectionRefusedError)

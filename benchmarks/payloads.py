@@ -1,7 +1,7 @@
 """What the benchmarks send: distinct requests of 1 kB, signed before the clock starts.
 
-A Truework body is one fixed text with the order's number in it; a Truora body is a token, so those are made beforehand and kept in
-a file, one a line. Both the open-loop generator and wrk's script (`ingest.lua`) send exactly these.
+A Truework body is one fixed text with the order's number in it; a Truora body is a token, so those are made
+beforehand and kept in a file, one a line. The open-loop generator and wrk's script (`ingest.lua`) send exactly these.
 """
 
 import base64
@@ -68,8 +68,8 @@ def write_truora_tokens(path: Path, tag: str, key: str, count: int) -> None:
 
 def truora_request(token: bytes) -> bytes:
     """Wrap a token into a whole request."""
-    head = b"POST /hooks/truora HTTP/1.1\r\nHost: hooks.example\r\nContent-Type: application/jwt\r\nContent-Length: %d\r\n\r\n"
-    return head % len(token) + token
+    head = b"POST /hooks/truora HTTP/1.1\r\nHost: hooks.example\r\nContent-Type: application/jwt\r\n"
+    return head + b"Content-Length: %d\r\n\r\n" % len(token) + token
 
 
 def _part(document: object) -> str:

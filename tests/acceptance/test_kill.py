@@ -1,0 +1,100 @@
+"""P1 and P7: kill -9 under load, again and again, at least half of the time inside a commit; then count.
+
+`HOOKGATE_KILL_CYCLES` sets the number of cycles (60 in CI, 200 for a release), `HOOKGATE_KILL_SEED` repeats a run's
+moments.
+"""
+
+import json
+import os
+import random
+import socket
+import time
+from contextlib import contextmanager
+
+import pytest
+import trio
+
+from harness.daemon import running
+from harness.killer import draw, is_installed, kill
+from harness.senders import send_steadily
+from harness.settings import ORDERS_TOKEN, Settings
+from harness.sink import FINE, Fault, open_sink
+from harness.tq import Ledger
+
+CYCLES = int(os.environ.get("HOOKGATE_KILL_CYCLES", "60"))
+SEED = int(os.environ.get("HOOKGATE_KILL_SEED", str(time.time_ns() % 1_000_000)))
+SENDERS = 12
+
+
+@contextmanager
+def reserved_port():
+    """Keep one port for the daemon over all its lives: bound here, never listened on, shared by SO_REUSEADDR."""
+    with socket.socket() as keeper:
+        keeper.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        keeper.bind(("127.0.0.1", 0))
+        yield keeper.getsockname()[1]
+
+
+def _order(document):
+    return document["data"]["order_id"]
+
+
+def _in_file(home):
+    return [_order(line["payload"]) for line in home.lines("audit.jsonl")]
+
+
+@pytest.mark.skipif(not is_installed(), reason="strace is not installed: kills could not be aimed")
+@pytest.mark.timeout(60 + 5 * CYCLES)
+async def test_kill_9_at_any_moment_loses_nothing_acknowledged_and_delivers_nothing_unaccepted(home, tell):
+    dice, ledger, landings, readies = random.Random(SEED), Ledger(), [], []
+    began = trio.current_time()
+    with reserved_port() as port:
+        async with open_sink() as sink:
+            sink.choose = lambda _: Fault(503) if dice.random() < 0.03 else FINE
+            settings = Settings(home, crm=sink.url, port=port, crm_options='retry = { first = "1s", jitter = 0.1 }')
+            settings.write()
+            stop = trio.Event()
+            async with trio.open_nursery() as load:
+                for number in range(SENDERS):
+                    load.start_soon(send_steadily, port, ledger, ORDERS_TOKEN, stop, f"sender{number}")
+                for _ in range(CYCLES):
+                    async with running(home) as daemon:
+                        readies.append(daemon.ready_seconds)
+                        landings.append(await kill(daemon, draw(dice), home.folder / "strace.out"))
+                async with running(home) as daemon:
+                    stop.set()
+                    await _drain(daemon)
+                    events = await _count_events(daemon)
+                    assert await daemon.stop() == 0
+            sink_orders = [(_order(json.loads(arrival.body)), arrival.webhook_id) for arrival in sink.taken]
+    over_http = ledger.account(order for order, _ in sink_orders)
+    in_file = ledger.account(_in_file(home))
+    inside = sum(landing.inside_store for landing in landings)
+    tell(
+        f"{CYCLES} kills (seed {SEED}), {inside} inside a commit or record, {trio.current_time() - began:.0f} s, "
+        f"slowest start {max(readies):.2f} s\n  http: {over_http}\n  file: {in_file}"
+    )
+    assert over_http.holds, over_http
+    assert in_file.holds, in_file
+    assert inside * 2 >= CYCLES
+    assert over_http.acknowledged > 10 * CYCLES, "too little load to prove anything"
+    assert len(set(sink_orders)) == over_http.delivered, "one event went out under two ids"
+    assert events == over_http.delivered == in_file.delivered
+
+
+async def _drain(daemon):
+    """Wait until every delivery is settled; interrupted ones back off first."""
+    await daemon.wait_settled(60)
+    listed = (await daemon.ask("/targets"))["targets"]
+    assert not any(target["dead"] for target in listed), listed
+
+
+async def _count_events(daemon):
+    count, path = 0, "/events?source=truework&limit=1000"
+    before = ""
+    while True:
+        page = await daemon.ask(path + before)
+        count += len(page["events"])
+        if page["before"] is None:
+            return count
+        before = f"&before={page['before']}"

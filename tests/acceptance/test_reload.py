@@ -1,0 +1,145 @@
+"""P15: a reload is all or nothing and costs nobody a connection.
+
+`HOOKGATE_RELOADS` sets their number (60 in CI, 500 for a release).
+"""
+
+import json
+import os
+import random
+import signal
+
+import pytest
+import trio
+
+from harness.daemon import running
+from harness.senders import post, send_steadily, truework
+from harness.settings import ORDERS_TOKEN, Settings
+from harness.sink import Fault, open_sink
+from harness.tq import Ledger
+
+RELOADS = int(os.environ.get("HOOKGATE_RELOADS", "60"))
+SENDERS = 8
+BROKEN = [
+    "[server\n",
+    "[nonsense]\nkey = 1\n",
+    '[routes.broken]\nsource = "nobody"\ntargets = ["crm"]\n',
+    '[routes.broken]\nsource = "truework"\ntargets = ["nowhere"]\n',
+    '[targets.broken]\ntype = "http"\nurl = "gopher://x"\n',
+    '[sources.broken]\nprovider = "truework"\ncredentials.main = { secret = { file = "missing" } }\n',
+]
+
+
+def _extra(number, url):
+    """A valid change: another target and route for a type that nobody sends, and another header of the old target."""
+    return f"""
+[targets.extra{number}]
+type = "http"
+url = "{url}"
+[routes.extra{number}]
+source = "truework"
+event = "never.{number}"
+targets = ["extra{number}"]
+"""
+
+
+@pytest.mark.timeout(60 + 2 * RELOADS)
+async def test_reloads_under_load_lose_nothing_and_refuse_no_connection(home, tell):
+    dice, ledger = random.Random(RELOADS), Ledger()
+    refused, invalid = [], 0
+
+    async with open_sink() as sink:
+        settings = Settings(home, crm=sink.url)
+        settings.write()
+        async with running(home) as daemon:
+            stop = trio.Event()
+
+            async def send(tag):
+                refused.append(await send_steadily(daemon.port, ledger, ORDERS_TOKEN, stop, tag))
+
+            async with trio.open_nursery() as load:
+                for number in range(SENDERS):
+                    load.start_soon(send, f"sender{number}")
+                for number in range(RELOADS):
+                    if dice.random() < 0.3:
+                        invalid += 1
+                        settings.more = dice.choice(BROKEN)
+                    else:
+                        settings.more = _extra(number, sink.url)
+                        settings.crm_options = f'headers = {{ X-Reload = "{number}" }}'
+                    await daemon.reload(settings.text())
+                    async with trio.open_nursery() as fresh:
+                        fresh.start_soon(_knock, daemon.port)
+                        fresh.start_soon(_knock, daemon.port)
+                stop.set()
+            await daemon.wait_settled()
+            outcomes = [len(daemon.logged(event)) for event in ("reload.done", "reload.refused")]
+            assert await daemon.stop() == 0
+        account = ledger.account(json.loads(arrival.body)["data"]["order_id"] for arrival in sink.taken)
+    tell(f"{RELOADS} reloads, {invalid} of them invalid: {account}; refused connections {sum(refused)}")
+    assert account.holds, account
+    assert account.duplicated == 0
+    assert sum(refused) == 0
+    assert outcomes == [RELOADS - invalid, invalid]
+    assert account.acknowledged > 5 * RELOADS, "too little load to prove anything"
+
+
+async def _knock(port):
+    """A fresh connection is served, not only the kept ones."""
+    assert (await post(port, truework("knock", "wrong"))).status == 401
+
+
+async def test_an_invalid_file_changes_nothing_and_tells_why(home):
+    async with open_sink() as sink:
+        settings = Settings(home, crm=sink.url)
+        settings.write()
+        async with running(home) as daemon:
+            before = (await daemon.ask("/status"))["config_digest"]
+            settings.more = '[targets.extra]\ntype = "htpp"\nurl = "http://127.0.0.1:1/"\n'
+            await daemon.reload(settings.text())
+            status = await daemon.ask("/status")
+            assert status["config_digest"] == before
+            assert status["last_reload"]["ok"] is False
+            assert "targets.extra" in "\n".join(status["last_reload"]["problems"])
+            assert (await post(daemon.port, truework("order-1", ORDERS_TOKEN))).status == 200
+            await sink.wait_taken(1, 5)
+
+
+async def test_C5_a_thousand_hangups_in_a_second_are_a_few_reloads_one_at_a_time(home):
+    Settings(home).write()
+    async with running(home) as daemon:
+        for _ in range(1000):
+            daemon.signal(signal.SIGHUP)
+            await trio.sleep(0.0005)
+        await daemon.wait_notice("READY=1", 2, 10)
+        with trio.fail_after(20):
+            while (await daemon.ask("/status"))["last_reload"] is None:
+                await trio.sleep(0.05)
+        assert (await post(daemon.port, truework("order-1", ORDERS_TOKEN))).status == 200
+        await trio.sleep(0.5)
+        done = len(daemon.logged("reload.done"))
+        assert 1 <= done < 200
+        assert daemon.notices.count("READY=1") == daemon.notices.count("RELOADING=1") + 1 == done + 1
+
+
+async def test_C7_deliveries_of_a_removed_target_are_parked_shown_and_resumed_when_it_is_back(home):
+    async with open_sink() as sink:
+        sink.fault = Fault(503)
+        with_crm = Settings(home, crm=sink.url, crm_options='retry = { first = "1s" }')
+        without = Settings(home)
+        with_crm.write()
+        async with running(home) as daemon:
+            for number in range(5):
+                assert (await post(daemon.port, truework(f"order-{number}", ORDERS_TOKEN))).status == 200
+            await sink.wait(lambda sink: len(sink.arrivals) >= 5, 5)
+            await daemon.reload(without.text())
+            parked = await daemon.target("crm")
+            assert (parked["type"], parked["pending"] + parked["in_flight"]) == ("", 5)
+            assert parked["next_step"]
+            sink.fault = Fault()
+            before = len(sink.arrivals)
+            await trio.sleep(1.5)
+            assert len(sink.arrivals) == before
+            await daemon.reload(with_crm.text())
+            await sink.wait_taken(5, 30)
+            await daemon.wait_settled()
+            assert len(sink.taken) == 5

@@ -1,0 +1,96 @@
+"""P16: SIGTERM ends the daemon within 30 s whatever clients and targets do, and nothing is lost by it."""
+
+import json
+import signal
+
+import pytest
+import trio
+
+from harness.daemon import running
+from harness.senders import post, truework
+from harness.settings import ORDERS_TOKEN, Settings
+from harness.sink import Fault, open_sink
+from harness.tq import Ledger
+
+
+async def _open_and_say(port, data):
+    connection = trio.socket.socket()
+    connection.setsockopt(trio.socket.SOL_SOCKET, trio.socket.SO_RCVBUF, 4096)
+    await connection.connect(("127.0.0.1", port))
+    await connection.send(data)
+    return connection
+
+
+async def test_an_idle_daemon_stops_at_once_and_says_so(home):
+    Settings(home).write()
+    async with running(home) as daemon:
+        began = trio.current_time()
+        assert await daemon.stop() == 0
+        assert trio.current_time() - began < 3
+        assert "STOPPING=1" in daemon.notices
+
+
+@pytest.mark.timeout(90)
+async def test_stuck_clients_and_a_hanging_target_do_not_hold_up_the_end_and_nothing_is_lost(home, tell):
+    ledger = Ledger()
+    async with open_sink() as sink:
+        sink.fault = Fault(hang=True)
+        Settings(home, crm=sink.url, crm_options='timeout = "25s"').write()
+        async with running(home) as daemon:
+            wire = truework("stuck", ORDERS_TOKEN).wire()
+            stuck = [
+                await _open_and_say(daemon.port, b""),
+                await _open_and_say(daemon.port, wire[:40]),
+                await _open_and_say(daemon.port, wire[:-100]),
+                await _open_and_say(daemon.port, truework("x", "wrong").wire() * 20),
+            ]
+            admin = trio.socket.socket(trio.socket.AF_UNIX)
+            await admin.connect(str(home.admin))
+            await admin.send(b"GET /status HTTP/1.1\r\n")
+            for number in range(50):
+                request = truework(f"order-{number}", ORDERS_TOKEN)
+                ledger.attempted.add(request.name)
+                assert (await post(daemon.port, request)).status == 200
+                ledger.acknowledged.add(request.name)
+            await sink.wait(lambda sink: len(sink.arrivals) >= 16, 5)
+            began = trio.current_time()
+            daemon.signal(signal.SIGTERM)
+            assert await daemon.wait_ended(32) == 0
+            took = trio.current_time() - began
+            for connection in (*stuck, admin):
+                connection.close()
+        assert took <= 30
+        sink.fault = Fault()
+        async with running(home) as daemon:
+            await daemon.wait_settled(30)
+            assert await daemon.stop() == 0
+        account = ledger.account(json.loads(arrival.body)["data"]["order_id"] for arrival in sink.taken)
+    tell(f"SIGTERM with stuck clients and a hanging target: exit 0 after {took:.1f} s; {account}")
+    assert account.holds, account
+
+
+async def test_an_answer_under_way_at_the_stop_is_still_given(home):
+    """A request whose body arrives while the daemon stops is answered or cut off, but never acknowledged and lost."""
+    ledger = Ledger()
+    Settings(home).write()
+    async with running(home) as daemon:
+        async with trio.open_nursery() as senders:
+            for number in range(40):
+                senders.start_soon(_try_once, daemon.port, truework(f"order-{number}", ORDERS_TOKEN), ledger)
+            await trio.sleep(0.01)
+            daemon.signal(signal.SIGTERM)
+        assert await daemon.wait_ended(30) == 0
+    async with running(home) as daemon:
+        await daemon.wait_settled()
+    account = ledger.account(line["payload"]["data"]["order_id"] for line in home.lines("audit.jsonl"))
+    assert account.holds, account
+
+
+async def _try_once(port, request, ledger):
+    ledger.attempted.add(request.name)
+    try:
+        answer = await post(port, request)
+    except OSError:
+        return
+    if answer.status == 200:
+        ledger.acknowledged.add(request.name)
