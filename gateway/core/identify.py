@@ -11,13 +11,14 @@ from typing import Final
 import orjson
 
 from gateway.core.document import parse_document, refuse_repeated_keys
+from gateway.core.head import decode_head
 from gateway.core.identify_rule import IdentifyRule, Reading, Split, compile_identify
-from gateway.core.model import Event, Json, Proof, Request
+from gateway.core.model import Event, Json, Proof, Request, StoredEvent
 from gateway.core.moments import read_moment
 from gateway.core.selector import ABSENT, Scope
 from gateway.errors import RequestError
 
-__all__ = ["IdentifyRule", "compile_identify", "identify"]
+__all__ = ["IdentifyRule", "compile_identify", "identify", "recall"]
 
 PARTS_MAX: Final = 1000
 """Events of one request: all of them are accepted in one transaction."""
@@ -47,6 +48,42 @@ def identify(rule: IdentifyRule, source: str, credential: str, request: Request,
     return (_event(reading, version, whole, payload, credential),)
 
 
+def recall(rule: IdentifyRule, stored: StoredEvent) -> Scope:
+    """Give what rules and routes saw of a stored event when it came, to plan it again by today's routes.
+
+    Type and version are as they were identified then; the payload is read again, `aliases` applied. Claims of a JWT in a header were
+    not kept. The scope's event is always an `Event`. A payload that retention took reads as nothing.
+    """
+    line, client, headers = decode_head(stored.head)
+    method, _, target = line.partition(" ")
+    path, _, query = target.partition("?")
+    request = Request(method, path, query, headers, stored.body or b"", client, stored.accepted_at)
+    body = _readable(stored.payload or b"")
+    scope = Scope(request, body, body if stored.part is not None else None, None, stored.source)
+    for names in rule.reading(stored.version).value_names:
+        names.apply(scope)
+    event = Event(
+        stored.source,
+        stored.credential,
+        stored.type,
+        stored.version,
+        None,
+        stored.occurred_at,
+        stored.part,
+        b"",
+        body,
+        scope.claims,
+    )
+    return scope._replace(event=event)
+
+
+def _readable(payload: bytes) -> Json:
+    try:
+        return parse_document(payload)
+    except RequestError:
+        return None
+
+
 def _document(rule: IdentifyRule, request: Request, proof: Proof) -> Json:
     """Give the parsed payload; None for one that is no JSON, if neither a rule nor the sender says that it is."""
     if proof.claims_are_payload:
@@ -57,10 +94,7 @@ def _document(rule: IdentifyRule, request: Request, proof: Proof) -> Json:
         return document
     if b"json" in (request.header(b"content-type") or b"").lower() and request.body:
         return parse_document(request.body)
-    try:
-        return parse_document(request.body)
-    except RequestError:
-        return None
+    return _readable(request.body)
 
 
 def _parts(split: Split, whole: Scope) -> list[Json]:

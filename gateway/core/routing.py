@@ -69,6 +69,10 @@ class Router:
         for position, route in enumerate(routes):
             self._sources.setdefault(route.source, _SourceRoutes()).add(position, route)
 
+    def listens(self, source: str) -> bool:
+        """Tell whether any route takes events of `source`."""
+        return source in self._sources
+
     def plan(self, event: Event, scope: Scope) -> Plan:
         """Give the targets that `event` must reach; empty if no route takes it."""
         routes = self._sources.get(event.source)

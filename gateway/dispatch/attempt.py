@@ -18,7 +18,7 @@ from gateway.runtime import Runtime
 from gateway.store.contract import AttemptRow, Claim, Record
 
 REASON_MAX: Final = 500
-OUTCOMES: Final = (*Outcome.__args__,)  # type: ignore[attr-defined]  # a union knows its members only at run time
+OUTCOMES: Final = (*Outcome.__args__,)
 
 
 class Tried(NamedTuple):
