@@ -4,7 +4,7 @@
 |---|---|
 | `type` | selector, or a template such as `{body.event_type}.{body.event_action}` |
 | `version` | selector; read before anything else |
-| `id` or `key` | selector, or list of selectors: what makes an event the same event; without it there is no de-dup |
+| `id` or `key` | selector or list of selectors: what tells one event from another; without it there is no de-dup |
 | `occurred_at` | selector |
 | `split` | selector ending in `[]`: each item is an event of its own, and `body.*` then means the item |
 | `type_aliases` | table of types as sent and as meant; one `*` on both sides stands for the same text |
@@ -83,10 +83,12 @@ class IdentifyRule:
 
 
 def compile_identify(spec: Mapping[str, Written], also_reads: Sequence[Selector] = ()) -> IdentifyRule:
-    """Compile a rule; `also_reads` are selectors that verification reads of the body.
+    """Compile a rule; None and an empty table mean that a key is not written.
 
+    `also_reads` are selectors that verification reads of the body.
     Raises ProblemsError with everything that is wrong, by key path.
     """
+    spec = {key: value for key, value in spec.items() if value is not None and value != {}}
     findings = Findings()
     reader = _Reader(spec, (), set(spec), findings)
     base = reader.reading()
@@ -114,7 +116,7 @@ def _variants(
         for key in ("version", "versions", *(("split",) if base.split else ())):
             if key in changes:
                 below.add(key, "cannot differ by version: it is read before the version is known")
-        with below.telling("versions"):
+        with reader.telling("versions", glob):
             yield Pattern([glob]), below.reading()
         reader.body_paths += below.body_paths
 
@@ -140,7 +142,7 @@ class _Reader:
             type=self._read_type(),
             type_names=self._read_type_names(),
             key=key,
-            key_is_id="id" in self._spec,
+            key_is_id=isinstance(self._spec.get("id"), str),
             key_reads_event=any(selector.root == "event" for selector in key),
             occurred_at=self.selector("occurred_at"),
             value_names=self._read_value_names(),
@@ -187,7 +189,8 @@ class _Reader:
     def _read_type(self) -> Callable[[Scope], Json]:
         written = self._spec.get("type")
         if written is None:
-            self.findings.add((*self._path, "type"), "expected a selector such as body.event, found nothing")
+            if not self._path:
+                self.findings.add(("type",), "expected a selector such as body.event, found nothing")
         elif isinstance(written, str) and "{" in written:
             with self.telling("type"):
                 return self._template(written)
@@ -209,20 +212,18 @@ class _Reader:
         return value
 
     def _read_key(self) -> tuple[Selector, ...]:
-        if "id" in self._spec:
-            if "key" in self._spec:
-                self.add("key", "cannot stand beside id: write one of them")
-            found = self.selector("id")
+        if "id" in self._spec and "key" in self._spec:
+            self.add("key", "cannot stand beside id: write one of them")
+        name = "id" if "id" in self._spec else "key"
+        written = self._spec.get(name)
+        if not isinstance(written, (list, tuple)):
+            found = self.selector(name)
             return (found,) if found else ()
-        if "key" not in self._spec:
-            return ()
-        written = self._spec["key"]
-        if not isinstance(written, (list, tuple)) or not 0 < len(written) <= KEY_PARTS_MAX:
-            self.add("key", f"expected a list of 1 to {KEY_PARTS_MAX} selectors, found {written!r}")
-            return ()
+        if not 0 < len(written) <= KEY_PARTS_MAX:
+            self.add(name, f"expected 1 to {KEY_PARTS_MAX} selectors, found {len(written)}")
         parts: list[Selector] = []
         for index, text in enumerate(written):
-            with self.telling("key", index):
+            with self.telling(name, index):
                 parts.append(self._noted(parse_selector(text)))
         return tuple(parts)
 

@@ -1,0 +1,165 @@
+"""The verb *render*: the message that a target gets of an event.
+
+The bytes are the same on every attempt, so nothing here may depend on the attempt or the time. The forms:
+
+- `payload`: the event's payload as it was sent; `request`: the request's body, also where the event is only a part of
+  it; `empty`: nothing.
+- `envelope`: one line of JSON with the event's own facts around the payload. A payload that is JSON is embedded as it is
+  (without line breaks between its values, so that a file of lines stays one), any other as `payload_base64`.
+- a template: `core.templates`.
+
+What cannot be rendered is RenderError: such a delivery is dead, with the error's text as its reason.
+"""
+
+from base64 import b64encode
+from collections.abc import Callable
+from typing import Any, Final, Literal, TypeAlias
+
+import orjson
+
+from gateway.core.document import parse_document
+from gateway.core.head import decode_head
+from gateway.core.model import Delivery, Json, Message, StoredEvent, event_text
+from gateway.core.moments import write_moment
+from gateway.core.templates import CompiledTemplate, TemplateSource, TemplateUnfitError
+from gateway.errors import RequestError
+
+__all__ = ["RenderError", "Renderer", "TemplateSource"]
+
+Form: TypeAlias = Literal["payload", "request", "envelope", "empty"]
+Content: TypeAlias = tuple[bytes, str]
+"""Bytes and their content type."""
+
+JSON_TYPE: Final = "application/json"
+UNKNOWN_TYPE: Final = "application/octet-stream"
+
+
+class RenderError(ValueError):
+    """There is no message to deliver, and there never will be: `expired body`, or `template: …`."""
+
+
+class Renderer:
+    """Renders events for one target. Immutable; the template, if there is one, is compiled."""
+
+    def __init__(self, send: Form | TemplateSource) -> None:
+        """Prepare for the form `send`. Raises ValueError for a template that cannot be compiled, or an unknown form."""
+        if isinstance(send, TemplateSource):
+            template = CompiledTemplate(send)
+            self._content: Callable[[Delivery, StoredEvent, bytes, dict[str, str]], Content] = (
+                lambda delivery, event, payload, headers: _templated(template, delivery, event, payload, headers)
+            )
+        elif send in _FORMS:
+            self._content = _FORMS[send]
+        else:
+            raise ValueError(f"expected a form of message, one of {', '.join(_FORMS)}; found {send!r}")
+
+    def render(
+        self, delivery: Delivery, event: StoredEvent, save_progress: Callable[[bytes], None] = lambda _: None
+    ) -> Message:
+        """Give the message of `event` for `delivery`; the target may call `save_progress`.
+
+        Raises RenderError if retention took the body, or the template cannot be filled.
+        """
+        payload = event.payload
+        if payload is None:
+            raise RenderError("expired body: retention removed it")
+        headers = _headers(event.head)
+        content, content_type = self._content(delivery, event, payload, headers)
+        return Message(
+            event_text(event.id),
+            event.source,
+            event.type,
+            event.version,
+            content,
+            content_type,
+            headers,
+            payload,
+            delivery.target,
+            delivery.route,
+            delivery.attempts + 1,
+            event.occurred_at,
+            event.accepted_at,
+            delivery.progress,
+            save_progress,
+        )
+
+
+def _headers(head: bytes) -> dict[str, str]:
+    headers: dict[str, str] = {}
+    for name, value in decode_head(head)[2]:
+        key, text = name.decode("latin-1"), value.decode("latin-1")
+        headers[key] = f"{headers[key]}, {text}" if key in headers else text
+    return headers
+
+
+def _payload_type(event: StoredEvent, headers: dict[str, str]) -> str:
+    return headers.get("content-type", UNKNOWN_TYPE) if event.part is None else JSON_TYPE
+
+
+def _payload(_delivery: Delivery, event: StoredEvent, payload: bytes, headers: dict[str, str]) -> Content:
+    return payload, _payload_type(event, headers)
+
+
+def _request(_delivery: Delivery, event: StoredEvent, _payload: bytes, headers: dict[str, str]) -> Content:
+    if event.body is None:
+        raise RenderError("expired body: retention removed it")
+    return event.body, headers.get("content-type", UNKNOWN_TYPE)
+
+
+def _empty(_delivery: Delivery, _event: StoredEvent, _payload: bytes, _headers: dict[str, str]) -> Content:
+    return b"", ""
+
+
+def _envelope(_delivery: Delivery, event: StoredEvent, payload: bytes, headers: dict[str, str]) -> Content:
+    facts = _facts(event)
+    facts["content_type"] = _payload_type(event, headers)
+    # A part was written by us, so it is JSON; a body may be anything, whatever its content type says.
+    if event.part is not None or _parsed(payload) is not _NO_JSON:
+        facts["payload"] = orjson.Fragment(payload.translate(None, b"\r\n"))
+    else:
+        facts["payload_base64"] = b64encode(payload).decode("ascii")
+    return orjson.dumps(facts), JSON_TYPE
+
+
+def _templated(
+    template: CompiledTemplate, delivery: Delivery, event: StoredEvent, payload: bytes, headers: dict[str, str]
+) -> Content:
+    body = _parsed(payload)
+    values = {
+        "source": event.source,
+        "event": _facts(event),
+        "body": None if body is _NO_JSON else body,
+        "payload": payload.decode("utf-8", "replace"),
+        "header": headers,
+        "route": delivery.route,
+        "target": delivery.target,
+    }
+    try:
+        return template.fill(values), template.content_type
+    except TemplateUnfitError as error:
+        raise RenderError(f"template: {error}") from None
+
+
+def _facts(event: StoredEvent) -> dict[str, Any]:
+    occurred_at = None if event.occurred_at is None else write_moment(event.occurred_at)
+    return {
+        "id": event_text(event.id),
+        "source": event.source,
+        "type": event.type,
+        "version": event.version,
+        "occurred_at": occurred_at,
+        "accepted_at": write_moment(event.accepted_at),
+    }
+
+
+_NO_JSON: Final = object()
+
+
+def _parsed(payload: bytes) -> Json:
+    try:
+        return parse_document(payload)
+    except RequestError:
+        return _NO_JSON
+
+
+_FORMS: Final = {"payload": _payload, "request": _request, "envelope": _envelope, "empty": _empty}
