@@ -72,15 +72,15 @@ def make_folder(name: str, parent: int, ownership: Ownership) -> int:
 
 
 def judge_error(error: OSError, place: object) -> Outcome:
-    """Give the outcome of a write to `place` that failed: mostly the disk or its permissions, for all messages alike."""
-    text = f"{place}: {error.strerror or error}"
+    """Give the outcome of a failed write to `place`: mostly disk or permissions are to blame, for all alike."""
+    text = f"{place}: {error.strerror or error}"[:500]
     if error.errno in _OURS:
         return NotTried(text)
     return TargetDown(text)
 
 
 def judge_file_error(error: OSError, place: object) -> Outcome:
-    """Give the outcome of one event's own file in `place`: its name may be to blame, which no second try would change."""
+    """Give the outcome of one event's own file in `place`: its name may be to blame, and no second try changes that."""
     if error.errno in _NAME:
         return Rejected(f"name: no file can have it there: {error.strerror}")
     return judge_error(error, place)
