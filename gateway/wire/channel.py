@@ -1,8 +1,8 @@
 """Bytes of one connection: a non-blocking socket, plain or under TLS.
 
 Reads wait by `wait_readable`, writes go out at once as far as the kernel takes them. Only the connection's own task may
-use a channel, but for `stop_reading` and `abort`: they wake that task instead of cancelling it, which would reach into a
-handler.
+use a channel, but for `stop_reading` and `abort`: those wake the task instead of cancelling it, which would reach into
+a handler.
 """
 
 import ssl
@@ -136,7 +136,8 @@ class TlsChannel(PlainChannel):
                 self._tls.do_handshake()
             except ssl.SSLWantReadError:
                 await self._drain()
-                await self._fill()
+                if not await self._fill():
+                    raise ConnectionError("the client left within the handshake") from None
             except ssl.SSLError:
                 self._push()  # the alert that tells the client why
                 raise
@@ -151,8 +152,9 @@ class TlsChannel(PlainChannel):
             except ssl.SSLWantReadError:
                 if not self._push() and len(self._unsent) > _UNSENT_BYTES:
                     raise ConnectionError("TLS answers pile up at a client that takes none") from None
-                await self._fill()
-            except (ssl.SSLZeroReturnError, ssl.SSLEOFError):
+                if not await self._fill():
+                    return b""  # OpenSSL is not told of an end without farewell: it would let us answer no more
+            except ssl.SSLZeroReturnError:
                 return b""
 
     async def discard(self) -> int:
@@ -182,12 +184,8 @@ class TlsChannel(PlainChannel):
         if not self._push():
             await self.flush()
 
-    async def _fill(self) -> None:
-        received = await super().receive(_RAW_BYTES)
-        if received:
-            self._incoming.write(received)
-        else:
-            self._incoming.write_eof()
+    async def _fill(self) -> int:
+        return self._incoming.write(await super().receive(_RAW_BYTES))
 
 
 def _shut(socket: Socket, how: int) -> None:

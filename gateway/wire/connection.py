@@ -76,14 +76,12 @@ class Connection:
         state = self._state
         try:
             await self._serve()
-        except RequestError as refusal:
-            state.refused[refusal.reason] += 1
         except OSError:
             state.refused[self._expired or ("tls" if self.phase == OPENING else "disconnected")] += 1
         except Exception as error:  # noqa: BLE001 - no connection's fault may end the server
             state.report(error)
         finally:
-            state.body_bytes -= self._held
+            self._release()
             self._channel.close()
 
     def sweep(self) -> None:
@@ -117,8 +115,9 @@ class Connection:
                 pass
         except RequestError as refusal:
             self._expired = ""
+            self._release()
+            self._state.refused[refusal.reason] += 1
             await self._answer(error_reply(refusal.status), None)
-            raise
 
     async def _serve_one(self) -> bool:
         raw = await self._read_head()
@@ -187,8 +186,7 @@ class Connection:
             state.report(error)
             return _FAILED
         finally:
-            state.body_bytes -= self._held
-            self._held = 0
+            self._release()
 
     async def _read_body(self, head: Head, limit: int) -> bytes:
         length = head.length
@@ -243,6 +241,10 @@ class Connection:
     def _hold(self, count: int) -> None:
         self._state.hold(count)
         self._held += count
+
+    def _release(self) -> None:
+        self._state.body_bytes -= self._held
+        self._held = 0
 
     async def _answer(self, reply: Reply, head: Head | None) -> bool:
         """Send the reply; True if the connection stays for another request."""

@@ -1,7 +1,7 @@
 """The inbound HTTP/1.1 server: accepts on every listener, keeps the numbers bounded, sweeps deadlines, drains at last.
 
-Strict and bounded (`parser`, `limits`); speaks HTTP/1.0 and 1.1 only, upgrades never. One task a connection, one sweeper
-for all. Knows nothing of webhooks: a `Handler` says what a request gets.
+Strict and bounded (`parser`, `limits`); speaks HTTP/1.0 and 1.1 only, upgrades never. One task for each connection, one
+sweeper for all. Knows nothing of webhooks: a `Handler` says what a request gets.
 """
 
 import errno
