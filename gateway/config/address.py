@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
 from typing import Annotated, Final, Literal
 
-from pydantic import AfterValidator, BeforeValidator, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, PlainSerializer, WithJsonSchema
 
 _TCP: Final = re.compile(r"(?:\[(?P<v6>[0-9A-Fa-f:.]+)\]|(?P<v4>[0-9.]+)):(?P<port>\d{1,5})")
 _UNIX_PATH_MAX: Final = 107
@@ -79,6 +79,7 @@ def _check_network(text: str) -> str:
 ListenAddress = Annotated[
     Address,
     BeforeValidator(parse_address),
+    PlainSerializer(str),
     WithJsonSchema({"type": "string", "examples": ["127.0.0.1:8080", "[::1]:8080", "unix:/run/x.sock", "fd:http"]}),
 ]
 

@@ -4,7 +4,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from gateway.config.address import ListenAddress, Network
+from gateway.config.address import Address, ListenAddress, Network
+from gateway.config.secrets import SecretReference
 from gateway.config.table import Table, written
 from gateway.config.units import ByteCount, Duration, duration_between, size_between
 
@@ -49,7 +50,7 @@ class Server(Table):
     """Where providers reach the gateway. A changed `bind` needs a restart, all else a reload."""
 
     bind: Annotated[tuple[ListenAddress, ...], Field(min_length=1)] = Field(
-        default=("127.0.0.1:8080",),
+        default=(Address("tcp", "127.0.0.1", 8080, ""),),
         examples=[["127.0.0.1:8080"], ["unix:/run/hookgate/http.sock"], ["fd:hookgate-http"]],
     )
     """Addresses to listen on: numeric host and port, unix sockets, or sockets that systemd hands over by name."""
@@ -69,6 +70,8 @@ class Admin(Table):
     bind: ListenAddress | None = Field(default=None, examples=["unix:/run/hookgate/admin.sock", "127.0.0.1:9090"])
     """One address: a unix socket (mode 0660), a loopback address, or a socket of systemd. Default: `admin.sock` in
     $RUNTIME_DIRECTORY, else in `./var/run`. A change needs a restart."""
+    token: SecretReference | None = None
+    """Secret that a request to a TCP address must carry; a unix socket needs none, its mode says who may."""
 
 
 class Log(Table):

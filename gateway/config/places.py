@@ -20,6 +20,19 @@ class Places:
     environ: Mapping[str, str] = field(repr=False)
     """It may hold secrets: never shown."""
 
+    def beside_config(self, path: str) -> Path:
+        """Give the place of a path as an operator writes it: relative to the configuration file, or absolute."""
+        return self.config / path
+
+    def in_state(self, path: str) -> Path:
+        """Give the place of a path in the state folder; an absolute one stays."""
+        return self.state / path
+
+    @property
+    def admin_socket(self) -> Path:
+        """Where the admin listener is unless written otherwise."""
+        return self.runtime / "admin.sock"
+
 
 def find_places(config_file: Path, environ: Mapping[str, str]) -> Places:
     """Read the folders from the environment; of several that systemd lists, the first counts."""

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from gateway.config.lines import Path, Position
 from gateway.errors import ConfigError
 
-_SECRET: Final = re.compile(r"secret|passw|token|inline|credential", re.IGNORECASE)
+_SECRET: Final = re.compile(r"secret|passw|token|inline|header|authorization", re.IGNORECASE)
 _EXPECTED: Final = {
     "string_type": "text in quotes",
     "int_type": "a whole number",
@@ -71,21 +71,36 @@ class Report:
         """Note a warning at `path`."""
         self.warnings.append(self._problem(path, message))
 
-    def _problem(self, path: Path, message: str) -> Problem:
-        for end in range(len(path), 0, -1):
-            if path[:end] in self._origins:
-                path = (*self._origins[path[:end]], *path[end:])
-                break
-        return Problem(self.position(path), path, message)
+    def add_problem(self, problem: Problem) -> None:
+        """Note a problem of another file, with its own place."""
+        self._problems.append(problem)
 
-    def add_invalid(self, error: ValidationError, data: object, schema: Mapping[str, Any], above: Path = ()) -> None:
+    def add_invalid(
+        self,
+        error: ValidationError,
+        data: object,
+        schema: Mapping[str, Any],
+        above: Path = (),
+        also_known: Iterable[str] = (),
+    ) -> None:
         """Note every problem of a pydantic error.
 
-        `data` is what was validated, `schema` the JSON Schema for it, `above` its path.
+        `data` is what was validated, `schema` the JSON Schema for it, `above` its path; `also_known` are keys that the table at
+        `above` takes besides those of the schema.
         """
         for path, details in _by_path(error, data).items():
-            keys = known_keys(schema, path[:-1])
+            keys = [*known_keys(schema, path[:-1]), *(also_known if len(path) == 1 else ())]
             self.add((*above, *path), _sentence(details, path, keys))
+
+    def _problem(self, path: Path, message: str) -> Problem:
+        path = self._origin(path)
+        return Problem(self.position(path), path, message)
+
+    def _origin(self, path: Path) -> Path:
+        for end in range(len(path), 0, -1):
+            if path[:end] in self._origins:
+                return self._origin((*self._origins[path[:end]], *path[end:]))
+        return path
 
     @property
     def problems(self) -> tuple[Problem, ...]:

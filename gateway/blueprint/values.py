@@ -1,19 +1,17 @@
-"""Configuration and plugins, checked and compiled into one immutable value: all that a request or a delivery needs, looked up once.
-
-`build` turns a loaded configuration into a `Blueprint`, or raises ConfigError with every problem. It starts nothing and
-opens nothing: `hookgate check` builds one and throws it away; a reload builds one beside the running one.
-"""
+"""The values of a blueprint: all that a request or a delivery needs, looked up once."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
+from gateway.config.model import Config
+from gateway.config.places import Places
+from gateway.config.secrets import Secret
 from gateway.core.identify import IdentifyRule
 from gateway.core.render import Renderer
 from gateway.core.retry import Policy
-from gateway.core.routing import Pattern, Router
+from gateway.core.routing import Pattern, Route, Router
 from gateway.plugin import TargetKind, Verifier
-
 
 OWN_SOURCE: Final = "hookgate"
 """The built-in source of the gateway's own events; an implicit route `alerts` takes them to `alerts.targets`."""
@@ -28,6 +26,12 @@ class Credential:
     verifier: Verifier
     events: Pattern
     versions: Pattern
+    secret_at: str = ""
+    """Where its secret is ("file truora"), never the secret; empty if it has none."""
+    secret_is_fixed: bool = False
+    """True if a new secret needs a restart."""
+    fingerprint: bytes = field(default=b"", repr=False)
+    """Equal fingerprints = the same scheme, options, scope and secret; to tell a reload's differences."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +51,9 @@ class Source:
     """Bytes."""
     ack_status: int
     ack_body: bytes
+    formerly: str | None = None
+    fingerprint: str = ""
+    """Equal fingerprints = nothing but perhaps a credential differs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,15 +77,23 @@ class TargetPlan:
 class Blueprint:
     """One configuration, whole; swapped at once by a reload."""
 
-    config: Any
-    """The typed configuration (`gateway.config.model.Config`): server, store, admin and log settings."""
+    config: Config
+    """The typed configuration: server, store, admin and log settings."""
+    places: Places
+    """Where state, sockets and secrets are."""
     sources: Mapping[str, Source]
     """By name."""
     paths: Mapping[str, Source]
     """By path."""
     router: Router
+    routes: Mapping[str, Route]
+    """By name, the self-contained ones in their long form, and the implicit one for alerts."""
     targets: Mapping[str, TargetPlan]
     own_source: Source
     """The built-in source `hookgate`; it has no path and no credential, and stands in neither mapping."""
     digest: str
     """Of the files it came from; shown in `status` and the log."""
+    admin_token: Secret | None = None
+    """What a request to an admin listener on TCP must carry."""
+    warnings: tuple[str, ...] = ()
+    """What works but is probably not meant, each with its place."""

@@ -1,0 +1,47 @@
+"""`build`: from a loaded configuration to a blueprint, or to every problem at once. Starts nothing, connects to nothing."""
+
+from dataclasses import replace
+
+from gateway.blueprint.checks import admin_token, check_loops, check_server, warn
+from gateway.blueprint.expansion import Expansion
+from gateway.blueprint.presets import Presets
+from gateway.blueprint.routes import RouteBuilder
+from gateway.blueprint.sources import SourceBuilder, own_source
+from gateway.blueprint.targets import TargetBuilder
+from gateway.blueprint.values import Blueprint
+from gateway.config.load import Loaded, validate
+from gateway.core.routing import Router
+
+
+def build(loaded: Loaded) -> Blueprint:
+    """Check and compile a configuration; reads secrets, presets, templates and certificates, imports the plugins it names.
+
+    Raises ConfigError with every problem of the files and of what they refer to.
+    """
+    report = loaded.report()
+    presets = Presets(loaded, report)
+    expansion = Expansion(loaded, presets, report)
+    expansion.run()
+    config, _ = validate(expansion.data, report)
+    places, broken = loaded.places, loaded.broken
+    check_server(loaded.config, places, report)
+    token = admin_token(loaded.config, places, report)
+    sources = SourceBuilder(config, places, presets, report).build()
+    targets = TargetBuilder(config, places, broken, report).build()
+    routes = RouteBuilder(config, broken, report).build()
+    check_loops(config, places, targets, report)
+    report.check()
+    blueprint = Blueprint(
+        config=loaded.config,
+        places=places,
+        sources=sources,
+        paths={source.path: source for source in sources.values()},
+        router=Router(routes),
+        routes={route.name: route for route in routes},
+        targets=targets,
+        own_source=own_source(),
+        digest=loaded.digest,
+        admin_token=token,
+    )
+    warn(blueprint, presets, report)
+    return replace(blueprint, warnings=tuple(map(str, report.warnings)))

@@ -1,0 +1,154 @@
+"""What must hold between tables: listeners and TLS, targets that lead back to us; and what works but is probably not meant."""
+
+from collections.abc import Mapping
+from ipaddress import ip_address
+from typing import Final
+
+from gateway.blueprint.overlap import overlap
+from gateway.blueprint.presets import Presets
+from gateway.blueprint.values import Blueprint, TargetPlan
+from gateway.config.address import Address
+from gateway.config.lines import Path
+from gateway.config.model import Config
+from gateway.config.places import Places
+from gateway.config.problems import Report, did_you_mean
+from gateway.config.secrets import Secret, read_secret
+from gateway.config.units import duration_text
+from gateway.core.retry import Policy
+from gateway.core.routing import Pattern
+from gateway.errors import ConfigError
+from gateway.wire.tls import server_context
+from gateway.wire.url import Url, parse_url
+
+SPAN_MIN_SECONDS: Final = 3600.0
+"""Retries that span less lose events in any outage that needs a person."""
+
+
+def check_server(config: Config, places: Places, report: Report) -> None:
+    """Check that nothing is served in the clear by accident, and that the certificate can be used."""
+    server = config.server
+    for number, address in enumerate(server.bind):
+        path: Path = ("server", "bind", number)
+        if not address.private and server.tls is None and not server.behind_proxy:
+            report.add(
+                path,
+                f'"{address}" would speak plain HTTP to the network: write tls = {{ cert = …, key = … }}, '
+                "or behind_proxy = true if a proxy in front speaks TLS",
+            )
+        if address in server.bind[:number]:
+            report.add(path, f'"{address}" stands here twice: remove one')
+    if server.tls is not None:
+        try:
+            server_context(
+                str(places.beside_config(server.tls.cert)), str(places.beside_config(server.tls.key))
+            )
+        except ConfigError as error:
+            for problem in error.problems:
+                report.add(("server", "tls"), problem)
+    if server.behind_proxy and not server.trusted_proxies:
+        report.warn(
+            ("server", "behind_proxy"),
+            "without trusted_proxies every sender counts as the proxy: name the proxy's address there",
+        )
+    if config.store.keep.metadata < config.store.keep.bodies:
+        report.add(("store", "keep", "metadata"), "expected at least as long as bodies: a body needs its event")
+
+
+def admin_token(config: Config, places: Places, report: Report) -> Secret | None:
+    """Check the admin listener's address; give its token if it has one."""
+    admin = config.admin
+    if admin.bind is not None and not admin.bind.private:
+        report.add(
+            ("admin", "bind"), f'"{admin.bind}" is open to the network: use a unix socket or a loopback address'
+        )
+    if admin.bind is not None and admin.bind in config.server.bind and admin.bind.port != 0:
+        report.add(("admin", "bind"), f'"{admin.bind}" is an address of [server] bind too: give it its own')
+    if admin.bind is not None and admin.bind.kind == "tcp" and admin.token is None:
+        report.add(
+            ("admin", "bind"), 'a TCP address needs a token: write token = { file = "name" }, or use a unix socket'
+        )
+    if admin.token is None:
+        return None
+    try:
+        return read_secret(admin.token, places, places.beside_config(config.secrets.folder))
+    except ValueError as error:
+        report.add(("admin", "token"), str(error))
+        return None
+
+
+def check_loops(config: Config, places: Places, targets: Mapping[str, TargetPlan], report: Report) -> None:
+    """Refuse targets whose URL leads to our own listeners (row C6)."""
+    own = [*config.server.bind, config.admin.bind or Address("unix", "", 0, str(places.admin_socket))]
+    for name, plan in targets.items():
+        text = getattr(plan.options, "url", None)
+        if isinstance(text, str) and any(_leads_to(parse_url(text), address) for address in own):
+            report.add(
+                ("targets", name, "url"),
+                "leads to this gateway's own listener, so that events would go round: write the address of your service",
+            )
+
+
+def _leads_to(url: Url, address: Address) -> bool:
+    if address.kind != "tcp":
+        return bool(url.socket_path) and url.socket_path == address.name
+    if url.port != address.port:
+        return False
+    bound = ip_address(address.host)
+    if url.host.rstrip(".").lower() == "localhost":
+        return bound.is_loopback or bound.is_unspecified
+    try:
+        host = ip_address(url.host)
+    except ValueError:
+        return False
+    return host == bound or (bound.is_unspecified and (host.is_loopback or host.is_unspecified))
+
+
+def warn(blueprint: Blueprint, presets: Presets, report: Report) -> None:
+    """Note what works but is probably not meant."""
+    config = blueprint.config
+    if config.alerts is None:
+        report.warn((), 'nobody is told when something needs a person: write alerts = { targets = ["NAME"] }')
+    _warn_of_idle_credentials(blueprint, report)
+    _warn_of_unknown_types(blueprint, presets, report)
+    for name, plan in blueprint.targets.items():
+        span = span_seconds(plan.policy)
+        if span < SPAN_MIN_SECONDS:
+            report.warn(
+                ("targets", name, "retry"),
+                f"tries end after {duration_text(span)}: an outage that needs a person lasts longer; write give_up",
+            )
+
+
+def _warn_of_idle_credentials(blueprint: Blueprint, report: Report) -> None:
+    for source in blueprint.sources.values():
+        routes = [route for route in blueprint.routes.values() if route.source == source.name]
+        for credential in source.credentials:
+            if not any(
+                overlap(credential.events, route.events) and overlap(credential.versions, route.versions)
+                for route in routes
+            ):
+                report.warn(
+                    ("sources", source.name, "credentials", credential.name),
+                    "no route takes what it speaks for: such events would be kept, and delivered to nobody",
+                )
+
+
+def _warn_of_unknown_types(blueprint: Blueprint, presets: Presets, report: Report) -> None:
+    for route in blueprint.routes.values():
+        source = blueprint.sources.get(route.source)
+        preset = presets.find(source.provider, ()) if source else None
+        for glob in route.events.globs if preset and preset.types else ():
+            if preset and not any(Pattern([glob]).matches(known) for known in preset.types):
+                hint = did_you_mean(glob, preset.types) or f"; it sends {', '.join(preset.types)}"
+                report.warn(("routes", route.name, "event"), f'{preset.title} sends nothing like "{glob}"{hint}')
+
+
+def span_seconds(policy: Policy) -> float:
+    """Give the time from the first try to the last, if each fails at once."""
+    elapsed, tries = 0.0, 1
+    while elapsed < SPAN_MIN_SECONDS:
+        delay = policy.next_delay(tries, elapsed, 0.0)
+        if delay is None:
+            break
+        elapsed, tries = elapsed + delay, tries + 1
+    return elapsed

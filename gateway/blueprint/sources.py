@@ -1,0 +1,200 @@
+"""Sources: presets and overrides merged, credentials given their secrets and verifiers, identify rules compiled."""
+
+import json
+from collections.abc import Iterator
+from hashlib import blake2b
+from typing import Any
+
+from gateway.blueprint.kinds import Kinds
+from gateway.blueprint.presets import Preset, Presets, merge_verify
+from gateway.blueprint.values import OWN_SOURCE, Credential, Source
+from gateway.config import model_sources as model
+from gateway.config.lines import Path
+from gateway.config.model import Config
+from gateway.config.places import Places
+from gateway.config.problems import Report
+from gateway.config.secrets import Secret, read_secret
+from gateway.core.identify import IdentifyRule, compile_identify
+from gateway.core.problems import ProblemsError
+from gateway.core.routing import Pattern
+from gateway.plugin import VerifierKind
+
+EVERYTHING = Pattern(["*"])
+
+
+class SourceBuilder:
+    """Builds the sources of one configuration, given in its long form."""
+
+    def __init__(self, config: Config, places: Places, presets: Presets, report: Report) -> None:
+        self._config = config
+        self._places = places
+        self._presets = presets
+        self._report = report
+        self._kinds: Kinds[VerifierKind[Any]] = Kinds("verifiers", "scheme", report)
+        self._folder = places.config / config.secrets.folder
+
+    def build(self) -> dict[str, Source]:
+        """Give the sound sources by name; everything wrong with the others is in the report."""
+        built = (self._source(name, source) for name, source in self._config.sources.items())
+        sources = {source.name: source for source in built if source is not None}
+        self._check_paths()
+        return sources
+
+    def _source(self, name: str, source: model.Source) -> Source | None:
+        path: Path = ("sources", name)
+        if name == OWN_SOURCE:
+            self._report.add(path, f'"{OWN_SOURCE}" is the gateway\'s own source: choose another name')
+        self._check_former_name(name, source)
+        preset = self._presets.find(source.provider, (*path, "provider"))
+        if preset is None:
+            return None
+        identify = self._identify(path, source, preset)
+        credentials = self._credentials(path, source, preset)
+        if identify is None:
+            return None
+        limits = self._config.server.limits
+        if source.body is not None and source.body > limits.body_memory:
+            self._report.add((*path, "body"), "is more than [server] limits.body_memory: raise that, or lower this")
+        body = preset.ack.body if source.ack.body is None else source.ack.body
+        return Source(
+            name=name,
+            path=path_of(name, source),
+            provider=source.provider,
+            credentials=tuple(credentials),
+            identify=identify,
+            versions=Pattern(source.version),
+            on_conflict=source.on_conflict,
+            unmatched=source.unmatched,
+            body_max=source.body or limits.body,
+            ack_status=source.ack.status or preset.ack.status,
+            ack_body=body.encode(),
+            formerly=source.formerly,
+            fingerprint=_digest(source.model_dump_json(exclude={"credentials"}), preset.model_dump_json()).hex(),
+        )
+
+    def _check_former_name(self, name: str, source: model.Source) -> None:
+        if source.formerly in self._config.sources:
+            self._report.add(
+                ("sources", name, "formerly"), f'"{source.formerly}" is still a source: remove that one, or this key'
+            )
+
+    def _check_paths(self) -> None:
+        taken: dict[str, str] = {}
+        for name, source in self._config.sources.items():
+            other = taken.setdefault(path_of(name, source), name)
+            if other != name:
+                place = self._report.position(("sources", other))
+                self._report.add(
+                    ("sources", name, "path"),
+                    f'"{path_of(name, source)}" is the path of [sources.{other}] at {place} too: give each its own',
+                )
+
+    def _identify(self, path: Path, source: model.Source, preset: Preset) -> IdentifyRule | None:
+        spec = {**preset.identify, **source.identify.model_dump(exclude_unset=True)}
+        if "id" in source.identify.model_fields_set:
+            spec.pop("key", None)
+        elif "key" in source.identify.model_fields_set:
+            spec.pop("id", None)
+        if source.dedup is not None:
+            spec.pop("id", None)
+            spec["key"] = source.dedup.key
+        try:
+            return compile_identify(spec)
+        except ProblemsError as error:
+            for problem in error.problems:
+                at = ("dedup",) if source.dedup is not None and problem.path[:1] == ("key",) else ("identify",)
+                self._report.add((*path, *at, *problem.path), problem.text)
+            return None
+
+    def _credentials(self, path: Path, source: model.Source, preset: Preset) -> Iterator[Credential]:
+        layers = [dict(preset.verify), as_written(source.verify)]
+        named = dict(source.credentials)
+        if not named and merge_verify(*layers).get("scheme") == "none":
+            named["none"] = model.Credential()
+        elif not named:
+            example = 'credentials.main = { secret = { file = "name" } }'
+            self._report.add(path, f"expected at least one credential, found none: write {example}")
+        for name, credential in named.items():
+            at = (*path, "credentials", name)
+            own = as_written(credential.verify)
+            for key in as_written(source.verify).keys() - own.keys():
+                self._report.come_from((*at, "verify", key), (*path, "verify", key))
+            options = merge_verify(*layers, own)
+            if options.get("scheme") == "none" and len(named) > 1:
+                self._report.add(at, "scheme none lets everybody in, so the other credentials prove nothing: remove one")
+            if built := self._credential(at, name, credential, options):
+                yield built
+
+    def _credential(
+        self, at: Path, name: str, credential: model.Credential, options: dict[str, Any]
+    ) -> Credential | None:
+        scheme = options.get("scheme")
+        if scheme is None:
+            self._report.add(at, f"expected a scheme, as the provider has none: {self._kinds.names_text()}")
+            return None
+        kind = self._kinds.find(scheme, (*at, "verify", "scheme"))
+        secret = self._secret(at, credential, needed=kind is not None and kind.needs_secret)
+        if kind is None or secret is None:
+            return None
+        table = {key: value for key, value in options.items() if key != "scheme"}
+        chosen = self._kinds.options(kind.options, table, (*at, "verify"), ["scheme"])
+        if chosen is None:
+            return None
+        try:
+            verifier = kind.build(chosen, secret.reveal())
+        except ValueError as error:
+            self._report.add(at, str(error))
+            return None
+        scope = json.dumps([options, credential.event, credential.version], sort_keys=True)
+        return Credential(
+            name=name,
+            scheme=scheme,
+            verifier=verifier,
+            events=Pattern(credential.event),
+            versions=Pattern(credential.version),
+            secret_at=str(credential.secret or ""),
+            secret_is_fixed=credential.secret is not None and credential.secret.fixed,
+            fingerprint=_digest(scope, secret.reveal().hex()),
+        )
+
+    def _secret(self, at: Path, credential: model.Credential, *, needed: bool) -> Secret | None:
+        if credential.secret is None:
+            if needed:
+                self._report.add(at, 'expected a secret, found none: write secret = { file = "name" }')
+            return None if needed else Secret(b"")
+        try:
+            return read_secret(credential.secret, self._places, self._folder)
+        except ValueError as error:
+            self._report.add((*at, "secret"), str(error))
+            return None
+
+
+def path_of(name: str, source: model.Source) -> str:
+    """Give the path that a source's provider posts to."""
+    return source.path or f"/hooks/{name}"
+
+
+def own_source() -> Source:
+    """Make the built-in source of the gateway's own events."""
+    return Source(
+        name=OWN_SOURCE,
+        path="",
+        provider="",
+        credentials=(),
+        identify=compile_identify({"type": "body.type"}),
+        versions=EVERYTHING,
+        on_conflict="accept",
+        unmatched="ignore",
+        body_max=0,
+        ack_status=200,
+        ack_body=b"",
+    )
+
+
+def as_written(verify: model.Verify | None) -> dict[str, Any]:
+    """Give the keys of a `verify` table that the operator wrote, but for the secret."""
+    return verify.model_dump(exclude_unset=True, exclude={"secret"}) if verify else {}
+
+
+def _digest(*texts: str) -> bytes:
+    return blake2b("\0".join(texts).encode(), digest_size=16).digest()
