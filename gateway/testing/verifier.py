@@ -5,6 +5,7 @@ from its arguments, so that a failure repeats. It cannot show that a scheme is t
 from the provider.
 """
 
+import json
 from collections.abc import Iterator, Mapping
 from typing import Any, TypeVar
 
@@ -49,7 +50,7 @@ def check_verifier(
         other_secret: Another fit secret, which must not verify; needed unless the scheme takes no secret.
         covers_body: False for schemes that prove the sender only (tokens, passwords).
     """
-    chosen = kind.options.model_validate(options)
+    chosen = kind.options.model_validate_json(json.dumps(options), strict=True)
     verifier = kind.build(chosen, secret)
     signed = verifier.sign(request)
     proof = _check_genuine(verifier, signed)

@@ -412,6 +412,7 @@ def test_a_bearer_token_needs_its_prefix_and_one_header():
     genuine = make_request(BODY, Authorization=b"Bearer " + official())
     assert verifier.verify(genuine).consumed == (b"authorization",)
     assert refusal(verifier, make_request(BODY, Authorization=official())) == "token_form"
+    assert refusal(verifier, make_request(BODY, Authorization=b"bearer " + official())) == "token_form"
     assert refusal(verifier, make_request(official())) == "missing"
     pair = (b"authorization", genuine.header(b"authorization"))
     assert refusal(verifier, with_headers(genuine, pair, pair)) == "repeated"

@@ -6,13 +6,13 @@ from importlib.resources import files
 
 import jwt as pyjwt
 import pytest
-from verify_harness import KEY, NOW, make_request, refusal
+from verify_harness import KEY, NOW, make_request, make_verifier, refusal
 
 from gateway.core.identify import compile_identify, identify
 from gateway.plugin import load_kinds
 
 NAMES = ("generic", "truework", "truora")
-KEYS = {"title", "sources", "verified", "secret_help", "verify", "identify", "ack", "retry", "samples"}
+KEYS = {"title", "sources", "verified", "secret_help", "types", "verify", "identify", "ack", "retry", "samples"}
 TRUORA_KEY = b"truora-key-of-22-chars"
 
 
@@ -23,7 +23,7 @@ def preset(name):
 def built(name, secret):
     table = dict(preset(name)["verify"])
     kind = load_kinds("verifiers", {table["scheme"]})[table.pop("scheme")]
-    return kind.build(kind.options.model_validate(table), secret)
+    return make_verifier(kind, secret, **table)
 
 
 def taken(name, request, secret=KEY):

@@ -1,5 +1,7 @@
 """What the tests of verification share: a request, a verifier by its options, and the reason of a refusal."""
 
+import json
+
 import pytest
 
 from gateway.plugin import Request, VerificationError
@@ -27,7 +29,8 @@ def as_bytes(value):
 
 
 def make_verifier(kind, secret=KEY, **options):
-    return kind.build(kind.options.model_validate(options), secret)
+    """Build a verifier from options as the configuration gives them: strictly, from JSON."""
+    return kind.build(kind.options.model_validate_json(json.dumps(options), strict=True), secret)
 
 
 def refusal(verifier, request, status=401):
