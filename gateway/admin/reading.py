@@ -11,7 +11,7 @@ from gateway.core.model import StoredEvent, event_text
 from gateway.store.contract import AttemptRow, DeliveryQuery, DeliveryRow, EventQuery, EventRow
 
 PAYLOAD_MAX: Final = 256 * 1024
-DELIVERIES_MAX: Final = 10_000
+DELIVERIES_MAX: Final = 1000
 """Of one event: more than any configuration has targets."""
 
 
@@ -45,7 +45,12 @@ async def list_events(reader: Reader, query: EventQuery) -> dict[str, Any]:
 async def list_deliveries(reader: Reader, query: DeliveryQuery) -> dict[str, Any]:
     """Give {"deliveries": [...], "before": the event id to page on from, or None}."""
     rows = await reader.deliveries(query)
-    more = event_text(rows[-1].event_id) if len(rows) == query.limit else None
+    more = None
+    if len(rows) == query.limit:
+        # The next page begins below an event, so the page ends with a whole one, if it holds more than one.
+        whole = [row for row in rows if row.event_id != rows[-1].event_id]
+        rows = whole or rows
+        more = event_text(rows[-1].event_id)
     return {"deliveries": [_delivery_row(row) for row in rows], "before": more}
 
 

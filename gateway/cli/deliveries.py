@@ -1,0 +1,112 @@
+"""`deliveries list`, `deliveries show` and `retry`."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from gateway.cli.failures import Failure
+from gateway.cli.format import UNKNOWN, point, say, table, when, write_json
+from gateway.cli.locate import find_client
+from gateway.cli.options import examples, with_config, with_json
+from gateway.cli.stopped import read
+
+STATES = ("pending", "in_flight", "delivered", "dead", "cancelled")
+
+
+@click.group()
+def deliveries() -> None:
+    """What goes where: list it, show one with its attempts."""
+
+
+@deliveries.command(
+    "list",
+    epilog=examples(
+        "hookgate deliveries list --state dead",
+        "hookgate deliveries list --target crm --limit 10",
+        "hookgate deliveries list --event evt_0123456789abcdef --json",
+    ),
+)
+@click.option("--target", help="Only deliveries to this target.")
+@click.option("--state", type=click.Choice(STATES), help="Only deliveries in this state.")
+@click.option("--event", metavar="EVENT", help="Only deliveries of this event.")
+@click.option("--before", metavar="EVENT", help="Only deliveries of older events: the next page.")
+@click.option("--limit", type=click.IntRange(1, 1000), default=50, show_default=True, help="How many.")
+@with_config
+@with_json
+def list_(config: Path, as_json: bool, **wanted: Any) -> None:  # noqa: ANN401 - click's values
+    """List deliveries, newest first."""
+    found = read(config, "/deliveries", {name: str(value) for name, value in wanted.items() if value is not None})
+    rows = found["deliveries"]
+    remedy = f"hookgate deliveries show {rows[0]['event']} {rows[0]['n']}" if rows else "hookgate status"
+    if as_json:
+        write_json(found, remedy)
+        return
+    table(
+        ["event", "n", "source", "type", "target", "state", "attempts", "due", "last error"],
+        [
+            [
+                row["event"],
+                row["n"],
+                row["source"],
+                row["type"],
+                row["target"],
+                row["state"],
+                row["attempts"],
+                when(row["due"]),
+                row["last_reason"] or "",
+            ]
+            for row in rows
+        ],
+    )
+    if found["before"]:
+        say(f"older ones: hookgate deliveries list --before {found['before']}")
+    point(remedy)
+
+
+@deliveries.command(
+    epilog=examples(
+        "hookgate deliveries show evt_0123456789abcdef 0", "hookgate deliveries show evt_0123456789abcdef 0 --json"
+    )
+)
+@click.argument("event")
+@click.argument("n", type=click.IntRange(0))
+@with_config
+@with_json
+def show(config: Path, as_json: bool, event: str, n: int) -> None:
+    """Show one delivery with all its attempts. N is its number within its event."""
+    found = read(config, f"/deliveries/{event}/{n}")
+    remedy = f"hookgate retry {event}" if found["state"] == "dead" else f"hookgate events show {event}"
+    if as_json:
+        write_json(found, remedy)
+        return
+    for name in ("event", "n", "source", "type", "route", "target", "state", "attempts", "interrupted"):
+        say(f"{name:12}{found[name]}")
+    say(f"{'due':12}{when(found['due'])}")
+    say(f"{'settled':12}{when(found['settled_at'])}")
+    say(f"{'replay':12}{found['replay'] or UNKNOWN}")
+    rows = [[when(row["started_at"]), f"{row['took_ms']} ms", row["outcome"], row["reason"]] for row in found["tries"]]
+    table(["started", "took", "outcome", "reason"], rows)
+    point(remedy)
+
+
+@click.command(
+    epilog=examples("hookgate retry evt_0123456789abcdef", "hookgate retry --target crm", "hookgate retry --all --json")
+)
+@click.argument("event", required=False)
+@click.option("--target", help="Only dead deliveries to this target.")
+@click.option("--all", "everything", is_flag=True, help="Every dead delivery there is.")
+@with_config
+@with_json
+def retry(config: Path, as_json: bool, event: str | None, target: str | None, everything: bool) -> None:
+    """Send dead deliveries again: same event id, same target. Attempts count from 0 again."""
+    if not (event or target or everything):
+        raise Failure("say what to retry: an event, --target NAME, or --all", "hookgate deliveries list --state dead")
+    body = {"event": event, "target": target, "all": everything}
+    found = find_client(config).post("/retry", {name: value for name, value in body.items() if value})
+    remedy = f"hookgate deliveries list --target {target}" if target else "hookgate status"
+    if as_json:
+        write_json(found, remedy)
+        return
+    say(f"{found['retried']} dead deliveries are due now")
+    point(remedy)

@@ -1,0 +1,32 @@
+"""Errors of the command line: what went wrong, where, and the next useful command."""
+
+import json
+from typing import IO, Any
+
+import click
+
+
+class Failure(click.ClickException):
+    """The verb could not do what was asked; `remedy` is what to do next. Exit status 1."""
+
+    def __init__(self, message: str, remedy: str) -> None:
+        super().__init__(message)
+        self.remedy = remedy
+
+    def show(self, file: IO[Any] | None = None) -> None:
+        """Write the error to standard error, as JSON if the verb was asked for JSON."""
+        context = click.get_current_context(silent=True)
+        if context is not None and context.params.get("as_json"):
+            click.echo(json.dumps({"error": self.message, "next": self.remedy}), file=file, err=file is None)
+        else:
+            click.echo(f"error: {self.message}\nnext:  {self.remedy}", file=file, err=file is None)
+
+
+class NotRunning(Failure):
+    """No daemon answers on the admin listener. Exit status 3."""
+
+    exit_code = 3
+
+    def __init__(self, address: str, why: str) -> None:
+        remedy = "systemctl status hookgate, or start it: hookgate run"
+        super().__init__(f"the daemon does not answer on {address}: {why}", remedy)

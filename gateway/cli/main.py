@@ -1,0 +1,60 @@
+"""All verbs by name. A verb's module is imported when the verb is used or listed, so that the rest costs nothing."""
+
+from importlib import import_module
+from importlib.metadata import version
+from typing import Final
+
+import click
+
+VERBS: Final = {
+    "run": "gateway.cli.run:run",
+    "check": "gateway.cli.check:check",
+    "schema": "gateway.cli.check:schema",
+    "reload": "gateway.cli.run:reload",
+    "status": "gateway.cli.status:status",
+    "send": "gateway.cli.send:send",
+    "events": "gateway.cli.events:events",
+    "deliveries": "gateway.cli.deliveries:deliveries",
+    "retry": "gateway.cli.deliveries:retry",
+    "replay": "gateway.cli.replay:replay",
+    "targets": "gateway.cli.targets:targets",
+}
+
+
+class Verbs(click.Group):
+    """A group that finds its commands in `VERBS`."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Name the verbs in the order a newcomer needs them."""
+        del ctx
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import one verb; None if there is none of that name."""
+        del ctx
+        if cmd_name not in VERBS:
+            return None
+        module, _, name = VERBS[cmd_name].partition(":")
+        command: click.Command = getattr(import_module(module), name)
+        return command
+
+
+def _show_version(ctx: click.Context, _parameter: click.Parameter, wanted: bool) -> None:
+    if wanted:
+        click.echo(f"hookgate {version('hookgate')}")
+        ctx.exit()
+
+
+@click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "--version", is_flag=True, is_eager=True, expose_value=False, callback=_show_version, help="Show the version."
+)
+def cli() -> None:
+    r"""A self-hosted webhook gateway: proves who sent, stores before it answers, delivers until the target has it.
+
+    \b
+    hookgate check            is the configuration right?
+    hookgate run              serve it
+    hookgate status           what is going on?
+    hookgate VERB --help      examples of each verb
+    """

@@ -1,0 +1,135 @@
+"""Makes sample requests: a preset's message, filled in, changed as asked, and signed as the provider would sign it.
+
+No input or output here but the configuration's files; `gateway.cli.send` sends what this makes.
+"""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from uuid import uuid4
+
+from gateway.blueprint.presets import Sample
+from gateway.blueprint.values import Credential, Source
+from gateway.cli.failures import Failure
+from gateway.core.model import Request
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to send: one message of one provider, by one credential."""
+
+    source: Source
+    credential: Credential
+    sample: Sample
+
+    def request(self, n: int, at: int, fields: Iterable[str]) -> Request:
+        """Make the `n`th request at `at` (milliseconds since 1970), not yet signed; `fields` are `a.b=c` changes."""
+        body = _fill(self.sample.body, n, at)
+        for field in fields:
+            _change(body, field)
+        headers = tuple((name.lower().encode(), value.encode()) for name, value in self.sample.headers.items())
+        return Request("POST", self.source.path, "", headers, json.dumps(body).encode(), "", at)
+
+    def signed(self, request: Request) -> Request:
+        """Sign `request` as the provider would."""
+        try:
+            return self.credential.verifier.sign(request)
+        except ValueError as error:
+            raise Failure(
+                f"credential {self.credential.name!r} cannot sign: {error}", "send --credential NAME"
+            ) from None
+
+
+def choose_source(sources: Iterable[Source], provider: str, wanted: str | None) -> Source:
+    """Give the source that `provider` (a provider's or a source's name) and `wanted` mean."""
+    known = list(sources)
+    fitting = [each for each in known if provider in {each.provider, each.name} and wanted in {None, each.name}]
+    if len(fitting) == 1:
+        return fitting[0]
+    if not fitting:
+        names = ", ".join(f"{each.name} ({each.provider})" for each in known) or "none"
+        raise Failure(
+            f"no source of provider {provider!r} is configured; there are: {names}", "hookgate check --expand"
+        )
+    names = ", ".join(each.name for each in fitting)
+    raise Failure(
+        f"several sources are of provider {provider!r}: {names}", f"hookgate send {provider} --source {fitting[0].name}"
+    )
+
+
+def choose_sample(samples: Iterable[Sample], wanted: str) -> Sample:
+    """Give the sample that is called `wanted`, or makes an event of that type."""
+    known = list(samples)
+    for each in known:
+        if wanted in {each.name, each.type}:
+            return each
+    names = ", ".join(f"{each.name} ({each.type})" for each in known) or "none"
+    raise Failure(f"there is no sample {wanted!r}; there are: {names}", "hookgate send --help")
+
+
+def choose_credential(source: Source, sample: Sample, wanted: str | None) -> Credential:
+    """Give the named credential, else the first that speaks for the sample's type and version."""
+    for each in source.credentials:
+        covers = each.events.matches(sample.type) and each.versions.matches(sample.version)
+        if each.name == wanted or (wanted is None and covers):
+            return each
+    names = ", ".join(each.name for each in source.credentials)
+    reason = f"has no credential {wanted!r}" if wanted else f"has no credential that speaks for {sample.type}"
+    raise Failure(f"source {source.name!r} {reason}; there are: {names}", "send --credential NAME")
+
+
+def spoil(unsigned: Request, signed: Request) -> Request:
+    """Change one character of whatever signing added; Failure if it added nothing."""
+    before = set(unsigned.headers)
+    headers = tuple((name, value if (name, value) in before else _flip(value)) for name, value in signed.headers)
+    query = signed.query if signed.query == unsigned.query else _flip(signed.query.encode()).decode()
+    body = signed.body if signed.body == unsigned.body else _flip(signed.body, from_end=8)
+    spoilt = signed._replace(headers=headers, query=query, body=body)
+    if spoilt == signed:
+        raise Failure("this scheme adds no signature that could be spoilt", "hookgate check --expand")
+    return spoilt
+
+
+def _flip(value: bytes, from_end: int = 1) -> bytes:
+    at = max(0, len(value) - from_end)
+    return value[:at] + (b"A" if value[at : at + 1] != b"A" else b"B") + value[at + 1 :]
+
+
+def _fill(value: Any, n: int, at: int) -> Any:  # noqa: ANN401 - JSON
+    """Fill {uuid}, {n}, {now} and {now_iso} in; `{now}` alone becomes a number of seconds."""
+    if isinstance(value, dict):
+        return {key: _fill(each, n, at) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_fill(each, n, at) for each in value]
+    if not isinstance(value, str):
+        return value
+    if value == "{now}":
+        return at // 1000
+    moment = datetime.fromtimestamp(at / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{at % 1000:03d}Z"
+    filled = value.replace("{uuid}", str(uuid4())).replace("{n}", str(n))
+    return filled.replace("{now}", str(at // 1000)).replace("{now_iso}", moment)
+
+
+def _change(body: Any, field: str) -> None:  # noqa: ANN401 - JSON
+    """Set one place of the body: `a.b=c`, list items by number; the value is JSON if it reads as such, else text."""
+    path, equals, text = field.partition("=")
+    *parents, last = path.split(".")
+    try:
+        for key in parents:
+            body = body[int(key)] if isinstance(body, list) else body.setdefault(key, {})
+        body[int(last) if isinstance(body, list) else last] = _value(text)
+    except (KeyError, IndexError, ValueError, TypeError, AttributeError):
+        equals = ""
+    if not equals:
+        raise Failure(
+            f"--field {field!r}: expected a place in the sample's body, as in data.state=completed", "send --help"
+        )
+
+
+def _value(text: str) -> Any:  # noqa: ANN401 - JSON
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text

@@ -1,0 +1,130 @@
+"""`send`: a sample event, signed as its provider would, posted to the running listener."""
+
+import os
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from gateway.cli.failures import Failure
+from gateway.cli.format import point, say, table, write_json
+from gateway.cli.options import examples, with_config, with_json
+
+if TYPE_CHECKING:
+    from gateway.blueprint.presets import Sample
+    from gateway.blueprint.values import Blueprint
+    from gateway.cli.sample import Plan
+    from gateway.config.load import Loaded
+
+
+@click.command(
+    epilog=examples(
+        "hookgate send truework",
+        "hookgate send truework order.completed",
+        "hookgate send truework order.completed --field data.state=canceled --count 3",
+        "hookgate send truora identity-succeeded --bad-signature",
+        "hookgate send acme example --to http://127.0.0.1:8080 --json",
+    )
+)
+@click.argument("provider")
+@click.argument("event", required=False)
+@click.option("--source", help="The source to speak as, if several are of this provider.")
+@click.option("--credential", help="The credential to sign with. Default: the first that speaks for the event.")
+@click.option("--to", metavar="URL", help="http://HOST:PORT or unix:PATH. Default: the first address of [server] bind.")
+@click.option("--field", "fields", metavar="A.B=C", multiple=True, help="Change a place of the sample's body.")
+@click.option("--count", type=click.IntRange(1, 10_000), default=1, show_default=True, help="How many, all distinct.")
+@click.option("--bad-signature", is_flag=True, help="Spoil the signature: the answer must be a refusal.")
+@with_config
+@with_json
+def send(config: Path, as_json: bool, provider: str, event: str | None, to: str | None, **wanted: Any) -> None:  # noqa: ANN401 - click's values
+    """Send a sample EVENT of PROVIDER to the running listener; without EVENT, list the samples there are.
+
+    EVENT is a sample's name or the type that it makes.
+    """
+    from gateway.cli.sample import Plan, choose_credential, choose_sample, choose_source  # noqa: PLC0415 - pydantic
+
+    loaded, blueprint = _load(config)
+    source = choose_source(blueprint.sources.values(), provider, wanted["source"])
+    samples = _samples(loaded, source.provider)
+    if event is None:
+        _list(samples, provider, as_json)
+        return
+    sample = choose_sample(samples, event)
+    plan = Plan(source, choose_credential(source, sample, wanted["credential"]), sample)
+    answers = _post(plan, _address(loaded, to), loaded, wanted)
+    remedy = f"hookgate events list --source {source.name} --limit {wanted['count']}"
+    _tell(plan, answers, as_json, remedy)
+    taken = all(200 <= status < 300 for status in answers)
+    if taken == wanted["bad_signature"]:
+        raise SystemExit(1)
+
+
+def _load(config: Path) -> "tuple[Loaded, Blueprint]":
+    from gateway.blueprint import build  # noqa: PLC0415 - the whole configuration
+    from gateway.config.load import load  # noqa: PLC0415
+    from gateway.errors import ConfigError  # noqa: PLC0415
+
+    try:
+        loaded = load(config, os.environ)
+        return loaded, build(loaded)
+    except ConfigError as error:
+        raise Failure(str(error), f"hookgate check --config {config}") from None
+
+
+def _samples(loaded: "Loaded", provider: str) -> "tuple[Sample, ...]":
+    from gateway.blueprint.presets import Presets  # noqa: PLC0415 - see _load
+
+    preset = Presets(loaded, loaded.report()).find(provider, ("sources",))
+    return preset.samples if preset else ()
+
+
+def _address(loaded: "Loaded", to: str | None) -> str:
+    from gateway.cli.post import listener_address  # noqa: PLC0415 - see _load
+
+    return to or listener_address(loaded.config.server.bind, loaded.config.server.tls is not None)
+
+
+def _post(plan: "Plan", to: str, loaded: "Loaded", wanted: dict[str, Any]) -> Counter[int]:
+    from gateway.cli.post import Postman  # noqa: PLC0415 - see _load
+    from gateway.cli.sample import spoil  # noqa: PLC0415
+    from gateway.runtime import Runtime  # noqa: PLC0415
+
+    runtime = Runtime()
+    tls = loaded.config.server.tls
+    postman = Postman(to, loaded.places.config / tls.cert if tls else None)
+    answers: Counter[int] = Counter()
+    try:
+        for n in range(1, wanted["count"] + 1):
+            unsigned = plan.request(n, runtime.now_ms(), wanted["fields"])
+            signed = plan.signed(unsigned)
+            status, _ = postman.post(spoil(unsigned, signed) if wanted["bad_signature"] else signed)
+            answers[status] += 1
+    finally:
+        postman.close()
+    return answers
+
+
+def _list(samples: "tuple[Sample, ...]", provider: str, as_json: bool) -> None:
+    remedy = f"hookgate send {provider} {samples[0].name}" if samples else "hookgate check"
+    if as_json:
+        write_json({"samples": [{"name": s.name, "type": s.type, "version": s.version} for s in samples]}, remedy)
+        return
+    table(["sample", "type", "version"], [[each.name, each.type, each.version] for each in samples])
+    point(remedy)
+
+
+def _tell(plan: "Plan", answers: Counter[int], as_json: bool, remedy: str) -> None:
+    found = {
+        "source": plan.source.name,
+        "credential": plan.credential.name,
+        "type": plan.sample.type,
+        "sent": answers.total(),
+        "answers": {str(status): count for status, count in answers.items()},
+    }
+    if as_json:
+        write_json(found, remedy)
+        return
+    counts = ", ".join(f"{count} × {status}" for status, count in answers.items())  # noqa: RUF001 - a multiplication
+    say(f"{plan.sample.type} as {plan.source.name} with credential {plan.credential.name}: {counts}")
+    point(remedy)
