@@ -9,13 +9,13 @@ from hashlib import blake2b
 from pathlib import Path
 
 import trio
-from payloads import NUMBER, truework_body
 
 from gateway.core.model import Event
 from gateway.runtime import Runtime
 from gateway.store.contract import Acceptance, NewDelivery, NewEvent, Store
 from gateway.store.settings import StoreSettings
 from gateway.store.sqlite import open_sqlite
+from payloads import NUMBER, truework_body
 
 HEAD = b"POST /hooks/truework\n127.0.0.1\ncontent-type: application/json"
 TASKS = 512

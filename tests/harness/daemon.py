@@ -243,10 +243,14 @@ class Daemon:
         listed = (await self.ask("/targets"))["targets"]
         return next(target for target in listed if target["name"] == name)
 
-    async def wait_settled(self, seconds: float = 20.0) -> None:
-        """Wait until no target has anything pending or in flight. Raises trio.TooSlowError."""
+    async def wait_settled(self, seconds: float = 20.0, target: str | None = None) -> None:
+        """Wait until nothing is pending or in flight, for `target` or for all. Raises trio.TooSlowError."""
         with trio.fail_after(seconds):
-            while any(each["pending"] or each["in_flight"] for each in (await self.ask("/targets"))["targets"]):
+            while any(
+                each["pending"] or each["in_flight"]
+                for each in (await self.ask("/targets"))["targets"]
+                if target in {None, each["name"]}
+            ):
                 await trio.sleep(0.05)
 
     async def reload(self, text: str | None = None, seconds: float = 10.0) -> None:

@@ -6,7 +6,7 @@ from harness.daemon import Home
 
 ORDERS_TOKEN = "tw-orders-0f3c6b1d9a7e4c52"
 STATES_TOKEN = "tw-states-77d1e0c2b94a4f18"
-TRUORA_KEY = "truora-key-5b0d3f6f2f4b4d0e9a51c7d2"
+TRUORA_KEY = "truora-key-5b0d3f6f2f4b4d0e9a51c7d2e8a1b64f0c9d7e35a2718f4c6b0d9e13a57c"
 
 
 @dataclass(slots=True)
