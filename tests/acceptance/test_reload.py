@@ -72,7 +72,7 @@ async def test_reloads_under_load_lose_nothing_and_refuse_no_connection(home, te
                         fresh.start_soon(_knock, daemon.port)
                 stop.set()
             await daemon.wait_settled()
-            outcomes = [len(daemon.logged(event)) for event in ("reload.done", "reload.refused")]
+            outcomes = [len(daemon.logged(event)) for event in ("config.reloaded", "config.refused")]
             assert await daemon.stop() == 0
         account = ledger.account(json.loads(arrival.body)["data"]["order_id"] for arrival in sink.taken)
     tell(f"{RELOADS} reloads, {invalid} of them invalid: {account}; refused connections {sum(refused)}")
@@ -116,7 +116,7 @@ async def test_C5_a_thousand_hangups_in_a_second_are_a_few_reloads_one_at_a_time
                 await trio.sleep(0.05)
         assert (await post(daemon.port, truework("order-1", ORDERS_TOKEN))).status == 200
         await trio.sleep(0.5)
-        done = len(daemon.logged("reload.done"))
+        done = len(daemon.logged("config.reloaded"))
         assert 1 <= done < 200
         assert daemon.notices.count("READY=1") == daemon.notices.count("RELOADING=1") + 1 == done + 1
 

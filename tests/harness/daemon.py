@@ -113,7 +113,7 @@ class Daemon:
     def ports(self) -> list[int]:
         """The TCP ports of all hook listeners, from the log."""
         started = self.logged("daemon.started")[-1]
-        return [int(bound.rpartition(":")[2]) for bound in started["bind"] if bound.rpartition(":")[2].isdigit()]
+        return [int(bound.rpartition(":")[2]) for bound in started["addresses"] if bound.rpartition(":")[2].isdigit()]
 
     @property
     def running(self) -> bool:
