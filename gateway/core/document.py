@@ -43,7 +43,7 @@ def parse_document(
     except orjson.JSONDecodeError as error:
         raise RequestError(400, "json_invalid", f"{error.msg} at byte {error.pos}") from None
     # A document with fewer brackets cannot be that deep. `split` is the fastest way to count few of something.
-    brackets = len(raw.split(b"{", max_depth)) + len(raw.split(b"[", max_depth)) - 2
+    brackets = len(raw.split(b"{", max_depth + 1)) + len(raw.split(b"[", max_depth + 1)) - 2
     if brackets > max_depth and _deeper_than(document, max_depth):
         raise RequestError(400, "json_too_deep", f"lists and tables more than {max_depth} deep")
     return document

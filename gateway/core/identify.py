@@ -51,8 +51,8 @@ def identify(rule: IdentifyRule, source: str, credential: str, request: Request,
 def recall(rule: IdentifyRule, stored: StoredEvent) -> Scope:
     """Give what rules and routes saw of a stored event when it came, to plan it again by today's routes.
 
-    Type and version are as they were identified then; the payload is read again, `aliases` applied. Claims of a JWT in a header were
-    not kept. The scope's event is always an `Event`. A payload that retention took reads as nothing.
+    Type and version are as they were identified then; the payload is read again, `aliases` applied. Claims of a JWT in a
+    header were not kept. The scope's event is always an `Event`. A payload that retention took reads as nothing.
     """
     line, client, headers = decode_head(stored.head)
     method, _, target = line.partition(" ")
@@ -133,7 +133,7 @@ def _key(reading: Reading, scope: Scope) -> bytes | None:
     The parts are hashed as a JSON list, which ends each part unmistakably and tells "1" from 1 and null from "". The
     places of absent parts stand in front, so that absent differs from null.
     """
-    parts = [selector.value(scope) for selector in reading.key]
+    parts = [read(scope) for read in reading.key]
     absent = [place for place, part in enumerate(parts) if part is ABSENT] if ABSENT in parts else []
     if len(absent) == len(parts) or (reading.key_is_id and parts[0] in (None, "")):
         return None

@@ -26,6 +26,7 @@ from gateway.core.problems import Findings, KeyPath, unknown
 from gateway.core.selector import (
     ABSENT,
     Path,
+    Reader,
     Scope,
     Selector,
     TemplateError,
@@ -55,7 +56,8 @@ class Reading:
 
     type: Callable[[Scope], Json]
     type_names: TypeNames | None
-    key: tuple[Selector, ...]
+    key: tuple[Reader, ...]
+    """Readers of the key's parts."""
     key_is_id: bool
     """True: an empty or null value is no key."""
     key_reads_event: bool
@@ -141,7 +143,7 @@ class _Reader:
         return Reading(
             type=self._read_type(),
             type_names=self._read_type_names(),
-            key=key,
+            key=tuple(selector.value for selector in key),
             key_is_id=isinstance(self._spec.get("id"), str),
             key_reads_event=any(selector.root == "event" for selector in key),
             occurred_at=self.selector("occurred_at"),

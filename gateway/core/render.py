@@ -4,8 +4,8 @@ The bytes are the same on every attempt, so nothing here may depend on the attem
 
 - `payload`: the event's payload as it was sent; `request`: the request's body, also where the event is only a part of
   it; `empty`: nothing.
-- `envelope`: one line of JSON with the event's own facts around the payload. A payload that is JSON is embedded as it is
-  (without line breaks between its values, so that a file of lines stays one), any other as `payload_base64`.
+- `envelope`: one line of JSON with the event's own facts around the payload. A payload that is JSON is embedded as it
+  is (without line breaks between its values, so that a file of lines stays one), any other as `payload_base64`.
 - a template: `core.templates`.
 
 What cannot be rendered is RenderError: such a delivery is dead, with the error's text as its reason.

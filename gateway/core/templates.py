@@ -1,8 +1,8 @@
 """Template files for messages, on minijinja: written by operators, filled with what strangers sent.
 
-A payload is only ever a value (row D6): nothing in it is compiled, and where the content type is JSON or HTML each value
-is escaped for it. Undefined names are errors, steps and output are bounded (row D7). Not bounded is what only the template
-itself can do, such as a string that doubles itself: templates are the operator's own.
+A payload is only ever a value (row D6): nothing in it is compiled, and where the content type is JSON or HTML each
+value is escaped for it. Undefined names are errors, steps and output are bounded (row D7). Not bounded is what only the
+template itself can do, such as a string that doubles itself: templates are the operator's own.
 """
 
 from dataclasses import dataclass
