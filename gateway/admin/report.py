@@ -78,12 +78,10 @@ def next_step(name: str, configured: bool, gates: Sequence[GateStatus], dead: in
     kinds = {gate.kind for gate in gates}
     if not configured:
         return "name it in the configuration again (formerly = …), then: hookgate reload"
-    if "disabled" in kinds:
+    if kinds & {"disabled", "breaker"}:
         return f"hookgate targets enable {name}"
     if kinds & {"held", "restored"}:
         return f"hookgate targets release {name}"
-    if "breaker" in kinds:
-        return f"it is probed by itself; at once: hookgate targets enable {name}"
     if dead:
         return f"hookgate retry --target {name}"
     return ""

@@ -1,5 +1,6 @@
 """`events list` and `events show`."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -125,5 +126,14 @@ def _show_payload(payload: dict[str, Any] | None) -> None:
         return
     cut = ", cut" if payload["cut"] else ""
     say(f"{'payload':12}{size(payload['bytes'])}{cut}")
-    for line in payload.get("text", payload.get("base64", "")).splitlines():
+    for line in _readable(payload).splitlines():
         click.echo(f"  {plain(line)}")
+
+
+def _readable(payload: dict[str, Any]) -> str:
+    """Give the text, indented if it is JSON; base64 of what is no text."""
+    text: str = payload.get("text", payload.get("base64", ""))
+    try:
+        return json.dumps(json.loads(text), indent=2, ensure_ascii=False)
+    except ValueError:
+        return text

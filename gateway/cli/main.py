@@ -1,10 +1,12 @@
 """All verbs by name. A verb's module is imported when the verb is used or listed, so that the rest costs nothing."""
 
 from importlib import import_module
-from importlib.metadata import version
 from typing import Final
 
 import click
+
+from gateway import __version__
+from gateway.cli.options import examples
 
 VERBS: Final = {
     "run": "gateway.cli.run:run",
@@ -41,20 +43,17 @@ class Verbs(click.Group):
 
 def _show_version(ctx: click.Context, _parameter: click.Parameter, wanted: bool) -> None:
     if wanted:
-        click.echo(f"hookgate {version('hookgate')}")
+        click.echo(f"hookgate {__version__}")
         ctx.exit()
 
 
-@click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=Verbs,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog=examples("hookgate check", "hookgate run", "hookgate status", "hookgate send --help"),
+)
 @click.option(
     "--version", is_flag=True, is_eager=True, expose_value=False, callback=_show_version, help="Show the version."
 )
 def cli() -> None:
-    r"""A self-hosted webhook gateway: proves who sent, stores before it answers, delivers until the target has it.
-
-    \b
-    hookgate check            is the configuration right?
-    hookgate run              serve it
-    hookgate status           what is going on?
-    hookgate VERB --help      examples of each verb
-    """
+    """A self-hosted webhook gateway: proves who sent, stores before it answers, delivers until the target has it."""

@@ -1,6 +1,6 @@
 """`status`: one screen that says at three in the morning what is wrong and what to type."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,9 +30,12 @@ def status(config: Path, as_json: bool) -> None:
 
 
 def show_targets(targets: Sequence[Json], now: int) -> None:
-    """Draw the table of targets."""
-    columns = ["target", "type", "gate", "oldest", "waiting", "running", "dead", "delivered", "last error", "next step"]
+    """Draw the table of targets; below it what is wrong with which, and what to type."""
+    columns = ["target", "type", "gate", "oldest", "waiting", "running", "dead", "delivered"]
     table(columns, [_target(each, now) for each in targets])
+    for each in targets:
+        for line in _trouble(each, now):
+            say(f"{each['name']}: {line}")
 
 
 def _show(found: Json) -> None:
@@ -118,8 +121,7 @@ def _sources(found: Json) -> list[list[object]]:
 
 
 def _target(each: Json, now: int) -> list[object]:
-    gates = ", ".join(f"{gate['kind']}: {gate['reason']}{_until(gate, now)}" for gate in each["gates"])
-    error = f"{each['last_error']} ({ago(each['last_error_at'], now)})" if each["last_error"] else ""
+    gates = ", ".join(f"{gate['kind']}{_until(gate, now)}" for gate in each["gates"])
     return [
         each["name"],
         each["type"] or "not configured",
@@ -129,9 +131,21 @@ def _target(each: Json, now: int) -> list[object]:
         each["in_flight"],
         each["dead"],
         ago(each["last_delivered_at"], now),
-        error,
-        each["next_step"],
     ]
+
+
+def _trouble(each: Json, now: int) -> Iterator[str]:
+    for gate in each["gates"]:
+        yield f"{gate['kind']} since {ago(gate['since'], now)}: {gate['reason'] or 'no reason given'}"
+    known = {gate["reason"] for gate in each["gates"]}
+    if (
+        each["last_error"]
+        and each["last_error"] not in known
+        and (each["last_delivered_at"] or 0) < each["last_error_at"]
+    ):
+        yield f"last error {ago(each['last_error_at'], now)}: {each['last_error']}"
+    if each["next_step"]:
+        yield f"next: {each['next_step']}"
 
 
 def _until(gate: Json, now: int) -> str:

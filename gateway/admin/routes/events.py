@@ -6,6 +6,7 @@ from gateway.admin.answers import answer, read_object, refuse
 from gateway.admin.operations import Operations
 from gateway.admin.queries import BadQueryError, read_event_id, read_event_query
 from gateway.admin.reading import list_events, show_event
+from gateway.core.model import event_text
 
 
 def event_routes(operations: Operations) -> Blueprint:
@@ -25,7 +26,7 @@ def event_routes(operations: Operations) -> Blueprint:
     async def replay() -> Response:
         event_id, targets, replay_id = _read_replay(await read_object())
         if await operations.store.event(event_id) is None:
-            return _no_event(str(event_id))
+            return _no_event(event_text(event_id))
         added = await operations.replay(event_id, targets, replay_id)
         return answer({"added": added, "replay": replay_id})
 
