@@ -39,9 +39,7 @@ def check_server(config: Config, places: Places, report: Report) -> None:
             report.add(path, f'"{address}" stands here twice: remove one')
     if server.tls is not None:
         try:
-            server_context(
-                str(places.beside_config(server.tls.cert)), str(places.beside_config(server.tls.key))
-            )
+            server_context(str(places.beside_config(server.tls.cert)), str(places.beside_config(server.tls.key)))
         except ConfigError as error:
             for problem in error.problems:
                 report.add(("server", "tls"), problem)
@@ -58,9 +56,7 @@ def admin_token(config: Config, places: Places, report: Report) -> Secret | None
     """Check the admin listener's address; give its token if it has one."""
     admin = config.admin
     if admin.bind is not None and not admin.bind.private:
-        report.add(
-            ("admin", "bind"), f'"{admin.bind}" is open to the network: use a unix socket or a loopback address'
-        )
+        report.add(("admin", "bind"), f'"{admin.bind}" is open to the network: use a unix socket or a loopback address')
     if admin.bind is not None and admin.bind in config.server.bind and admin.bind.port != 0:
         report.add(("admin", "bind"), f'"{admin.bind}" is an address of [server] bind too: give it its own')
     if admin.bind is not None and admin.bind.kind == "tcp" and admin.token is None:

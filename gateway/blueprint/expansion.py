@@ -41,7 +41,9 @@ class Expansion:
                 f"a route that names a source takes no verify: move it to [sources.{route.source}], or name a provider instead",
             )
         elif route.provider is not None and route.verify is None:
-            self._report.add(path, 'expected verify beside provider, for example verify = { secret = { file = "name" } }')
+            self._report.add(
+                path, 'expected verify beside provider, for example verify = { secret = { file = "name" } }'
+            )
         elif route.source is None and route.provider is None:
             self._report.add(path, "expected source, or provider with verify: write whose events this route takes")
         else:
@@ -65,7 +67,9 @@ class Expansion:
             credential = {"secret": secret, **credential}
         credentials = source.setdefault("credentials", {})
         if name in credentials:
-            self._report.add(("routes", name), f"[sources.{provider}] has a credential of this name: rename one of them")
+            self._report.add(
+                ("routes", name), f"[sources.{provider}] has a credential of this name: rename one of them"
+            )
             return False
         credentials[name] = credential
         made: Path = ("sources", provider, "credentials", name)

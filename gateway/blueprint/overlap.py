@@ -16,7 +16,9 @@ def _common(one: str, other: str) -> bool:
             reached = set(range(min(reached), len(other) + 1)) if reached else reached
         else:
             stay = {place for place in reached if other[place : place + 1] == "*"}
-            reached = _past_stars(stay | {place + 1 for place in reached if other[place : place + 1] == character}, other)
+            reached = _past_stars(
+                stay | {place + 1 for place in reached if other[place : place + 1] == character}, other
+            )
     return len(other) in reached
 
 

@@ -100,9 +100,9 @@ class Presets:
     def _look_up(self, provider: str, path: Path) -> _Found:
         names = self.names()
         if provider not in names:
-            hint = did_you_mean(provider, names) or f"; known are {', '.join(names)}"
-            own = f'; for another write provider = "generic", or a preset {self._folder / provider}.toml'
-            self._report.add(path, f'unknown provider "{provider}"{hint}{own}')
+            own = f'for another write provider = "generic", or a preset {self._folder / provider}.toml'
+            hint = did_you_mean(provider, names) or f"; known are {', '.join(names)}; {own}"
+            self._report.add(path, f'unknown provider "{provider}"{hint}')
             return _Found(None)
         own_file = self._folder / f"{provider}.toml"
         return _Found(read_preset(own_file if own_file.exists() else BUILT_IN / f"{provider}.toml", self._report))

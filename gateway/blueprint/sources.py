@@ -49,7 +49,7 @@ class SourceBuilder:
         if preset is None:
             return None
         identify = self._identify(path, source, preset)
-        credentials = self._credentials(path, source, preset)
+        credentials = tuple(self._credentials(path, source, preset))
         if identify is None:
             return None
         limits = self._config.server.limits
@@ -60,7 +60,7 @@ class SourceBuilder:
             name=name,
             path=path_of(name, source),
             provider=source.provider,
-            credentials=tuple(credentials),
+            credentials=credentials,
             identify=identify,
             versions=Pattern(source.version),
             on_conflict=source.on_conflict,
@@ -121,7 +121,9 @@ class SourceBuilder:
                 self._report.come_from((*at, "verify", key), (*path, "verify", key))
             options = merge_verify(*layers, own)
             if options.get("scheme") == "none" and len(named) > 1:
-                self._report.add(at, "scheme none lets everybody in, so the other credentials prove nothing: remove one")
+                self._report.add(
+                    at, "scheme none lets everybody in, so the other credentials prove nothing: remove one"
+                )
             if built := self._credential(at, name, credential, options):
                 yield built
 
@@ -134,11 +136,11 @@ class SourceBuilder:
             return None
         kind = self._kinds.find(scheme, (*at, "verify", "scheme"))
         secret = self._secret(at, credential, needed=kind is not None and kind.needs_secret)
-        if kind is None or secret is None:
+        if kind is None:
             return None
         table = {key: value for key, value in options.items() if key != "scheme"}
         chosen = self._kinds.options(kind.options, table, (*at, "verify"), ["scheme"])
-        if chosen is None:
+        if chosen is None or secret is None:
             return None
         try:
             verifier = kind.build(chosen, secret.reveal())

@@ -18,10 +18,12 @@ from gateway.config.documents import read_documents
 from gateway.config.lines import Path, Position
 from gateway.config.model import Config
 from gateway.config.places import Places, find_places
-from gateway.config.problems import Problem, Report
+from gateway.config.problems import Problem, Report, real_path
 
 NAMED: Final = ("sources", "routes", "targets", "policies")
 """Sections whose tables have names; files may share one as long as the names differ."""
+_OPTIONAL: Final = ("server", "admin", "log", "store", "secrets", "presets")
+"""Sections in which every key has a default, so that one that is wrong can be left out alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,17 +110,27 @@ def validate(data: dict[str, Any], report: Report) -> tuple[Config, frozenset[Pa
             config = Config.model_validate_json(json.dumps(data, default=str), strict=True)
         except ValidationError as error:
             report.add_invalid(error, data, config_schema())
-            broken.update(_leave_out(data, detail["loc"]) for detail in error.errors(include_url=False))
+            broken.update(_leave_out(data, error))
         else:
             return config, frozenset(broken)
 
 
-def _leave_out(data: dict[str, Any], path: Path) -> Path:
-    if path[0] in NAMED and len(path) > 1 and isinstance(data.get(str(path[0])), dict):
-        data[str(path[0])].pop(path[1], None)
-        return path[:2]
-    data.pop(str(path[0]), None)
-    return path[:1]
+def _leave_out(data: dict[str, Any], error: ValidationError) -> set[Path]:
+    """Take what is wrong out of `data`, as little as possible; give the paths of the tables that are gone."""
+    unknown: set[Path] = set()
+    gone: set[Path] = set()
+    for detail in error.errors(include_url=False):
+        path = real_path(detail["loc"], data)
+        if detail["type"] == "extra_forbidden":
+            unknown.add(path)
+        else:
+            gone.add(path[:2] if len(path) > 1 and path[0] in (*NAMED, *_OPTIONAL) else path[:1])
+    for path in [*unknown, *gone]:
+        holder: Any = data
+        for part in path[:-1]:
+            holder = holder[part]
+        del holder[path[-1]]
+    return gone
 
 
 @cache

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from gateway.config.address import Address, ListenAddress, Network
+from gateway.config.address import ListenAddress, Network
 from gateway.config.secrets import SecretReference
 from gateway.config.table import Table, written
 from gateway.config.units import ByteCount, Duration, duration_between, size_between
@@ -47,10 +47,10 @@ class Limits(Table):
 
 
 class Server(Table):
-    """Where providers reach the gateway. A changed `bind` needs a restart, all else a reload."""
+    """Where providers reach the gateway. A changed `bind` needs a restart, as does TLS where there was none; all else a reload."""
 
-    bind: Annotated[tuple[ListenAddress, ...], Field(min_length=1)] = Field(
-        default=(Address("tcp", "127.0.0.1", 8080, ""),),
+    bind: Annotated[tuple[ListenAddress, ...], Field(min_length=1)] = written(
+        ("127.0.0.1:8080",),
         examples=[["127.0.0.1:8080"], ["unix:/run/hookgate/http.sock"], ["fd:hookgate-http"]],
     )
     """Addresses to listen on: numeric host and port, unix sockets, or sockets that systemd hands over by name."""

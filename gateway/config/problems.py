@@ -165,14 +165,14 @@ def _by_path(error: ValidationError, data: object) -> dict[Path, list[Mapping[st
     """Group an error's details by path: each form that a value may have complains for itself."""
     found: dict[Path, list[Mapping[str, Any]]] = {}
     for detail in error.errors(include_url=False):
-        path = _real_path(detail["loc"], data)
+        path = real_path(detail["loc"], data)
         if detail["type"] == "missing":
             path = (*path, detail["loc"][-1])
         found.setdefault(path, []).append(detail)
     return found
 
 
-def _real_path(location: Path, data: Any) -> Path:  # noqa: ANN401 - whatever the operator wrote
+def real_path(location: Path, data: Any) -> Path:  # noqa: ANN401 - whatever the operator wrote
     """Leave out of `location` what is no key: pydantic puts the names of a value's possible forms between them."""
     path: Path = ()
     for part in location:

@@ -21,9 +21,9 @@ class Table(BaseModel):
     )
 
 
-def written(text: str) -> Any:  # noqa: ANN401 - a default as an operator would write it, converted like any value
-    """Give a default in the form of the file, so that schema and reference show it that way."""
-    return Field(default=text)
+def written(value: Any, **more: Any) -> Any:  # noqa: ANN401 - the field's own type is made of it
+    """Give a field's default in the form of the file: it is converted like any value, and schema and reference show it."""
+    return Field(default=value, **more)
 
 
 def _check_name(name: str) -> str:
