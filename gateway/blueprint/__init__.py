@@ -1,4 +1,4 @@
-"""Configuration and plugins, checked and compiled into one immutable value: all that a request or a delivery needs, looked up once.
+"""Configuration and plugins, checked and compiled into one immutable value, looked up once.
 
 `build` turns a loaded configuration into a `Blueprint`, or raises ConfigError with every problem. It starts nothing and
 opens nothing: `hookgate check` builds one and throws it away; a reload builds one beside the running one.

@@ -1,4 +1,4 @@
-"""`build`: from a loaded configuration to a blueprint, or to every problem at once. Starts nothing, connects to nothing."""
+"""`build`: from a loaded configuration to a blueprint, or to every problem at once. Starts and connects nothing."""
 
 from dataclasses import replace
 
@@ -14,7 +14,7 @@ from gateway.core.routing import Router
 
 
 def build(loaded: Loaded) -> Blueprint:
-    """Check and compile a configuration; reads secrets, presets, templates and certificates, imports the plugins it names.
+    """Check and compile a configuration: reads secrets, presets, templates, certificates; imports the plugins it names.
 
     Raises ConfigError with every problem of the files and of what they refer to.
     """

@@ -1,4 +1,4 @@
-"""What must hold between tables: listeners and TLS, targets that lead back to us; and what works but is probably not meant."""
+"""What must hold between tables: TLS, targets that lead back to us; and what works but is probably not meant."""
 
 from collections.abc import Mapping
 from ipaddress import ip_address
@@ -80,7 +80,7 @@ def check_loops(config: Config, places: Places, targets: Mapping[str, TargetPlan
         if isinstance(text, str) and any(_leads_to(parse_url(text), address) for address in own):
             report.add(
                 ("targets", name, "url"),
-                "leads to this gateway's own listener, so that events would go round: write the address of your service",
+                "leads to this gateway's own listener, events would go round: write the address of your service",
             )
 
 

@@ -1,4 +1,4 @@
-"""The configuration in its long form, as TOML: includes put in, self-contained routes written as source, credential and route."""
+"""The configuration in its long form, as TOML: includes put in, self-contained routes written out."""
 
 import json
 from collections.abc import Iterator, Mapping

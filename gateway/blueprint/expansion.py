@@ -1,7 +1,7 @@
-"""Self-contained routes, expanded: each stands for a source of its provider's name, a credential and a route that names the source.
+"""Self-contained routes, expanded: each stands for a source of its provider's name, a credential, and a plain route.
 
-Works on the tables as written, so that `hookgate check --expand` can print the result; problems of what was made are reported at the
-route it was made of.
+Works on the tables as written, so that `hookgate check --expand` can print the result; problems of what was made are
+reported at the route it was made of.
 """
 
 from copy import deepcopy
@@ -28,7 +28,7 @@ class Expansion:
     def run(self) -> None:
         """Expand every self-contained route; what cannot be expanded is reported and left out."""
         for name, route in self._loaded.config.routes.items():
-            if not self._is_sound(name, route) or (route.provider and not self._expand(name, route, route.provider)):
+            if not self._is_sound(name, route) or (route.provider and not self._expand(name, route.provider)):
                 del self.data["routes"][name]
 
     def _is_sound(self, name: str, route: Route) -> bool:
@@ -38,7 +38,7 @@ class Expansion:
         elif route.source is not None and route.verify is not None:
             self._report.add(
                 (*path, "verify"),
-                f"a route that names a source takes no verify: move it to [sources.{route.source}], or name a provider instead",
+                f"a route with a source takes no verify: move it to [sources.{route.source}]",
             )
         elif route.provider is not None and route.verify is None:
             self._report.add(
@@ -50,7 +50,7 @@ class Expansion:
             return True
         return False
 
-    def _expand(self, name: str, route: Route, provider: str) -> bool:
+    def _expand(self, name: str, provider: str) -> bool:
         if ("sources", provider) in self._loaded.broken:
             return False
         preset = self._presets.find(provider, ("routes", name, "provider"))

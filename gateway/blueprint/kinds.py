@@ -1,4 +1,4 @@
-"""Kinds of targets and verification schemes as the configuration names them: loaded when named, their options checked."""
+"""Kinds of targets and verification schemes: loaded when the configuration names them, their options checked."""
 
 import json
 from collections.abc import Iterable, Mapping

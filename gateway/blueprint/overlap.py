@@ -1,4 +1,4 @@
-"""Whether two patterns have a text in common: a credential that speaks for `order.*` serves a route for `*.completed`."""
+"""Whether two patterns have a text in common: a credential for `order.*` serves a route for `*.completed`."""
 
 from gateway.core.routing import Pattern
 

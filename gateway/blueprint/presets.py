@@ -1,4 +1,4 @@
-"""Presets: what is known about a provider, as data. Built-in ones come with the package, the operator's own win over them."""
+"""Presets: what is known about a provider, as data. The operator's own win over those of the package."""
 
 import json
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""The reference of every key, as Markdown: written from the schema, so that it cannot tell anything else than the program does."""
+"""The reference of every key, as Markdown: written from the schema, so that it tells what the program does."""
 
 from collections.abc import Iterator
 from typing import Any, Final
@@ -7,7 +7,8 @@ from gateway.blueprint.schema import Node, kind_options, schema
 
 HEAD: Final = """# Configuration reference
 
-Written by `hookgate schema --markdown` from the program itself; change the docstrings there, not this page. `config.example.toml` is the tour.
+Written by `hookgate schema --markdown` from the program itself; change the docstrings there, not this page.
+`config.example.toml` is the tour.
 
 Durations are written "500ms", "30s", "2m", "1.5h", "3d"; sizes "512B", "64KiB", "1MiB". An unknown key is an error.
 Where a value can be one text or glob or a list of them, `*` stands for any text, dots included.

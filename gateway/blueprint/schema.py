@@ -1,4 +1,4 @@
-"""The JSON Schema (2020-12) of a whole configuration file, with the options of every installed kind: for editors and other tools."""
+"""The JSON Schema (2020-12) of a configuration file, with the options of every installed kind: for editors."""
 
 from collections.abc import Mapping
 from copy import deepcopy

@@ -114,7 +114,7 @@ class TargetBuilder:
             return None
 
     def _tls_files(self, options: object, path: Path) -> Iterator[bytes]:
-        """Give the contents of the files that a target's `tls` table names, so that a renewed one makes a new target."""
+        """Give the contents of the files that a target's `tls` table names, so that a new one counts as a change."""
         table = getattr(options, "tls", None)
         for key in ("ca", "cert", "key"):
             name = getattr(table, key, None) if isinstance(table, BaseModel) else None

@@ -1,4 +1,4 @@
-"""`check` builds the whole configuration and throws it away; `schema` describes every key, for editors and for people."""
+"""`check` builds the whole configuration and throws it away; `schema` describes every key, for editors and people."""
 
 import json
 import os
@@ -25,7 +25,7 @@ AGAIN = "correct these, then: hookgate check"
 @click.option("--expand", "as_toml", is_flag=True, help="Print the long form: includes and self-contained routes.")
 @click.pass_context
 def check(context: click.Context, config: Path, as_json: bool, strict: bool, as_toml: bool) -> None:
-    """Tell everything that is wrong with the configuration, with file and line. Exit status 0: the daemon would take it."""
+    """Tell all that is wrong with the configuration, with file and line. Exit status 0: the daemon would take it."""
     from gateway.blueprint import build  # noqa: PLC0415 - loads what the configuration names
     from gateway.blueprint.expand import expand  # noqa: PLC0415
     from gateway.config.load import load  # noqa: PLC0415

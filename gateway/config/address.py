@@ -1,4 +1,4 @@
-"""Addresses to listen on, as operators write them: "127.0.0.1:8080", "[::1]:8080", "unix:/run/x.sock", "fd:hookgate-http"."""
+"""Addresses to listen on: "127.0.0.1:8080", "[::1]:8080", "unix:/run/x.sock", "fd:hookgate-http"."""
 
 import re
 from dataclasses import dataclass

@@ -1,7 +1,7 @@
 """Where each key of a TOML text stands, so that a problem can name file, line and column.
 
-tomli gives values without places; tree-sitter gives places and is never asked for values. Its grammar is TOML 1.0: a text with 1.1 syntax that it
-cannot read has no places, and problems then name the file alone.
+tomli gives values without places; tree-sitter gives places and is never asked for values. Its grammar is TOML 1.0: a
+text with 1.1 syntax that it cannot read has no places, and problems then name the file alone.
 """
 
 from collections.abc import Iterator

@@ -1,7 +1,8 @@
 """Reads the configuration file with all that it includes, and checks its shape.
 
-What cannot be read at all ends here, with every problem of every file. What can be read is validated table by table: a broken table is
-left out and remembered, so that the blueprint finds the problems of the others and all go into one report. Starts nothing.
+What cannot be read at all ends here, with every problem of every file. What can be read is validated table by table: a
+broken table is left out and remembered, so that the blueprint finds the problems of the others and all go into one
+report. Starts nothing.
 """
 
 import json

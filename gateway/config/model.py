@@ -1,4 +1,4 @@
-"""The whole configuration as one typed value. Only shapes: what its parts mean to each other is the blueprint's business."""
+"""The whole configuration as one typed value. Only shapes: what its parts mean to each other is for the blueprint."""
 
 from pydantic import Field
 
@@ -7,14 +7,15 @@ from gateway.config.model_server import Admin, Log, Server
 from gateway.config.model_sources import Source
 from gateway.config.model_store import Presets, Secrets, Store
 from gateway.config.model_targets import Policy, Target
-from gateway.config.table import Name, Table
+from gateway.config.table import Name, Table, written
 
 
 class Config(Table):
     """One configuration: the file and all that it includes."""
 
     include: tuple[str, ...] = Field(default=(), examples=[["conf.d/*.toml"]])
-    """Files, or globs of files, to read as well, relative to the file that says so. Tables of the same name are an error."""
+    """Files, or globs of files, to read as well, relative to the file that says so. The same table in two files is an
+    error."""
     alerts: Alerts | None = None
     """Who is told when something needs a person."""
     server: Server = Server()
@@ -29,11 +30,11 @@ class Config(Table):
     """Where secret files are."""
     presets: Presets = Presets()
     """Where your own presets are."""
-    sources: dict[Name, Source] = {}
+    sources: dict[Name, Source] = written({})
     """Who may speak: a table for each source."""
-    routes: dict[Name, Route] = {}
+    routes: dict[Name, Route] = written({})
     """What goes where: a table for each route."""
-    targets: dict[Name, Target] = {}
+    targets: dict[Name, Target] = written({})
     """How: a table for each target."""
-    policies: dict[Name, Policy] = {}
+    policies: dict[Name, Policy] = written({})
     """Retry policies by name."""

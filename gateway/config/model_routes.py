@@ -28,12 +28,13 @@ class RouteVerify(Verify):
 
 
 class Route(Table):
-    """Which events go to which targets. Names either a `source`, or a `provider` with `verify` and says it all by itself."""
+    """Which events go to which targets. Names a `source`, or says it all by itself with `provider` and `verify`."""
 
     source: Name | None = None
     """The source whose events are meant; "hookgate" for the gateway's own."""
     provider: str | None = Field(default=None, examples=["truora"])
-    """In place of `source`: the provider. Stands for a source of that name with a credential of this route's name and scope."""
+    """In place of `source`: the provider. Stands for a source of that name with a credential of this route's name and
+    scope."""
     verify: RouteVerify | None = None
     """With `provider`: secret and scheme."""
     event: Globs = ("*",)
@@ -41,8 +42,8 @@ class Route(Table):
     version: Globs = ("*",)
     """Versions that it takes."""
     match: Conditions | None = None
-    """Conditions on the event's values: selector = value, list of values, or table of operators (eq, not, in, glob, regex,
-    gt, gte, lt, lte, exists, contains); `any_of`, `all_of` and `none_of` take lists of such tables."""
+    """Conditions on the event's values: selector = value, list of values, or table of operators (eq, not, in, glob,
+    regex, gt, gte, lt, lte, exists, contains); `any_of`, `all_of` and `none_of` take lists of such tables."""
     targets: TargetNames
     """Names of the targets that get the event, each once."""
 

@@ -47,7 +47,7 @@ class Limits(Table):
 
 
 class Server(Table):
-    """Where providers reach the gateway. A changed `bind` needs a restart, as does TLS where there was none; all else a reload."""
+    """Where providers reach the gateway. A changed `bind`, and TLS where there was none, need a restart."""
 
     bind: Annotated[tuple[ListenAddress, ...], Field(min_length=1)] = written(
         ("127.0.0.1:8080",),

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, ConfigDict, Field, JsonValue, WithJsonSchema
 
 from gateway.config.secrets import SecretReference
-from gateway.config.table import Globs, Name, Table
+from gateway.config.table import Globs, Name, Table, written
 from gateway.config.units import ByteCount, size_between
 
 _SELECTOR = {"type": "string", "examples": ["body.id", "header.x-request-id", "claims.events[]"]}
@@ -99,9 +99,9 @@ class Source(Table):
     """Where the provider posts to; `/hooks/` and the source's name unless written."""
     version: Globs = ("*",)
     """Versions that are expected; events of others are accepted, held and told."""
-    verify: Verify = Verify()
+    verify: Verify = written({})
     """Scheme and options for all credentials."""
-    credentials: dict[Name, Credential] = {}
+    credentials: dict[Name, Credential] = written({})
     """By name; several for several subscriptions or while a secret is changed."""
     identify: Identify = Identify()
     """How requests become events."""

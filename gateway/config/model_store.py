@@ -57,4 +57,4 @@ class Presets(Table):
     """Presets of your own."""
 
     folder: str = Field(default="presets", min_length=1)
-    """Folder with a TOML file for each provider, relative to the configuration file; they win over the built-in ones."""
+    """Folder with a TOML file for each provider, relative to the configuration file; they win over built-in ones."""

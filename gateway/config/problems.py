@@ -1,6 +1,6 @@
 """Problems of a configuration, each with its place, what was expected and what was found; all go into one report.
 
-Turns pydantic's errors into sentences for operators. A value that may be a secret is never quoted: only its type is told.
+Turns pydantic's errors into sentences for operators. What may be a secret is never quoted: only its type is told.
 """
 
 import difflib
@@ -85,8 +85,8 @@ class Report:
     ) -> None:
         """Note every problem of a pydantic error.
 
-        `data` is what was validated, `schema` the JSON Schema for it, `above` its path; `also_known` are keys that the table at
-        `above` takes besides those of the schema.
+        `data` is what was validated, `schema` the JSON Schema for it, `above` its path; `also_known` are keys that the
+        table at `above` takes besides those of the schema.
         """
         for path, details in _by_path(error, data).items():
             keys = [*known_keys(schema, path[:-1]), *(also_known if len(path) == 1 else ())]
@@ -176,7 +176,8 @@ def real_path(location: Path, data: Any) -> Path:  # noqa: ANN401 - whatever the
     """Leave out of `location` what is no key: pydantic puts the names of a value's possible forms between them."""
     path: Path = ()
     for part in location:
-        if isinstance(data, dict) and part in data or isinstance(data, list) and part in range(len(data)):
+        is_key = isinstance(data, dict) and part in data
+        if is_key or (isinstance(data, list) and isinstance(part, int) and part < len(data)):
             path, data = (*path, part), data[part]
     return path
 

@@ -1,7 +1,7 @@
 """A cheap look at a TOML text before it is parsed: refuses shapes whose parsing costs seconds and gigabytes.
 
-A dotted key of 20,000 parts (39 KiB) costs a TOML parser 8 s and 1.5 GiB. This scan is linear, steps over strings and comments exactly as TOML
-reads them, and judges nothing else: whatever it lets pass is the parser's to judge.
+A dotted key of 20,000 parts (39 KiB) costs a TOML parser 8 s and 1.5 GiB. This scan is linear, steps over strings and
+comments exactly as TOML reads them, and judges nothing else: whatever it lets pass is the parser's to judge.
 """
 
 import re

@@ -1,6 +1,6 @@
 """Secrets by reference: a file in the secrets folder, a credential of systemd, or an environment variable.
 
-A secret never stands in the configuration and never in a message, repr or log; problems name the key and the place, not the value.
+A secret never stands in the configuration and never in a message, repr or log; problems name the key and the place.
 """
 
 import os
@@ -86,9 +86,7 @@ def read_secret(reference: SecretReference, places: Places, folder: Path) -> Sec
     if reference.file is not None:
         return _from_file(folder / reference.file, private=True)
     if places.credentials is None:
-        raise ValueError(
-            f'credential "{reference.credential}": $CREDENTIALS_DIRECTORY is not set; run under systemd with LoadCredential='
-        )
+        raise ValueError(f'credential "{reference.credential}": $CREDENTIALS_DIRECTORY is not set: use LoadCredential=')
     return _from_file(places.credentials / str(reference.credential), private=False)
 
 
@@ -126,7 +124,8 @@ def _check_mode(path: Path, status: os.stat_result) -> None:
     allowed = 0o640 if ours else 0o600
     if mode & 0o077 & ~allowed:
         raise ValueError(
-            f"secret file {path}: expected mode {allowed:04o} or less, found {mode:04o}: others could read or change it; chmod 600"
+            f"secret file {path}: expected mode {allowed:04o} or less, found {mode:04o}: "
+            "others could read or change it; chmod 600"
         )
 
 

@@ -22,7 +22,7 @@ class Table(BaseModel):
 
 
 def written(value: Any, **more: Any) -> Any:  # noqa: ANN401 - the field's own type is made of it
-    """Give a field's default in the form of the file: it is converted like any value, and schema and reference show it."""
+    """Give a field's default in the form of the file: converted like any value, shown by schema and reference."""
     return Field(default=value, **more)
 
 
