@@ -27,6 +27,7 @@ class Dispatcher:
         self._runners: dict[str, Runner] = {}
         self._nursery: trio.Nursery | None = None
         self._running = 0
+        self._draining = False
         self._all_done = trio.Event()
 
     @property
@@ -56,11 +57,11 @@ class Dispatcher:
 
     def drain(self) -> None:
         """Take nothing new; `run` returns when the last try has ended."""
+        self._draining = True
         for runner in self._runners.values():
             runner.drain()
         self._runners.clear()
-        if not self._running:
-            self._all_done.set()
+        self._look_whether_done()
 
     def reserve(self, target: str, size: int) -> Runner | None:
         """Reserve a slot in the target's window; None: the delivery waits in the store."""
@@ -109,8 +110,11 @@ class Dispatcher:
             await runner.run()
         finally:
             self._running -= 1
-            if not self._running and not self._runners:
-                self._all_done.set()
+            self._look_whether_done()
+
+    def _look_whether_done(self) -> None:
+        if self._draining and not self._running:
+            self._all_done.set()
 
 
 def _by_target(gates: list[Gate]) -> dict[str, tuple[Gate, ...]]:

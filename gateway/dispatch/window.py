@@ -1,7 +1,7 @@
 """A target's window: how many deliveries, and how many bytes of them, this process holds in memory at once.
 
-Reserved slots of fresh events and claimed old ones count alike. While older work waits in the store, fresh events get at most half of the
-window, so that one new and one old go in turn and neither starves the other.
+Reserved slots of fresh events and claimed old ones count alike, but neither can take it all: old work leaves a quarter free, so that a
+fresh event never has to queue behind a backlog in the store; fresh events get half while older work waits.
 """
 
 from typing import Final
@@ -44,11 +44,9 @@ class Window:
             self.fresh -= 1
 
     def room(self) -> tuple[int, int]:
-        """Give slots and bytes that may be claimed from the store now; half of the window stays for fresh events while they flow."""
-        slots = self.slots - self.held
-        if self.fresh:
-            slots = min(slots, self.slots - self.slots // 2 - (self.held - self.fresh))
-        return max(slots, 0), max(BYTES - self.held_bytes, 0)
+        """Give slots and bytes that may be claimed from the store now."""
+        slots = min(self.slots - self.slots // 4 - (self.held - self.fresh), self.slots - self.held)
+        return max(slots, 0), max(BYTES - BYTES // 4 - self.held_bytes, 0)
 
     def _take(self, size: int) -> None:
         self.held += 1

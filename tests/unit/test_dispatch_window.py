@@ -29,14 +29,17 @@ def test_fresh_events_get_half_of_the_window_while_older_work_waits():
     assert window.room()[0] == 4
 
 
-def test_old_work_gets_the_whole_window_while_nothing_fresh_arrives():
-    assert Window(8).room()[0] == 8
-
-
-def test_old_work_leaves_half_of_the_window_while_fresh_events_flow():
+def test_old_work_always_leaves_a_quarter_for_fresh_events():
     window = Window(8)
-    window.reserve(1)
-    for _ in range(4):
+    window.older_waiting = True
+    for _ in range(window.room()[0]):
         window.take(1)
-    assert window.room()[0] == 0
+    assert (window.held, window.room()[0]) == (6, 0)
     assert window.reserve(1)
+
+
+def test_old_work_leaves_bytes_for_fresh_events_too():
+    window = Window(8)
+    window.take(BYTES - BYTES // 4)
+    assert window.room()[1] == 0
+    assert window.reserve(BYTES // 4)

@@ -1,0 +1,256 @@
+"""Dispatch on a real SQLite file: from the store to the target, and back to the store."""
+
+import trio
+from dispatch_bench import Plans, Script, Watcher, accept, opened_store, plan_for, running, wait_until
+
+from gateway.core.model import Delivered, Delivery, NotTried, Rejected, Retry, StoredEvent, TargetDown
+from gateway.dispatch.dispatcher import Dispatcher
+from gateway.runtime import Runtime
+from gateway.store.contract import Claim, DeliveryQuery
+
+SOON = {"delays": [0.01, 0.01], "give_up": 60}
+
+
+async def rows(store, **query):
+    return await store.deliveries(DeliveryQuery(**query))
+
+
+async def states(store):
+    return sorted(row.state for row in await rows(store))
+
+
+async def test_a_delivery_that_waits_in_the_store_is_delivered_and_settled(tmp_path):
+    script = Script()
+    async with opened_store(tmp_path) as store:
+        await accept(store, 1, "crm")
+        async with running(store, plan_for(script)):
+            await wait_until(lambda: store.backlog("crm").pending + store.backlog("crm").in_flight == 0)
+        assert [message.content for message in script.seen] == [b'{"n":1}']
+        (row,) = await rows(store)
+        assert (row.state, row.attempts) == ("delivered", 1)
+        (attempt,) = await store.attempts(row.event_id, 0)
+        assert attempt.outcome == "delivered"
+    assert script.closed
+
+
+async def test_P7_a_retry_comes_again_with_the_same_id_until_it_is_delivered(tmp_path):
+    answers = iter([Retry("500"), Retry("500"), Delivered()])
+    script = Script(lambda _: next(answers))
+    async with opened_store(tmp_path) as store:
+        async with running(store, plan_for(script, retry=SOON)):
+            await accept(store, 1, "crm")
+            await wait_until(lambda: len(script.seen) == 1 or store.backlog("crm").pending)
+            await script.wait_seen(3)
+            await wait_until(lambda: store.backlog("crm").pending + store.backlog("crm").in_flight == 0)
+        assert len({message.id for message in script.seen}) == 1
+        assert [message.attempt for message in script.seen] == [1, 2, 3]
+        assert await states(store) == ["delivered"]
+
+
+async def test_a_delivery_is_dead_after_its_last_try_and_kept(tmp_path):
+    script = Script(lambda _: Retry("500"))
+    async with opened_store(tmp_path) as store:
+        async with running(store, plan_for(script, retry=SOON)):
+            await accept(store, 1, "crm")
+            await wait_until(lambda: store.backlog("crm").dead == 1)
+        assert len(script.seen) == 3
+        assert await states(store) == ["dead"]
+
+
+async def test_a_rejected_delivery_is_dead_at_once(tmp_path):
+    script = Script(lambda _: Rejected("400"))
+    async with opened_store(tmp_path) as store, running(store, plan_for(script)):
+        await accept(store, 1, "crm")
+        await wait_until(lambda: store.backlog("crm").dead == 1)
+        assert len(script.seen) == 1
+
+
+async def test_G1_a_target_that_raises_costs_one_attempt_and_nothing_else(tmp_path):
+    def fail(_message):
+        raise ValueError("what the plugin did not expect")
+
+    script = Script(fail)
+    async with opened_store(tmp_path) as store, running(store, plan_for(script)) as (_, watcher):
+        await accept(store, 1, "crm")
+        await wait_until(lambda: watcher.tries)
+        assert watcher.tries[0].outcome == Retry("ValueError: what the plugin did not expect")
+
+
+async def test_G3_a_target_that_returns_nonsense_is_down(tmp_path):
+    script = Script(lambda _: "fine")
+    async with opened_store(tmp_path) as store, running(store, plan_for(script)) as (_, watcher):
+        await accept(store, 1, "crm")
+        await wait_until(lambda: watcher.closed)
+        assert "broke its contract" in watcher.closed[0].reason
+
+
+async def test_R2_a_target_that_never_answers_is_a_timeout_and_costs_an_attempt(tmp_path):
+    script = Script(lambda _: trio.sleep_forever())
+    async with opened_store(tmp_path) as store, running(store, plan_for(script, timeout=0.05)) as (_, watcher):
+        await accept(store, 1, "crm")
+        await wait_until(lambda: watcher.tries)
+        assert "timeout" in watcher.tries[0].outcome.reason
+        assert watcher.tries[0].record.attempts == 1
+
+
+async def test_P13_a_target_that_is_down_gets_one_probe_at_a_time_and_loses_nothing(tmp_path):
+    down = [True]
+    script = Script(lambda _: TargetDown("refused") if down else Delivered())
+    async with opened_store(tmp_path) as store:
+        async with running(store, plan_for(script)) as (dispatcher, watcher):
+            for number in range(50):
+                await accept(store, number, "crm")
+            await wait_until(lambda: watcher.closed)
+            tried = len(script.seen)
+            assert tried <= 4, "only what was under way when the gate closed"
+            assert [gate.kind for gate in await store.gates()] == ["breaker"]
+            down.clear()
+            await dispatcher.open("crm", ("breaker",))
+            await wait_until(lambda: not store.backlog("crm").pending and not store.backlog("crm").in_flight)
+            assert await store.gates() == []
+        assert await states(store) == ["delivered"] * 50
+        assert max(row.attempts for row in await rows(store)) == 1
+
+
+async def test_an_open_breaker_closes_after_one_successful_probe(tmp_path):
+    answers = iter([TargetDown("refused")])
+    script = Script(lambda _: next(answers, Delivered()))
+    async with opened_store(tmp_path) as store, running(store, plan_for(script)) as (dispatcher, watcher):
+        gates = dispatcher.runners["crm"].gates
+        for number in range(10):
+            await accept(store, number, "crm")
+        await wait_until(lambda: watcher.closed)
+        assert not gates.are_open
+        gates._breaker = gates._breaker._replace(until=0)  # as if its time had come
+        dispatcher.hint("crm")
+        await wait_until(lambda: watcher.opened)
+        await wait_until(lambda: not store.backlog("crm").pending and not store.backlog("crm").in_flight)
+        assert gates.are_open
+
+
+async def test_R5_a_target_that_says_gone_stays_closed_until_an_operator_enables_it(tmp_path):
+    script = Script(lambda _: TargetDown("410 gone", disable=True))
+    async with opened_store(tmp_path) as store:
+        async with running(store, plan_for(script)) as (_, watcher):
+            await accept(store, 1, "crm")
+            await wait_until(lambda: watcher.closed)
+            await accept(store, 2, "crm")
+        assert [gate.kind for gate in await store.gates()] == ["disabled"]
+        assert len(script.seen) == 1
+    async with opened_store(tmp_path) as store, running(store, plan_for(Script())) as (dispatcher, _):
+        assert store.backlog("crm").pending == 2
+        assert await dispatcher.open("crm", ("disabled", "breaker"))
+        await wait_until(lambda: not store.backlog("crm").pending)
+
+
+async def test_a_held_target_gets_nothing_until_it_is_released(tmp_path):
+    script = Script()
+    async with opened_store(tmp_path) as store, running(store, plan_for(script)) as (dispatcher, _):
+        assert await dispatcher.hold("crm", "maintenance")
+        assert not await dispatcher.hold("crm", "again")
+        await accept(store, 1, "crm")
+        dispatcher.hint("crm")
+        assert dispatcher.reserve("crm", 1) is None
+        assert script.seen == []
+        assert await dispatcher.open("crm", ("held",))
+        await script.wait_seen(1)
+
+
+async def test_trouble_of_our_own_costs_no_attempt(tmp_path):
+    answers = iter([NotTried("no descriptors")])
+    script = Script(lambda _: next(answers, Delivered()))
+    async with opened_store(tmp_path) as store:
+        async with running(store, plan_for(script)):
+            await accept(store, 1, "crm")
+            await script.wait_seen(2)
+            await wait_until(lambda: not store.backlog("crm").in_flight)
+        (row,) = await rows(store)
+        assert (row.state, row.attempts) == ("delivered", 1)
+
+
+async def test_P12_a_target_that_hangs_does_not_delay_another(tmp_path):
+    slow, quick = Script(lambda _: trio.sleep_forever()), Script()
+    async with opened_store(tmp_path) as store:
+        with trio.move_on_after(20):
+            async with trio.open_nursery() as nursery:
+                dispatcher = Dispatcher(store, Runtime(), Watcher())
+                await nursery.start(dispatcher.run, Plans(plan_for(slow, "slow"), plan_for(quick, "quick")))
+                for number in range(100):
+                    await accept(store, number, "slow", "quick")
+                    dispatcher.hint("slow")
+                    dispatcher.hint("quick")
+                await quick.wait_seen(100)
+                nursery.cancel_scope.cancel()
+
+
+async def test_P16_what_was_under_way_when_the_dispatcher_is_cancelled_is_pending_again(tmp_path):
+    script = Script(lambda _: trio.sleep_forever())
+    async with opened_store(tmp_path) as store:
+        async with trio.open_nursery() as nursery:
+            dispatcher = Dispatcher(store, Runtime(), Watcher())
+            await nursery.start(dispatcher.run, Plans(plan_for(script)))
+            await accept(store, 1, "crm")
+            dispatcher.hint("crm")
+            await script.wait_seen(1)
+            nursery.cancel_scope.cancel()
+        await wait_until(lambda: store.backlog("crm").pending == 1)
+        (row,) = await rows(store)
+        assert (row.state, row.attempts, row.interrupted) == ("pending", 0, 0)
+
+
+async def test_C7_deliveries_of_a_target_that_left_the_configuration_wait_until_it_is_back(tmp_path):
+    script = Script()
+    async with opened_store(tmp_path) as store, running(store, plan_for(script)) as (dispatcher, _):
+        await dispatcher.use(Plans())
+        await accept(store, 1, "crm")
+        assert dispatcher.reserve("crm", 1) is None
+        assert store.backlog("crm").pending == 1
+        await dispatcher.use(Plans(plan_for(script)))
+        await script.wait_seen(1)
+
+
+async def test_a_changed_plan_takes_over_and_the_old_one_finishes_its_try(tmp_path):
+    release = trio.Event()
+
+    async def wait():
+        await release.wait()
+        return Delivered()
+
+    old, new = Script(lambda _: wait()), Script()
+    async with opened_store(tmp_path) as store:
+        async with running(store, plan_for(old, concurrency=1)) as (dispatcher, _):
+            await accept(store, 1, "crm")
+            dispatcher.hint("crm")
+            await old.wait_seen(1)
+            await dispatcher.use(Plans(plan_for(new, fingerprint="2")))
+            await accept(store, 2, "crm")
+            dispatcher.hint("crm")
+            await new.wait_seen(1)
+            release.set()
+            await wait_until(lambda: not store.backlog("crm").in_flight)
+        assert await states(store) == ["delivered", "delivered"]
+        assert old.closed
+
+
+async def test_a_fresh_event_overtakes_an_old_backlog(tmp_path):
+    gate = trio.Event()
+
+    async def wait():
+        await gate.wait()
+        return Delivered()
+
+    script = Script(lambda _: wait())
+    async with opened_store(tmp_path) as store:
+        for number in range(300):
+            await accept(store, number, "crm")
+        async with running(store, plan_for(script, concurrency=2)) as (dispatcher, _):
+            await script.wait_seen(2)
+            lane = dispatcher.reserve("crm", 600)
+            assert lane is not None, "half of the window is kept for fresh events"
+            number = await accept(store, 1000, "crm", admitted=True)
+            event = StoredEvent(number, "acme", "main", "order.completed", "1", None, 0, b"", b'{"n":1000}', None)
+            lane.hand_over(Claim(Delivery(number, 0, "crm", "orders", 1, 0, 0, None, 0), event), 600)
+            gate.set()
+            await wait_until(lambda: not store.backlog("crm").pending and not store.backlog("crm").in_flight)
+        place = [message.content for message in script.seen].index(b'{"n":1000}')
+        assert place <= 4, f"delivered as number {place} of 301"
