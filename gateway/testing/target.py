@@ -99,7 +99,7 @@ async def _check_plain(target: Target) -> None:
         _demand(
             isinstance(outcome, Delivered), f"{what} must be delivered, found {outcome}: does the place take messages?"
         )
-    for progress in saved:
+    for progress in tuple(saved):  # what is delivered here may save more
         _demand(isinstance(progress, bytes), f"progress must be bytes, found {type(progress).__name__}")
         if isinstance(progress, bytes):
             _demand(len(progress) <= PROGRESS_MAX, f"progress must not exceed {PROGRESS_MAX} bytes")
