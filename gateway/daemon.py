@@ -9,7 +9,7 @@ import signal
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final, TypeVar, cast
 
 import structlog
 import trio
@@ -17,6 +17,7 @@ from prometheus_client import CollectorRegistry
 
 from gateway import __version__
 from gateway.admin.app import make_app
+from gateway.admin.body import AsgiApp
 from gateway.admin.exposition import Exposition
 from gateway.admin.guard import Guard
 from gateway.admin.limits import AdminLimits
@@ -128,7 +129,7 @@ class Daemon:
             supervisor=supervisor,
             listening=self.listening,
         )
-        self._guard = Guard(make_app(self.control, None, runtime), AdminLimits())
+        self._guard = Guard(cast(AsgiApp, make_app(self.control, None, runtime)), AdminLimits())
 
     async def run(self) -> None:
         """Serve until told to stop; then drain. Raises StoreBrokenError if the disk failed us."""

@@ -11,6 +11,7 @@ Plugins are found by the entry-point groups `hookgate.targets` and `hookgate.ver
 import inspect
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, Generic, Literal, Protocol, TypeAlias, TypeVar, runtime_checkable
@@ -207,7 +208,9 @@ def target(
     """Mark a class (built with its options) or a function `(message, options) -> Outcome` as a kind of target."""
 
     def mark(thing: Callable[..., Any]) -> TargetKind[OptionsT]:
-        build = thing if inspect.isclass(thing) else lambda chosen: FunctionTarget(thing, chosen)
+        build: Callable[[OptionsT], Target] = thing
+        if not inspect.isclass(thing):
+            build = partial(FunctionTarget, thing)
         return TargetKind(options, build, parse_duration(timeout), concurrency, send)
 
     return mark

@@ -99,6 +99,11 @@ class Server:
         while self._connections:
             await self._changed.wait()
 
+    def use(self, limits: Limits, trusted_proxies: Sequence[str]) -> None:
+        """Go by other limits and proxies from now on; deadlines that are running stay. Raises ValueError for a bad proxy."""
+        proxies = TrustedProxies(trusted_proxies)
+        self._state.limits, self._state.proxies = limits, proxies
+
     def statistics(self) -> Statistics:
         """Count what there is and was."""
         state = self._state
