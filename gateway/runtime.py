@@ -5,6 +5,7 @@ is here decides nothing.
 """
 
 import errno
+import os
 import random
 import secrets
 import socket as stdlib_socket
@@ -59,6 +60,15 @@ class Runtime:
     def new_lock(self) -> threading.Lock:
         """Give a lock between threads."""
         return threading.Lock()
+
+    def exit_after(self, seconds: float, status: int = 0) -> None:
+        """End the process in `seconds`, whatever hangs; the last resort of a stop. Nothing is flushed."""
+
+        def wait_and_exit() -> None:
+            time.sleep(seconds)
+            os._exit(status)
+
+        self.start_thread(wait_and_exit, "hard-exit")
 
     async def in_file_thread(self, call: Callable[[], T]) -> T:
         """Run a blocking file operation; not abandoned on cancellation, so that its effect is known."""
