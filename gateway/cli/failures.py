@@ -12,11 +12,13 @@ class Failure(click.ClickException):
     def __init__(self, message: str, remedy: str) -> None:
         super().__init__(message)
         self.remedy = remedy
+        # Asked here, because click has left the verb's context when it shows the error.
+        context = click.get_current_context(silent=True)
+        self.as_json = context is not None and bool(context.params.get("as_json"))
 
     def show(self, file: IO[Any] | None = None) -> None:
         """Write the error to standard error, as JSON if the verb was asked for JSON."""
-        context = click.get_current_context(silent=True)
-        if context is not None and context.params.get("as_json"):
+        if self.as_json:
             click.echo(json.dumps({"error": self.message, "next": self.remedy}), file=file, err=file is None)
         else:
             click.echo(f"error: {self.message}\nnext:  {self.remedy}", file=file, err=file is None)

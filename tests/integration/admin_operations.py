@@ -51,10 +51,11 @@ class MemoryDaemon:
         self.store = Shelf()
         self.asked = []
         self.reasons = []
+        crm = TargetStatus("crm", "http", (), 0, 0, 1, None, "500", 2000, None, "hookgate retry --target crm")
+        self.targets = [crm]
         self.reload_result = ReloadResult(True, 5000, ["target crm changed"])
 
     async def status(self):
-        crm = TargetStatus("crm", "http", (), 0, 0, 1, None, "500", 2000, None, "hookgate retry --target crm")
         return Status(
             at=6000,
             version="0.1.0",
@@ -66,7 +67,7 @@ class MemoryDaemon:
             not_ready=self.reasons,
             ingress=IngressStatus(["127.0.0.1:8080"], 2, 5, 1, 0, {"bad_token": 3}, 5000),
             store=StoreStatus(True, "", 1.0, 0, 0, 10**9, 10**6),
-            targets=[crm],
+            targets=self.targets,
         )
 
     def ready(self):

@@ -1,0 +1,211 @@
+"""The verbs against an admin API on a real socket: what they ask, what they print, how they end."""
+
+import json
+
+import pytest
+import trio
+from admin_operations import EVENT, TEXT, MemoryDaemon
+from click.testing import CliRunner
+
+from gateway.admin.app import make_app
+from gateway.admin.guard import Guard
+from gateway.admin.limits import AdminLimits
+from gateway.admin.operations import GateStatus, ReloadResult, TargetStatus
+from gateway.cli.main import cli
+from gateway.config.address import parse_address
+from gateway.listeners import open_listeners
+from gateway.runtime import Runtime
+
+TOKEN = b"of-the-operator"
+
+
+@pytest.fixture
+def daemon():
+    return MemoryDaemon()
+
+
+@pytest.fixture
+def config(tmp_path):
+    path = tmp_path / "config.toml"
+    path.write_text(f'[admin]\nbind = "unix:{tmp_path}/a.sock"\n')
+    return path
+
+
+@pytest.fixture
+async def hookgate(daemon, config, nursery, tmp_path):
+    """A function that runs one verb in a thread while the API is served here."""
+    listener = open_listeners([parse_address(f"unix:{tmp_path}/a.sock")], "[admin].bind", Runtime(), {})[0]
+    guard = Guard(make_app(daemon, None, Runtime()), AdminLimits())
+    await nursery.start(guard.serve, [trio.SocketListener(listener)])
+
+    async def run(*arguments):
+        return await trio.to_thread.run_sync(lambda: CliRunner().invoke(cli, [*arguments, "--config", str(config)]))
+
+    yield run
+    guard.stop()
+
+
+READING = [
+    ["status"],
+    ["events", "list"],
+    ["events", "show", TEXT],
+    ["deliveries", "list"],
+    ["deliveries", "show", TEXT, "0"],
+    ["targets", "list"],
+]
+CHANGING = [
+    ["reload"],
+    ["retry", "--target", "crm"],
+    ["replay", TEXT],
+    ["targets", "hold", "crm"],
+    ["targets", "release", "crm"],
+    ["targets", "enable", "crm"],
+]
+
+
+@pytest.mark.parametrize("verb", [*READING, *CHANGING], ids=" ".join)
+async def test_each_verb_answers_people_and_programs_and_ends_with_the_next_command(verb, hookgate):
+    people, programs = await hookgate(*verb), await hookgate(*verb, "--json")
+    assert (people.exit_code, programs.exit_code) == (0, 0), people.output + programs.output
+    remedy = json.loads(programs.output)["next"]
+    assert people.output.endswith(f"\nnext: {remedy}\n")
+    assert remedy.startswith("hookgate ")
+
+
+@pytest.mark.parametrize("verb", [*READING, *CHANGING], ids=" ".join)
+async def test_without_a_daemon_each_verb_says_so_and_exits_with_3(verb, config):
+    def run(*more):
+        return CliRunner().invoke(cli, [*verb, *more, "--config", str(config)])
+
+    people, programs = run(), run("--json")
+    assert (people.exit_code, programs.exit_code) == (3, 3)
+    assert "the daemon does not answer on unix:" in people.stderr
+    assert "hookgate run" in people.stderr
+    assert "hookgate run" in json.loads(programs.stderr)["next"]
+
+
+async def test_A3_hostile_event_types_reach_no_terminal(hookgate):
+    for verb in READING:
+        out = (await hookgate(*verb)).output
+        assert "\x1b" not in out
+        assert "\r" not in out
+
+
+async def test_what_is_typed_is_what_is_asked(daemon, hookgate):
+    await hookgate("events", "list", "--source", "acme", "--type", "order.*", "--limit", "7", "--before", TEXT)
+    await hookgate("deliveries", "list", "--state", "dead", "--event", TEXT)
+    events, deliveries = daemon.store.queries
+    assert (events.source, events.type_glob, events.limit, events.before) == ("acme", "order.*", 7, EVENT)
+    assert (deliveries.state, deliveries.event_id, deliveries.target) == ("dead", EVENT, None)
+    await hookgate("retry", TEXT, "--target", "crm")
+    await hookgate("replay", TEXT, "--target", "crm", "--target", "audit", "--id", "incident")
+    await hookgate("targets", "hold", "crm", "--reason", "upgrade")
+    retry, replay, hold = daemon.asked
+    assert (retry[1].event_id, retry[1].target, retry[1].state) == (EVENT, "crm", "dead")
+    assert replay == ("replay", EVENT, ["crm", "audit"], "incident")
+    assert hold == ("hold", "crm", "upgrade")
+
+
+async def test_two_replays_without_an_id_are_two(daemon, hookgate):
+    await hookgate("replay", TEXT)
+    await hookgate("replay", TEXT)
+    first, second = daemon.asked
+    assert first[3] != second[3]
+
+
+async def test_retry_of_nothing_in_particular_is_not_sent(daemon, hookgate):
+    result = await hookgate("retry")
+    assert result.exit_code == 1
+    assert "--all" in result.stderr
+    assert daemon.asked == []
+    await hookgate("retry", "--all")
+    assert daemon.asked
+
+
+async def test_an_error_of_the_daemon_is_told_with_its_remedy(hookgate):
+    result = await hookgate("events", "show", "evt_0000000000000001")
+    assert (result.exit_code, result.stderr) == (
+        1,
+        "error: there is no event evt_0000000000000001\nnext:  hookgate events list\n",
+    )
+    programs = await hookgate("targets", "hold", "nobody", "--json")
+    assert json.loads(programs.stderr)["next"] == "hookgate targets list"
+
+
+async def test_a_refused_reload_tells_every_problem_and_fails(daemon, hookgate):
+    daemon.reload_result = ReloadResult(False, 1, (), ["config.toml:3: unknown key", "config.toml:9: no such target"])
+    result = await hookgate("reload")
+    assert result.exit_code == 1
+    assert "the old configuration stays" in result.stderr
+    assert "config.toml:3" in result.stderr
+    assert "config.toml:9" in result.stderr
+
+
+async def test_status_says_what_is_wrong_and_what_to_type(daemon, hookgate):
+    gate = GateStatus("disabled", "410 Gone", 1000, None)
+    daemon.targets = [
+        TargetStatus("fine", "file", (), 0, 0, 0, None, "", None, 5000, ""),
+        TargetStatus("crm", "http", (gate,), 12, 0, 3, 1000, "410 Gone", 2000, None, "hookgate targets enable crm"),
+    ]
+    out = (await hookgate("status")).output
+    for told in ("disabled", "410 Gone", "12", "due 5s ago", "next: hookgate targets enable crm", "bad_token 3"):
+        assert told in out
+    assert "fine:" not in out
+
+
+async def test_status_fails_while_events_are_not_accepted(daemon, hookgate):
+    daemon.reasons = ["the store accepts nothing: disk low"]
+    result = await hookgate("status")
+    assert result.exit_code == 1
+    assert "NOT READY" in result.output
+    assert "disk low" in result.output
+
+
+async def test_status_works_while_the_configuration_does_not_parse_elsewhere(config, hookgate):
+    (config.parent / "conf.d").mkdir()
+    admin = config.read_text()
+    (config.parent / "conf.d" / "admin.toml").write_text(admin)
+    (config.parent / "conf.d" / "broken.toml").write_text("x = [")
+    config.write_text('include = ["conf.d/*.toml"]\nunknown = { key = 1 }\n')
+    assert (await hookgate("status")).exit_code == 0
+
+
+async def test_a_tcp_listener_is_asked_with_the_token_of_the_configuration(daemon, tmp_path, nursery):
+    listener = open_listeners([parse_address("127.0.0.1:0")], "[admin].bind", Runtime(), {})[0]
+    guard = Guard(make_app(daemon, TOKEN, Runtime()), AdminLimits())
+    await nursery.start(guard.serve, [trio.SocketListener(listener)])
+    (tmp_path / "keys").mkdir(mode=0o700)
+    secret = tmp_path / "keys" / "admin"
+    secret.write_bytes(TOKEN + b"\n")
+    secret.chmod(0o600)
+    path = tmp_path / "config.toml"
+    path.write_text(
+        f'[admin]\nbind = "127.0.0.1:{listener.getsockname()[1]}"\ntoken = {{ file = "admin" }}\n'
+        '[secrets]\nfolder = "keys"\n'
+    )
+
+    async def run():
+        return await trio.to_thread.run_sync(lambda: CliRunner().invoke(cli, ["status", "--config", str(path)]))
+
+    assert (await run()).exit_code == 0
+    secret.write_bytes(b"wrong")
+    assert "a bearer token is needed" in (await run()).stderr
+    secret.unlink()
+    result = await run()
+    assert "[admin].token cannot be read" in result.stderr
+    guard.stop()
+
+
+async def test_something_else_on_the_socket_is_told(config, tmp_path, nursery):
+    listener = trio.SocketListener(Runtime().listen_unix(str(tmp_path / "a.sock"), 1))
+
+    async def answer(stream):
+        await stream.receive_some(4096)
+        await stream.send_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhi")
+        await stream.aclose()
+
+    nursery.start_soon(trio.serve_listeners, answer, [listener])
+    result = await trio.to_thread.run_sync(lambda: CliRunner().invoke(cli, ["status", "--config", str(config)]))
+    assert result.exit_code == 1
+    assert "is it the admin listener?" in result.stderr
+    nursery.cancel_scope.cancel()

@@ -1,0 +1,116 @@
+"""Sample requests: the right source, sample and credential; filled in, changed as asked, signed, spoilt."""
+
+import json
+from types import SimpleNamespace
+
+import pytest
+
+from gateway.blueprint.presets import Sample
+from gateway.cli.failures import Failure
+from gateway.cli.sample import Plan, choose_credential, choose_sample, choose_source, spoil
+from gateway.core.model import Request
+from gateway.core.pattern import Pattern
+
+SAMPLE = Sample(
+    name="done",
+    type="order.done",
+    version="2",
+    headers={"Content-Type": "application/json"},
+    body={"id": "{uuid}", "n": "{n}", "at": "{now}", "iso": "{now_iso}", "list": [{"x": 1}], "deep": {}},
+)
+
+
+class Signer:
+    """A token in a header, as a provider would send it."""
+
+    def sign(self, request):
+        return request._replace(headers=(*request.headers, (b"x-token", b"secret")))
+
+
+def credential(name="main", events="*", versions="*"):
+    return SimpleNamespace(name=name, events=Pattern([events]), versions=Pattern([versions]), verifier=Signer())
+
+
+def source(name, provider="acme", *credentials):
+    return SimpleNamespace(name=name, provider=provider, path=f"/hooks/{name}", credentials=credentials)
+
+
+def plan():
+    return Plan(source("a"), credential(), SAMPLE)
+
+
+def test_a_source_is_found_by_its_provider_or_its_own_name():
+    known = [source("one", "acme"), source("two", "truora"), source("three", "truora")]
+    assert choose_source(known, "acme", None).name == "one"
+    assert choose_source(known, "two", None).name == "two"
+    assert choose_source(known, "truora", "three").name == "three"
+    with pytest.raises(Failure, match=r"several sources.*two, three") as several:
+        choose_source(known, "truora", None)
+    assert several.value.remedy == "hookgate send truora --source two"
+    with pytest.raises(Failure, match=r"there are: one \(acme\)"):
+        choose_source(known, "stripe", None)
+
+
+def test_a_sample_is_found_by_name_or_type():
+    assert choose_sample([SAMPLE], "done") is choose_sample([SAMPLE], "order.done") is SAMPLE
+    with pytest.raises(Failure, match=r"there are: done \(order.done\)"):
+        choose_sample([SAMPLE], "gone")
+
+
+def test_the_first_credential_that_speaks_for_the_event_signs():
+    known = source("a", "acme", credential("other", "invoice.*"), credential("old", "*", "1"), credential("fits"))
+    assert choose_credential(known, SAMPLE, None).name == "fits"
+    assert choose_credential(known, SAMPLE, "other").name == "other"
+    for wanted in ("nobody", None):
+        with pytest.raises(Failure, match="there are: other"):
+            choose_credential(source("a", "acme", credential("other", "invoice.*")), SAMPLE, wanted)
+
+
+def test_placeholders_are_filled_and_requests_are_distinct():
+    first, second = (json.loads(plan().request(n, 1_700_000_000_123, []).body) for n in (1, 2))
+    assert first["id"] != second["id"]
+    assert (first["n"], second["n"]) == ("1", "2")
+    assert first["at"] == 1_700_000_000
+    assert first["iso"] == "2023-11-14T22:13:20.123Z"
+
+
+def test_fields_of_the_body_can_be_changed():
+    fields = ["deep.a.b=new", "list.0.x=7", "flag=true", "text=a=b", 'n={"k": 1}']
+    body = json.loads(plan().request(1, 0, fields).body)
+    assert body["deep"] == {"a": {"b": "new"}}
+    assert (body["list"], body["flag"], body["text"], body["n"]) == ([{"x": 7}], True, "a=b", {"k": 1})
+
+
+@pytest.mark.parametrize("field", ["nothing", "list.9.x=1", "list.x=1", "id.deeper.x=1"])
+def test_a_field_that_fits_nowhere_is_told(field):
+    with pytest.raises(Failure, match="expected a place in the sample's body"):
+        plan().request(1, 0, [field])
+
+
+def test_the_request_goes_to_the_source_and_carries_what_signing_adds():
+    request = plan().signed(plan().request(1, 5, []))
+    assert (request.method, request.path, request.received_at) == ("POST", "/hooks/a", 5)
+    assert request.headers == ((b"content-type", b"application/json"), (b"x-token", b"secret"))
+
+
+@pytest.mark.parametrize(
+    "added",
+    [
+        {"headers": ((b"x", b"y"), (b"sig", b"abcdef"))},
+        {"query": "token=abc"},
+        {"body": b"aaaa.bbbb.ccccccccccccccccc"},
+    ],
+)
+def test_spoiling_changes_exactly_what_signing_added(added):
+    unsigned = Request("POST", "/", "", ((b"x", b"y"),), b"{}", "", 0)
+    signed = unsigned._replace(**added)
+    spoilt = spoil(unsigned, signed)
+    changed = [name for name in Request._fields if getattr(spoilt, name) != getattr(signed, name)]
+    assert changed == list(added)
+    assert spoilt.headers[0] == (b"x", b"y")
+
+
+def test_a_scheme_without_a_signature_cannot_be_spoilt():
+    unsigned = Request("POST", "/", "", (), b"{}", "", 0)
+    with pytest.raises(Failure, match="no signature"):
+        spoil(unsigned, unsigned)
