@@ -110,8 +110,8 @@ class PlainChannel:
 
     def abort(self) -> None:
         """Make every wait end; closing will then reset the connection."""
-        _shut(self._socket, trio.socket.SHUT_RDWR)
         self._socket.setsockopt(trio.socket.SOL_SOCKET, trio.socket.SO_LINGER, _RESET)
+        _shut(self._socket, trio.socket.SHUT_RDWR)
 
     def close(self) -> None:
         """Close the socket."""

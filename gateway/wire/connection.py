@@ -111,20 +111,15 @@ class Connection:
         await self._channel.open()
         self.phase = WAITING
         try:
-            while await self._serve_one():
-                pass
+            while raw := await self._read_head():
+                head = parse_head(raw, self._state.limits.header_count)
+                if not await self._answer(await self._reply(head), head):
+                    break
         except RequestError as refusal:
             self._expired = ""
             self._release()
             self._state.refused[refusal.reason] += 1
             await self._answer(error_reply(refusal.status), None)
-
-    async def _serve_one(self) -> bool:
-        raw = await self._read_head()
-        if not raw:
-            return False
-        head = parse_head(raw, self._state.limits.header_count)
-        return await self._answer(await self._reply(head), head)
 
     async def _read_head(self) -> bytes:
         """Give the bytes of the next head, empty if the client has no further request."""
@@ -132,16 +127,9 @@ class Connection:
         if buffer:
             await trio.lowlevel.checkpoint()  # pipelined requests must not keep the others waiting
         checked = 0
-        while True:
-            end = buffer.find(_END, max(0, checked - 3)) + 4
-            size = end if end >= 4 else len(buffer)
-            if size > self._state.limits.header_bytes:
-                raise RequestError(431, "head_too_large", f"more than {self._state.limits.header_bytes} bytes")
-            if end >= 4:
-                break
+        while (end := buffer.find(_END, max(0, checked - 3)) + 4) < 4:
             if buffer:
-                self._begin_head()
-                check_partial(buffer, checked)
+                self._begin_head(buffer, checked)
                 checked = len(buffer)
             received = await self._channel.receive(RECEIVE_BYTES)
             if self._expired:
@@ -149,14 +137,22 @@ class Connection:
             if not received:
                 return self._end_of_input(buffer)
             buffer = buffer + received if buffer else received
+        self._check_size(end)
         self._buffer = buffer[end:]
         # An empty line before a request is left over from the one before (RFC 9112, 2.2).
         return buffer[2:end] if buffer.startswith(b"\r\n") else buffer[:end]
 
-    def _begin_head(self) -> None:
+    def _begin_head(self, partial: bytes, checked: int) -> None:
+        """Look at a head that is not whole yet, of which the first `checked` bytes were looked at."""
         if self.phase == WAITING:
             self.phase = HEAD
             self.deadline = self._state.now + self._state.limits.header_seconds
+        self._check_size(len(partial))
+        check_partial(partial, checked)
+
+    def _check_size(self, size: int) -> None:
+        if size > self._state.limits.header_bytes:
+            raise RequestError(431, "head_too_large", f"more than {self._state.limits.header_bytes} bytes")
 
     def _end_of_input(self, partial: bytes) -> bytes:
         if partial.strip(b"\r\n"):
@@ -173,7 +169,9 @@ class Connection:
             return _FAILED
         if isinstance(verdict, Reply):
             return verdict._replace(close=True) if head.length else verdict
-        body = await self._read_body(head, verdict) if head.length else b""
+        body = self._take_body(head.length, verdict)
+        if body is None:
+            body = await self._read_body(head, verdict)
         self.phase = HANDLING
         self.deadline = inf
         state.requests += 1
@@ -188,17 +186,23 @@ class Connection:
         finally:
             self._release()
 
+    def _take_body(self, length: int, limit: int) -> bytes | None:
+        """Give the body if it came whole with its head, as small ones do."""
+        if not 0 <= length <= len(self._buffer):
+            return None
+        if length > limit:
+            raise _too_large(length, limit)
+        self._hold(length)
+        body = self._buffer[:length]
+        self._buffer = self._buffer[length:]
+        return body
+
     async def _read_body(self, head: Head, limit: int) -> bytes:
         length = head.length
         if length > limit:
-            raise RequestError(413, "body_too_large", f"{length} of at most {limit} bytes")
-        buffer = self._buffer
-        if 0 < length <= len(buffer):
-            self._hold(length)
-            self._buffer = buffer[length:]
-            return buffer[:length]
-        if head.expects_continue and not buffer:
-            await self._send(CONTINUE)
+            raise _too_large(length, limit)
+        if head.expects_continue and not self._buffer and not self._channel.send_nowait(CONTINUE):
+            await self._flush()
         self.phase = BODY
         self.deadline = self._state.now + self._state.limits.body_seconds
         self._since = self._state.now
@@ -257,7 +261,8 @@ class Connection:
             state.report(error)
             close = True
             data = encode_reply(_FAILED, state.date, close=True, head_only=head_only)
-        await self._send(data)
+        if not self._channel.send_nowait(data):
+            await self._flush()
         if close or state.draining:
             await self._linger()
             return False
@@ -265,12 +270,10 @@ class Connection:
         self.deadline = state.now + state.limits.idle_seconds
         return True
 
-    async def _send(self, data: bytes) -> None:
-        """Send all of `data`; costs no switch of tasks where the kernel takes it at once."""
-        if not self._channel.send_nowait(data):
-            self.phase = SENDING
-            self.deadline = self._state.now + self._state.limits.send_seconds
-            await self._channel.flush()
+    async def _flush(self) -> None:
+        self.phase = SENDING
+        self.deadline = self._state.now + self._state.limits.send_seconds
+        await self._channel.flush()
 
     async def _linger(self) -> None:
         """Let the client take the last reply: closing over unread bytes would reset it away (RFC 9112, 9.6)."""
@@ -283,3 +286,7 @@ class Connection:
             if not dropped:
                 return
             left -= dropped
+
+
+def _too_large(length: int, limit: int) -> RequestError:
+    return RequestError(413, "body_too_large", f"{length} of at most {limit} bytes")

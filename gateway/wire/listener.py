@@ -16,7 +16,7 @@ import trio
 from gateway.runtime import Runtime, Socket
 from gateway.wire.channel import Channel, PlainChannel, TlsChannel
 from gateway.wire.connection import WAITING, Connection
-from gateway.wire.limits import ACCEPT_PAUSE_SECONDS, SWEEP_SECONDS, Limits
+from gateway.wire.limits import ACCEPT_PAUSE_SECONDS, LINGER_SECONDS, SWEEP_SECONDS, Limits
 from gateway.wire.proxies import UNIX, TrustedProxies, peer_address, peer_group
 from gateway.wire.reply import Reply, encode_reply, error_reply
 from gateway.wire.state import Handler, ServerState
@@ -141,6 +141,8 @@ class Server:
             return self._turn_away(socket, encrypted=tls is not None)
         channel: Channel = PlainChannel(socket) if tls is None else TlsChannel(socket, tls.context)
         connection = Connection(channel, peer, group, self._state)
+        if self._state.draining:  # accepted in the very moment: its request may be on its way, but not for long
+            connection.deadline = self._state.now + LINGER_SECONDS
         self._connections.add(connection)
         if group is not None:
             self._groups[group] += 1

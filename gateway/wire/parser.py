@@ -41,12 +41,6 @@ class Head(NamedTuple):
     expects_continue: bool
 
 
-class _Framing(NamedTuple):
-    length: int
-    keep_alive: bool
-    expects_continue: bool
-
-
 class _Fields:
     """What llhttp calls back: every header, and apart those that decide where the message ends."""
 
@@ -57,7 +51,7 @@ class _Fields:
         self.framing: list[tuple[bytes, bytes]] = []
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        pair = (name.lower(), value.rstrip(b" \t"))
+        pair = (name.lower(), value.rstrip(b" \t"))  # llhttp leaves the white space that may follow
         self.pairs.append(pair)
         if pair[0] in _FRAMING:
             self.framing.append(pair)
@@ -80,8 +74,8 @@ def parse_head(raw: bytes, header_count: int) -> Head:
         raise RequestError(400, "bad_head", str(error)) from error
     if len(fields.pairs) > header_count:
         raise RequestError(431, "too_many_headers", f"{len(fields.pairs)} of at most {header_count}")
-    framing = _frame(fields.framing, http_1_1=minor == b"1")
-    return Head(method.decode(), path.decode(), query.decode(), tuple(fields.pairs), *framing)
+    length, keep_alive, expects = _frame(fields.framing, http_1_1=minor == b"1")
+    return Head(method.decode(), path.decode(), query.decode(), tuple(fields.pairs), length, keep_alive, expects)
 
 
 def check_partial(partial: bytes, checked: int) -> None:
@@ -108,7 +102,8 @@ def _fault(raw: bytes) -> RequestError:
     return RequestError(400, "bad_head", "header line")
 
 
-def _frame(framing: list[tuple[bytes, bytes]], *, http_1_1: bool) -> _Framing:
+def _frame(framing: list[tuple[bytes, bytes]], *, http_1_1: bool) -> tuple[int, bool, bool]:
+    """Give the body's length, whether the connection stays, and whether the client waits to be asked on."""
     length = _UNSAID
     hosts = 0
     keep_alive = http_1_1
@@ -128,7 +123,7 @@ def _frame(framing: list[tuple[bytes, bytes]], *, http_1_1: bool) -> _Framing:
             expects = _expectation(value, http_1_1=http_1_1)
     if hosts != 1 and (http_1_1 or hosts):
         raise RequestError(400, "host", f"{hosts} Host headers")
-    return _Framing(0 if length == _UNSAID else length, keep_alive, expects)
+    return 0 if length == _UNSAID else length, keep_alive, expects
 
 
 def _content_length(value: bytes, known: int) -> int:

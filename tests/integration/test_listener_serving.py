@@ -278,6 +278,16 @@ async def test_draining_closes_idle_connections_at_once_and_lets_a_request_finis
         assert b"\r\nConnection: close\r\n" in reply
 
 
+async def test_a_connection_accepted_in_the_moment_of_draining_is_served_or_refused_but_does_not_hold_it_up(mock_clock):
+    for _ in range(20):  # whether accept or drain runs first is trio's choice
+        async with serving() as world, await world.connect() as stream, trio.open_nursery() as nursery:
+            nursery.start_soon(world.server.drain, 60)
+            await wait_all_tasks_blocked()
+            await let_pass(mock_clock, 1)
+            assert world.server.statistics().connections == 0
+            assert await read_all(stream) == b""
+
+
 async def test_cancelling_the_server_closes_every_connection():
     runtime = Runtime()
     socket = runtime.listen_tcp("127.0.0.1", 0, 8)
