@@ -51,8 +51,8 @@ def identify(rule: IdentifyRule, source: str, credential: str, request: Request,
 def recall(rule: IdentifyRule, stored: StoredEvent) -> Scope:
     """Give what rules and routes saw of a stored event when it came, to plan it again by today's routes.
 
-    Type and version are as they were identified then; the payload is read again, `aliases` applied. Claims of a JWT in a
-    header were not kept. The scope's event is always an `Event`. A payload that retention took reads as nothing.
+    Type and version are as they were identified then; the payload is read again, `aliases` applied. Claims of a JWT in
+    a header were not kept. The scope's event is always an `Event`. A payload that retention took reads as nothing.
     """
     line, client, headers = decode_head(stored.head)
     method, _, target = line.partition(" ")

@@ -174,9 +174,7 @@ class _Reader:
             self.findings.add(path, str(error))
             return low
         if not low <= seconds <= high:
-            self.findings.add(
-                path, f"expected {duration_text(low)} to {duration_text(high)}, found {duration_text(seconds)}"
-            )
+            self.findings.add(path, f"expected {duration_text(low)} to {duration_text(high)}, found {written}")
             return low
         return seconds
 

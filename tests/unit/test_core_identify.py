@@ -311,7 +311,7 @@ def test_keys_are_equal_exactly_if_all_parts_are_equal_in_type_and_value(one, tw
 
 def test_S14_ids_are_compared_as_they_are_without_folding():
     spec = {"type": "body.t", "id": "body.id"}
-    assert len({event(spec, {"t": "x", "id": text}).key for text in ("é", "e\u0301", "É", "E", "e", "ｅ")}) == 6
+    assert len({event(spec, {"t": "x", "id": text}).key for text in ("é", "e\u0301", "É", "E", "e", "\uff45")}) == 6
 
 
 @pytest.mark.parametrize(
@@ -333,14 +333,14 @@ def test_a_moment_is_read_as_iso_seconds_or_milliseconds(value, moment):
     assert read_moment(value) == moment
 
 
-@pytest.mark.parametrize(
-    "value",
-    ["", "soon", "2023-13-01", "1" * 41, "nan", "inf", "1e400", -5, 0, 10**18, float("nan"), float("inf"), True, None]
-    + [[], {}, "0001-01-01T00:00:00Z", "9999-12-31T23:59:59-14:00", "٢٠٢٣-١٠-٣٠x"],
-)
+ODD_TEXTS = ["", "soon", "2023-13-01", "1" * 41, "nan", "inf", "1e400", "0001-01-01T00:00:00Z", "2023-W99-9"]
+ODD_TEXTS += ["9999-12-31T23:59:59-14:00"]
+
+
+@pytest.mark.parametrize("value", [*ODD_TEXTS, -5, 0, 10**18, float("nan"), float("inf"), True, None, [], {}])
 def test_a_moment_that_is_unusable_is_none_and_no_error(value):
     assert read_moment(value) is None
-    assert event({"type": "body.t", "occurred_at": "body.at"}, {"t": "x"}).occurred_at is None
+    assert event({"type": "body.t", "occurred_at": "body.at"}, {"t": "x", "at": value}).occurred_at is None
 
 
 @given(st.integers(1, 253_402_300_799_999))

@@ -1,0 +1,131 @@
+"""The breaker: opens at once, probes, and delays without ever dropping."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.core.breaker import OPEN_FIRST_MS, OPEN_MAX_MS, Breaker, restored
+from gateway.core.model import Delivered, NotTried, Rejected, Retry, TargetDown
+
+NOW = 1_700_000_000_000
+DOWN = TargetDown("refused")
+GONE = TargetDown("410", disable=True)
+ANSWERS = [Delivered(), Retry("503"), Rejected("422")]
+OUTCOMES = [*ANSWERS, DOWN, GONE, NotTried("stop")]
+
+
+def opened(times=1):
+    breaker, now = Breaker(), NOW
+    for _ in range(times):
+        breaker = breaker.probe(now) or breaker
+        breaker, moves = breaker.after(DOWN, now, 0)
+        now = breaker.until
+    return breaker, moves
+
+
+def test_a_target_that_is_down_opens_it_at_once_and_closes_the_gate():
+    breaker, (move,) = opened()
+    assert (breaker.state, breaker.until, breaker.reason) == ("open", NOW + OPEN_FIRST_MS, "refused")
+    assert move == ("breaker", True, breaker.until, "refused")
+
+
+@pytest.mark.parametrize("outcome", [*ANSWERS, NotTried("stop")])
+def test_no_other_outcome_opens_it(outcome):
+    breaker = Breaker()
+    for _ in range(100):
+        breaker, moves = breaker.after(outcome, NOW, 0)
+        assert (breaker, moves) == (Breaker(), ())
+
+
+def test_a_probe_goes_through_only_when_its_time_has_come_and_only_one():
+    breaker, _ = opened()
+    assert breaker.probe(breaker.until - 1) is None
+    probing = breaker.probe(breaker.until)
+    assert probing.state == "probing"
+    assert probing.probe(breaker.until + 10**9) is None
+
+
+@pytest.mark.parametrize("outcome", ANSWERS)
+def test_any_answer_to_the_probe_closes_it_and_opens_the_gate(outcome):
+    breaker, _ = opened(3)
+    closed, (move,) = breaker.probe(breaker.until).after(outcome, NOW, 0)
+    assert closed == Breaker()
+    assert (move.kind, move.close) == ("breaker", False)
+
+
+def test_each_probe_that_fails_doubles_the_wait_up_to_a_bound():
+    breaker, now, waits = Breaker(), NOW, []
+    for _ in range(12):
+        breaker, (move,) = (breaker.probe(now) or breaker).after(DOWN, now, 0)
+        assert move.until == breaker.until
+        waits.append(breaker.until - now)
+        now = breaker.until
+    assert waits[:4] == [OPEN_FIRST_MS * 2**times for times in range(4)]
+    assert waits[-1] == waits[-2] == OPEN_MAX_MS
+
+
+def test_a_probe_that_was_not_made_is_made_again_soon():
+    breaker, _ = opened(4)
+    again, (move,) = breaker.probe(breaker.until).after(NotTried("descriptors"), breaker.until, 0)
+    assert (again.state, again.openings) == ("open", 4)
+    assert move.until == again.until == breaker.until + 1000
+
+
+@pytest.mark.parametrize("outcome", [*ANSWERS, DOWN, NotTried("x")])
+def test_late_outcomes_of_what_was_under_way_change_nothing(outcome):
+    breaker, _ = opened()
+    assert breaker.after(outcome, NOW + 1, 0) == (breaker, ())
+
+
+def test_what_the_target_asks_for_is_waited_for_but_a_day_at_most():
+    assert Breaker().after(TargetDown("503", after=3600), NOW, 0)[0].until == NOW + 3_600_000
+    assert Breaker().after(TargetDown("503", after=1e12), NOW, 0)[0].until == NOW + 86_400_000
+    assert Breaker().after(TargetDown("503", after=float("nan")), NOW, 0)[0].until == NOW + OPEN_FIRST_MS
+
+
+@pytest.mark.parametrize("start", [Breaker(), opened()[0], opened()[0].probe(NOW + OPEN_FIRST_MS)])
+def test_R5_a_target_that_is_gone_stays_disabled_until_an_operator_enables_it(start):
+    breaker, moves = start.after(GONE, NOW, 0)
+    assert breaker.state == "disabled"
+    assert moves[0] == ("disabled", True, None, "410")
+    assert [move.kind for move in moves[1:]] == ([] if start.state == "closed" else ["breaker"])
+    for outcome in OUTCOMES:
+        assert breaker.after(outcome, NOW + 10**12, 0) == (breaker, ())
+    assert breaker.probe(NOW + 10**12) is None
+    enabled, (move,) = breaker.enable()
+    assert enabled == Breaker()
+    assert move == ("disabled", False, None, "enabled")
+
+
+def test_an_operator_may_close_an_open_one_and_need_not_close_a_closed_one():
+    assert opened()[0].enable()[0] == Breaker()
+    assert Breaker().enable() == (Breaker(), ())
+
+
+@pytest.mark.parametrize("times", [1, 5])
+def test_P13_it_is_as_it_was_after_a_restart(times):
+    breaker, (move,) = opened(times)
+    back = restored(move.kind, move.until, move.reason)
+    assert (back.state, back.until, back.reason) == (breaker.state, breaker.until, breaker.reason)
+    assert restored("disabled", None, "410").probe(NOW) is None
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(OUTCOMES), st.integers(0, 10**6), st.floats(0, 1, exclude_max=True)), max_size=40
+    )
+)
+def test_the_gates_always_mirror_the_state(happenings):
+    breaker, now, closed = Breaker(), NOW, {}
+    for outcome, later, jitter in happenings:
+        now += later
+        breaker = breaker.probe(now) or breaker
+        breaker, moves = breaker.after(outcome, now, jitter)
+        for move in moves:
+            if move.close:
+                closed[move.kind] = move.until
+            else:
+                del closed[move.kind]
+        expected = {"closed": {}, "open": {"breaker": breaker.until}, "disabled": {"disabled": None}}
+        assert closed == expected[breaker.state]
+        assert breaker.until is None or breaker.until - now <= OPEN_MAX_MS * 1.1
