@@ -18,7 +18,8 @@ from pydantic import AfterValidator, Field, model_validator
 from gateway.plugin import ByteCount, Context, Delivered, Duration, Message, Options, Outcome, target
 from gateway.targets.disk import Ownership, judge_error
 from gateway.targets.folder import EventFolder, check_name
-from gateway.targets.lines import LinesFile, Rotation, line_of
+from gateway.targets.lines import LinesFile, line_of
+from gateway.targets.rotation import Rotation
 
 _MODE: Final = re.compile(r"0?6[0246][0246]")
 _DELIVERED: Final = Delivered()

@@ -1,4 +1,4 @@
-"""A JSON-lines file: whole lines, appended durably, one write and one flush for a batch, rotated by size and period.
+"""A JSON-lines file: whole lines, appended durably, one write and one flush for a batch.
 
 Everything here blocks and is for one thread at a time; between two open objects on one path (an old and a new
 configuration) a lock on the file decides. If an append fails, the file is as long as it was before.
@@ -11,38 +11,17 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from functools import lru_cache
-from itertools import pairwise, takewhile
 from pathlib import Path
 from typing import Final
 
 import orjson
 
 from gateway.targets.disk import Ownership, open_folder, write_all
+from gateway.targets.rotation import Rotation, put_aside
 
 _FLAGS: Final = os.O_RDWR | os.O_APPEND | os.O_CLOEXEC | os.O_NOCTTY
 _BREAKS: Final = bytes.maketrans(b"\r\n", b"  ")
-
-
-@dataclass(frozen=True, slots=True)
-class Rotation:
-    """When a new file begins, and how many old ones stay (`events.jsonl.1` is the youngest)."""
-
-    size: int | None
-    """Bytes: a batch that would exceed it goes to a new file."""
-    period_ms: int | None
-    """A file last written in an earlier period, counted from 1970, is put aside."""
-    keep: int
-
-    def is_due(self, status: os.stat_result, adding: int, now_ms: int) -> bool:
-        """Tell whether the file with this status is put aside before `adding` bytes are written at `now_ms`."""
-        if not status.st_size:
-            return False
-        by_size = self.size is not None and status.st_size + adding > self.size
-        written_ms = status.st_mtime_ns // 1_000_000
-        by_period = self.period_ms is not None and now_ms // self.period_ms > written_ms // self.period_ms
-        return by_size or by_period
 
 
 def line_of(content: bytes, content_type: str) -> bytes:
@@ -85,7 +64,8 @@ class LinesFile:
             with self._locked() as status:
                 if not (self._rotation and self._rotation.is_due(status, len(lines), now_ms)):
                     return self._add(lines)
-                self._put_aside(self._rotation.keep)
+                put_aside(self._path, self._rotation.keep)
+                self.close()
 
     def open(self) -> None:
         """Open or make the file, and close a torn last line. Raises OSError."""
@@ -162,26 +142,3 @@ class LinesFile:
         finally:
             os.close(folder)
         return descriptor
-
-    def _put_aside(self, keep: int) -> None:
-        """Rename the file to `.1`, `.1` to `.2` and so on up to the first gap; the last of `keep` is overwritten."""
-        folder = os.open(self._path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            name = self._path.name
-            aside = [f"{name}.{number}" for number in range(1, keep + 1)]
-            present = list(takewhile(lambda each: _exists(each, folder), aside))
-            moves = list(pairwise([name, *aside[: len(present) + 1]]))
-            for old, new in reversed(moves):
-                os.rename(old, new, src_dir_fd=folder, dst_dir_fd=folder)
-            os.fsync(folder)
-        finally:
-            os.close(folder)
-        self.close()
-
-
-def _exists(name: str, folder: int) -> bool:
-    try:
-        os.stat(name, dir_fd=folder, follow_symlinks=False)
-    except FileNotFoundError:
-        return False
-    return True

@@ -27,6 +27,7 @@ def client_context(options: TlsOptions) -> ssl.SSLContext:
     """Make a context; reads the files, so call it in a thread. Raises OSError that names the file."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # verifies certificate and name by default
     context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.options |= ssl.OP_NO_RENEGOTIATION
     context.set_alpn_protocols(["http/1.1"])
     if options.ca is None:
         context.load_default_certs()

@@ -300,6 +300,12 @@ def test_options_that_cannot_work_are_refused_with_the_reason(options, words):
     assert "secret-x" not in text
 
 
+@pytest.mark.parametrize("url", ["http://{body.host}/", "http://host/{body.path}", "http://host/?x={body.query}"])
+def test_R13_nothing_of_a_payload_can_be_part_of_the_url(url):
+    with pytest.raises(ValueError, match="url"):
+        HttpOptions(url=url)
+
+
 def test_header_values_are_not_shown():
     assert "hush" not in repr(HttpOptions(url="http://host/", headers={"Authorization": "Bearer hush"}))
 
