@@ -61,6 +61,7 @@ log = structlog.get_logger()
 
 def run(config_path: Path) -> int:
     """Run the daemon until SIGTERM or SIGINT; give the process's exit status. Problems go to the log, secrets do not."""
+    os.umask(0o077)  # what we write holds other people's data
     sys.setswitchinterval(GIL_SECONDS)
     configure("info", "auto")
     status = 0
