@@ -68,7 +68,7 @@ class Policy:
         """
         listed = attempts_so_far <= len(self.delays)
         too_old = self.give_up is not None and age_seconds >= self.give_up
-        if attempts_so_far >= self.attempts_max or (too_old and not listed):
+        if attempts_so_far >= self.attempts_max or (too_old and self._has_waited(attempts_so_far)):
             return None
         base = self.delays[attempts_so_far - 1] if listed else self.then
         if base is None:
@@ -77,6 +77,11 @@ class Policy:
         if self.give_up is not None and not too_old:
             wait = min(wait, max(self.give_up - age_seconds, LAST_WAIT_MIN))
         return max(wait, _asked(retry_after))
+
+    def _has_waited(self, attempts_so_far: int) -> bool:
+        """Tell whether an event as old as `give_up` has had its waits, and not spent its age behind a gate."""
+        waited = sum(self.delays[: attempts_so_far - 1]) * (1 + self.jitter)
+        return attempts_so_far > len(self.delays) or waited >= (self.give_up or 0)
 
 
 def _asked(retry_after: float | None) -> float:
