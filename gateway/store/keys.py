@@ -1,20 +1,25 @@
 """De-dup keys, in generations: tables for a sixteenth of the window each, looked up newest first, expired whole.
 
-Generations are aged by the *de-dup clock*: it runs with the monotonic clock while the process does, and gains at most one
-generation's span over a restart. So a step of the wall clock never makes a key expire early. The same key with another digest is a
-conflict; then both digests are kept, so that repeats of either are duplicates.
+Generations are aged by the *de-dup clock*, which counts the time that the store was open. So no step of the wall clock makes a key
+expire early; while the process is down, keys do not age. The same key with another digest is a conflict; then both digests are
+kept, so that repeats of either are duplicates.
 """
 
-from collections.abc import Iterable, Sequence
-from typing import Final, Literal, NamedTuple
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Final, Literal, NamedTuple
 
 import apsw
 
+from gateway.runtime import Runtime
+from gateway.store.key_filter import KeyFilter
 from gateway.store.names import Numbers
 from gateway.store.statements import ListStatement, RowStatement, Values, load_statements
 
 _SQL: Final = load_statements("keys")
 GENERATIONS: Final = 16
+
+Known = dict[bytes, dict[bytes, int]]
+"""Key → digest → the event that had both first."""
 
 
 class KeyClaim(NamedTuple):
@@ -51,66 +56,130 @@ class Generation:
 class KeyGenerations:
     """All generations of one store; owned by the writer thread, used inside its transactions."""
 
-    def __init__(self, cursor: apsw.Cursor, sources: Numbers, span: int, dedup_now: int) -> None:
+    def __init__(
+        self, cursor: apsw.Cursor, sources: Numbers, runtime: Runtime, window_ms: int, key_filter: KeyFilter
+    ) -> None:
         self._cursor = cursor
         self._sources = sources
-        self._span = span
+        self._runtime = runtime
+        self._window = window_ms
+        self._span = max(window_ms // GENERATIONS, 1)
+        self._filter = key_filter
+        self._opened = runtime.monotonic()
+        self._base: int = cursor.execute(_SQL["read_clock"]).get
         self._generations: list[Generation] = []
-        self.load(dedup_now)
-
-    def load(self, dedup_now: int) -> None:
-        """Read which generations there are; make the first if there is none. In a transaction."""
-        rows = self._cursor.execute(_SQL["list_generations"]).fetchall()
-        self._generations = [Generation(number, started, sealed) for number, started, sealed, _ in rows]
+        self._touched = False
+        self.on_sealed: Callable[[], None] = lambda: None
+        """Called after a commit that sealed or dropped a generation."""
+        self._load()
         if not self._generations:
-            self._start(dedup_now)
+            self._start()
+
+    def now(self) -> int:
+        """Read the de-dup clock, in milliseconds."""
+        return self._base + int((self._runtime.monotonic() - self._opened) * 1000)
+
+    def save_clock(self) -> None:
+        """Keep the clock for the next start."""
+        self._cursor.execute(_SQL["save_clock"], (self.now(),))
 
     def committed(self) -> None:
         """The transaction was committed."""
+        if self._touched:
+            self._touched = False
+            self.on_sealed()
 
     def rolled_back(self) -> None:
-        """The transaction was rolled back: a generation made in it is not there."""
+        """The transaction, or a part of it, was rolled back: what was sealed, begun or dropped in it may not be."""
+        if self._touched:
+            self._load()
 
-    def save_clock(self, now: int) -> None:
-        """Keep the de-dup clock for the next start."""
-        self._cursor.execute(_SQL["save_clock"], (now, now))
-
-    def _start(self, dedup_now: int) -> None:
-        number: int = self._cursor.execute(_SQL["add_generation"], (dedup_now,)).get
-        generation = Generation(number, dedup_now)
-        self._cursor.execute(generation.statement("create_generation"))
-        self._generations.append(generation)
+    def sealed(self) -> list[int]:
+        """Number the sealed generations, newest first."""
+        return [generation.number for generation in reversed(self._generations) if generation.sealed is not None]
 
     def claim_keys(self, batch: Sequence[KeyClaim]) -> list[KeyVerdict]:
         """Give each claim its verdict and note the new keys; a key that repeats inside `batch` belongs to its first claim."""
         if not batch:
             return []
-        keys = [self._sources[claim.source].to_bytes(4, "big") + claim.key for claim in batch]
+        self.seal_if_due()
+        sources = self._sources
+        keys = [sources[claim.source].to_bytes(4, "big") + claim.key for claim in batch]
         known = self._find(keys)
         fresh: Values = []
         verdicts: list[KeyVerdict] = []
-        for key, claim in zip(keys, batch, strict=True):
+        for key, (_, _, digest, event_id) in zip(keys, batch, strict=True):
             rivals = known.get(key)
             if rivals is None:
-                known[key] = {claim.digest: claim.event_id}
-                verdicts.append(KeyVerdict("new", claim.event_id))
-            elif (holder := rivals.get(claim.digest)) is not None:
+                known[key] = {digest: event_id}
+                verdicts.append(KeyVerdict("new", event_id))
+            elif (holder := rivals.get(digest)) is not None:
                 verdicts.append(KeyVerdict("duplicate", holder))
                 continue
             else:
                 verdicts.append(KeyVerdict("conflict", min(rivals.values())))
-                rivals[claim.digest] = claim.event_id
-            fresh += (key, claim.digest, claim.event_id)
+                rivals[digest] = event_id
+            fresh += (key, digest, event_id)
         self._generations[-1].insert.execute(self._cursor, fresh)
         return verdicts
 
-    def _find(self, keys: Sequence[bytes]) -> dict[bytes, dict[bytes, int]]:
-        known: dict[bytes, dict[bytes, int]] = {}
+    def seal_if_due(self) -> None:
+        """Begin a new generation if the current one has lasted its span."""
+        current = self._generations[-1]
+        if self.now() - current.started >= self._span:
+            self._touched = True
+            current.sealed = self.now()
+            self._cursor.execute(_SQL["seal_generation"], (current.sealed, current.number))
+            self._start()
+
+    def expire_some(self, window_ms: int, limit: int) -> int:
+        """Remove up to about `limit` keys of the oldest generation if all of it is older than the window; give their number."""
+        self.seal_if_due()
+        oldest = self._generations[0]
+        if oldest.sealed is None or self.now() - oldest.sealed < max(window_ms, self._window):
+            return 0
+        self._cursor.execute(oldest.statement("trim_generation"), (limit,))
+        removed: int = self._cursor.connection.changes()
+        if removed < limit:
+            self._touched = True
+            self._cursor.execute(oldest.statement("drop_generation"))
+            self._cursor.execute(_SQL["forget_generation"], (oldest.number,))
+            del self._generations[0]
+        return max(removed, 1)
+
+    def keep_filter(self, number: int, kept: bytes) -> None:
+        """Keep the filter of a sealed generation for the next start."""
+        self._cursor.execute(_SQL["save_filter"], (kept, number))
+
+    def _load(self) -> None:
+        rows: list[tuple[Any, ...]] = self._cursor.execute(_SQL["list_generations"]).fetchall()
+        self._generations = [Generation(*row) for row in rows]
+
+    def _start(self) -> None:
+        number: int = self._cursor.execute(_SQL["add_generation"], (self.now(),)).get
+        generation = Generation(number, self.now())
+        self._cursor.execute(generation.statement("create_generation"))
+        self._generations.append(generation)
+        self._touched = True
+
+    def _find(self, keys: Sequence[bytes]) -> Known:
+        """Look `keys` up: in the current generation, and in the older ones that may hold them."""
+        known: Known = {}
+        ready = self._filter.ready
+        may_hold = [self._filter.candidates(key) for key in keys] if ready else []
+        anywhere = 0
+        for bits in may_hold:
+            anywhere |= bits
         for generation in reversed(self._generations):
-            _merge(known, generation.find.run(self._cursor, keys))
+            bit = ready.get(generation.number)
+            if bit is None:
+                _add(known, generation.find.run(self._cursor, keys))
+            elif anywhere & bit:
+                chosen = [key for key, bits in zip(keys, may_hold, strict=True) if bits & bit]
+                _add(known, generation.find.run(self._cursor, chosen))
         return known
 
 
-def _merge(known: dict[bytes, dict[bytes, int]], rows: Iterable[tuple[bytes, bytes, int]]) -> None:
+def _add(known: Known, rows: Iterable[tuple[Any, ...]]) -> None:
     for key, digest, event_id in rows:
         known.setdefault(key, {})[digest] = event_id

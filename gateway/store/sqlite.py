@@ -37,11 +37,13 @@ from gateway.store.contract import (
     StoreHealth,
     Verdict,
 )
+from gateway.store.filter_builder import FilterBuilder
 from gateway.store.group_commit import GroupCommit, fail
 from gateway.store.ledger import Ledger, Turn
 from gateway.store.interventions import SLICE
 from gateway.store.queue import Batch, CommitQueue, Entry, Job, Recording
 from gateway.store.reads import Reads
+from gateway.store.retention import Retention
 from gateway.store.settings import StoreSettings
 from gateway.store.space import Space
 from gateway.store.start import Started, start, stop
@@ -65,12 +67,29 @@ class SqliteStore:
         self._backlogs = started.backlogs
         self._broken: StoreBrokenError | None = None
         self._broke = trio.Event()
+        retention = Retention()
+        self._retention_steps = (
+            retention.blank,
+            retention.forget,
+            retention.expire_keys,
+            retention.forget_audit,
+        )
         self._reader = Worker(runtime, "store-reader")
         self._reads = Reads(open_reader(path))
         self._copier = Worker(runtime, "store-checkpoints")
         self._checkpoints = Checkpoints(
             path, started.ledger.connection, started.tail, self._copier, self._checkpoint_failed
         )
+        self._filters = FilterBuilder(
+            partial(open_reader, path),
+            started.key_filter,
+            settings.filter_bytes,
+            self._copier.post,
+            self._keep_filter,
+        )
+        keys = started.ledger.keys
+        keys.on_sealed = lambda: self._filters.sealed(keys.sealed())
+        keys.on_sealed()
         self._commits = GroupCommit(
             self._queue,
             started.ledger,
@@ -89,6 +108,7 @@ class SqliteStore:
         """Let the writer finish what waits, and end the other threads."""
         self._queue.close()
         await self._copier.call(self._checkpoints.close)
+        await self._copier.call(self._filters.close)
         await self._copier.close()
         await self._reader.call(self._reads.close)
         await self._reader.close()
@@ -185,6 +205,12 @@ class SqliteStore:
 
     async def retain(self, keep: Keep, now: int) -> int:
         """See `Store.retain`."""
+        for step in self._retention_steps:
+            more = True
+            while more:
+                removed, more = await self._do(partial(step, keep=keep, now=now))
+                if removed:
+                    return removed
         return 0
 
     async def probe(self) -> None:
@@ -264,6 +290,10 @@ class SqliteStore:
             raise apsw.IOError(f"while the log was copied: {error}")
 
         self._queue.add_job(Job(stop, None, grows=False))
+
+    def _keep_filter(self, number: int, kept: bytes) -> None:
+        """A filter is whole: keep it for the next start. From the checkpointer's thread."""
+        self._queue.add_job(Job(lambda ledger, _turn: ledger.keys.keep_filter(number, kept), None, grows=False))
 
     def _release_claims(self, claims: list[Claim]) -> None:
         """Nobody took these claims: they are due again, no attempt counted."""

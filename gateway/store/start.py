@@ -16,7 +16,8 @@ from gateway.store.backlog import Backlogs
 from gateway.store.connection import open_writer
 from gateway.store.disk import fsync_folder, refuse_network_file_system
 from gateway.store.ids import IdMint
-from gateway.store.keys import GENERATIONS, KeyGenerations
+from gateway.store.key_filter import KeyFilter
+from gateway.store.keys import KeyGenerations
 from gateway.store.ledger import Ledger
 from gateway.store.lock import StoreLock
 from gateway.store.migrate import migrate
@@ -37,6 +38,7 @@ class Started:
     lock: StoreLock
     tail: TailMark
     ledger: Ledger
+    key_filter: KeyFilter
     backlogs: Backlogs
     warnings: list[str]
 
@@ -75,7 +77,8 @@ def _start_locked(path: Path, runtime: Runtime, settings: StoreSettings, lock: S
         _check(connection, path)
         barrier(connection)
         fsync_folder(path.parent)
-        ledger = _take_over(connection, runtime, settings)
+        key_filter = KeyFilter()
+        ledger = _take_over(connection, runtime, settings, key_filter)
         backlogs = load_backlogs(connection)
         barrier(connection)
         tail.write(0)
@@ -84,7 +87,7 @@ def _start_locked(path: Path, runtime: Runtime, settings: StoreSettings, lock: S
         tail.close()
         connection.close()
         raise
-    return Started(lock, tail, ledger, backlogs, [warning] if warning else [])
+    return Started(lock, tail, ledger, key_filter, backlogs, [warning] if warning else [])
 
 
 def _refuse_foreign_file(path: Path) -> None:
@@ -121,7 +124,9 @@ def _check(connection: apsw.Connection, path: Path) -> None:
         )
 
 
-def _take_over(connection: apsw.Connection, runtime: Runtime, settings: StoreSettings) -> Ledger:
+def _take_over(
+    connection: apsw.Connection, runtime: Runtime, settings: StoreSettings, key_filter: KeyFilter
+) -> Ledger:
     """Begin a new epoch: what dead processes had in flight is due again."""
     now = runtime.now_ms()
     cursor = connection.cursor()
@@ -132,7 +137,7 @@ def _take_over(connection: apsw.Connection, runtime: Runtime, settings: StoreSet
         cursor.execute(_SQL["free_interrupted"], (epoch, now))
         last: int = cursor.execute(_SQL["last_event"]).get
         names = NameBook(connection.cursor())
-        keys = KeyGenerations(connection.cursor(), names.sources, settings.dedup_window_ms // GENERATIONS, now)
+        keys = KeyGenerations(connection.cursor(), names.sources, runtime, settings.dedup_window_ms, key_filter)
         cursor.execute("COMMIT")
     except BaseException:
         if connection.in_transaction:
@@ -145,6 +150,7 @@ def stop(started: Started, *, flush: bool) -> None:
     """Close the store; with `flush`, so that nothing is left in its log. Without, not one byte more is written."""
     try:
         if flush:
+            started.ledger.keys.save_clock()
             barrier(started.ledger.connection)
             started.tail.write(0)
             started.tail.flush()

@@ -14,13 +14,13 @@ INSERT INTO generation(started) VALUES (?) RETURNING id
 UPDATE generation SET sealed = ? WHERE id = ?
 
 -- list_generations: all that are known, oldest first
-SELECT id, started, sealed, filter_bits FROM generation ORDER BY id
+SELECT id, started, sealed FROM generation ORDER BY id
 
 -- load_filter: the filter of a sealed generation
 SELECT filter FROM generation WHERE id = ?
 
 -- save_filter: keep the filter of a sealed generation for the next start
-UPDATE generation SET filter_bits = ?, filter = ? WHERE id = ?
+UPDATE generation SET filter = ? WHERE id = ?
 
 -- count_keys: how many keys a generation holds, at most
 SELECT count(*) FROM :generation
@@ -38,7 +38,7 @@ DROP TABLE :generation
 DELETE FROM generation WHERE id = ?
 
 -- read_clock: the de-dup clock as it was last saved
-SELECT dedup_ms, wall_ms FROM meta WHERE id = 1
+SELECT dedup_ms FROM meta WHERE id = 1
 
--- save_clock: the de-dup clock, and the highest wall clock seen
-UPDATE meta SET dedup_ms = ?, wall_ms = max(wall_ms, ?) WHERE id = 1
+-- save_clock: the de-dup clock, for the next start
+UPDATE meta SET dedup_ms = ? WHERE id = 1

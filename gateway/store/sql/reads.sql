@@ -34,4 +34,4 @@ AND d.event < :before AND d.event BETWEEN :low AND :high ORDER BY d.event DESC, 
 SELECT started_at, took_ms, outcome, reason FROM attempt WHERE event = ?1 AND n = ?2 ORDER BY try
 
 -- gates: all closed gates
-SELECT g.text, kind, since, until, reason FROM gate JOIN name g ON g.id = gate.target ORDER BY g.text, kind
+SELECT g.text, gate.kind, since, until, reason FROM gate JOIN name g ON g.id = gate.target ORDER BY g.text, gate.kind

@@ -4,10 +4,9 @@
 CREATE TABLE meta(
   id INTEGER PRIMARY KEY CHECK (id = 1),
   epoch INTEGER NOT NULL CHECK (epoch >= 0),
-  dedup_ms INTEGER NOT NULL CHECK (dedup_ms >= 0),
-  wall_ms INTEGER NOT NULL
+  dedup_ms INTEGER NOT NULL CHECK (dedup_ms >= 0)
 ) STRICT;
-INSERT INTO meta(id, epoch, dedup_ms, wall_ms) VALUES (1, 0, 0, 0);
+INSERT INTO meta(id, epoch, dedup_ms) VALUES (1, 0, 0);
 
 -- Names of sources, credentials, types, versions, routes and targets, kept once; `kind` is NameKind in names.py.
 CREATE TABLE name(
@@ -87,12 +86,11 @@ CREATE TABLE gate(
   PRIMARY KEY (target, kind)
 ) STRICT, WITHOUT ROWID;
 
--- One slice of the de-dup window; its keys are in the table key_<id>. Times by the de-dup clock (keys.py).
+-- One slice of the de-dup window; its keys are in the table key_<id>. Times by the de-dup clock, which counts while the store is open.
 CREATE TABLE generation(
   id INTEGER PRIMARY KEY,
   started INTEGER NOT NULL,
   sealed INTEGER CHECK (sealed >= started),
-  filter_bits INTEGER,
   filter BLOB
 ) STRICT;
 

@@ -1,0 +1,324 @@
+"""The store in this process's memory, for simulations and tests of others: no file, no thread, durable as long as its tables are kept.
+
+Every call is carried out at once and whole; callers still pass a checkpoint, so that virtual clocks and cancellation work as with a
+real store. It passes the same conformance suite as SQLite's.
+"""
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import Literal
+
+import trio
+
+from gateway.core.model import UNSETTLED, Delivery, StoredEvent
+from gateway.errors import StoreError
+from gateway.runtime import Runtime
+from gateway.store.contract import (
+    Acceptance,
+    AttemptRow,
+    Backlog,
+    Claim,
+    DeliveryQuery,
+    DeliveryRow,
+    EventQuery,
+    EventRow,
+    Gate,
+    GateKind,
+    Keep,
+    NewDelivery,
+    NewEvent,
+    Record,
+    StoreHealth,
+    Verdict,
+)
+from gateway.store.ids import first_id
+from gateway.store.memory_retention import blank, expire, forget
+from gateway.store.memory_rows import delivery_row, event_row, selects, stored_event
+from gateway.store.memory_tables import MemoryDelivery, MemoryEvent, MemoryKey, MemoryRequest, MemoryTables
+from gateway.store.settings import StoreSettings
+
+
+class MemoryStore:
+    """Keeps the contract of `Store` in plain dictionaries."""
+
+    def __init__(self, runtime: Runtime, settings: StoreSettings, tables: MemoryTables) -> None:
+        self._runtime = runtime
+        self._settings = settings
+        self._tables = tables
+        self._opened = runtime.monotonic()
+        self._last_commit = self._opened
+        self._dedup_base = tables.dedup_ms
+        tables.epoch += 1
+        tables.interrupt(runtime.now_ms())
+        self.epoch = tables.epoch
+        self.warnings: list[str] = []
+
+    async def accept(self, acceptance: Acceptance) -> tuple[Verdict, ...]:
+        """See `Store.accept`."""
+        for new in acceptance.events:
+            for text in new.event[:4]:
+                _checked(text)
+        cancelled = await _checkpoint()
+        request = 0
+        verdicts: list[Verdict] = []
+        for new in acceptance.events:
+            verdict, request = self._accept(acceptance, new, request, awaited=not cancelled)
+            verdicts.append(verdict)
+        self._commit()
+        if cancelled is not None:
+            raise cancelled
+        return tuple(verdicts)
+
+    def _accept(self, acceptance: Acceptance, new: NewEvent, request: int, *, awaited: bool) -> tuple[Verdict, int]:
+        tables, event = self._tables, new.event
+        event_id = tables.ids.mint(self._runtime.now_ms())
+        rivals = self._rivals(new, event_id)
+        if rivals.get(event.digest, event_id) != event_id:
+            first = rivals[event.digest]
+            return Verdict("duplicate", first, self._act_on_repeat(first, new.deliveries)), request
+        replaces = min((rival for rival in rivals.values() if rival != event_id), default=None)
+        held = replaces is not None and new.on_conflict == "hold"
+        if not request:
+            request = event_id
+            tables.requests[request] = MemoryRequest(acceptance.head, acceptance.body)
+        tables.requests[request].events.append(event_id)
+        hold = "conflict" if held else new.hold
+        tables.events[event_id] = MemoryEvent(event, request, acceptance.received_at, hold, replaces, event.part)
+        if held:
+            return Verdict("conflict", event_id), request
+        for planned in new.deliveries:
+            epoch = self.epoch if planned.admitted and awaited else None
+            tables.add_delivery(event_id, planned, self._runtime.now_ms(), epoch)
+        return Verdict("new", event_id), request
+
+    def _rivals(self, new: NewEvent, event_id: int) -> dict[bytes, int]:
+        """Give the events with this key by digest, this one's own included unless it repeats one of them."""
+        event = new.event
+        if event.key is None:
+            return {}
+        known = self._tables.keys.setdefault((event.source, event.key), MemoryKey(self._dedup_now(), {}))
+        known.events.setdefault(event.digest, event_id)
+        return known.events
+
+    def _act_on_repeat(self, event_id: int, planned: Sequence[NewDelivery]) -> int:
+        stored = self._tables.events.get(event_id)
+        if stored is None:
+            return 0
+        now = self._runtime.now_ms()
+        revived = 0
+        for one in stored.deliveries:
+            if one.state == "dead":
+                one.to_pending(now)
+                one.attempts = 0
+                revived += 1
+        return revived + (self._plan(event_id, planned, None) if stored.hold == "unmatched" else 0)
+
+    def _plan(self, event_id: int, planned: Sequence[NewDelivery], replay: str | None) -> int:
+        for new in planned:
+            self._tables.add_delivery(event_id, new, self._runtime.now_ms(), None).replay = replay
+        if planned:
+            self._tables.events[event_id].hold = None
+        return len(planned)
+
+    async def claim(self, target: str, limit: int, limit_bytes: int, now: int) -> list[Claim]:
+        """See `Store.claim`."""
+        cancelled = await _checkpoint()
+        if cancelled is not None:
+            raise cancelled
+        waiting = [one for one in self._active(target) if one.due is not None and one.due <= now]
+        claims: list[Claim] = []
+        size = 0
+        for one in sorted(waiting, key=lambda one: (one.due, one.event_id, one.n))[:limit]:
+            claims.append(self._claim(one))
+            size += len(claims[-1].event.payload or b"")
+            if size > limit_bytes:
+                break
+        self._commit()
+        return claims
+
+    def _claim(self, one: MemoryDelivery) -> Claim:
+        one.state, one.due, one.epoch, one.claims = "in_flight", None, self.epoch, one.claims + 1
+        stored = stored_event(self._tables, one.event_id)
+        counts = (one.claims, one.attempts, one.interrupted)
+        delivery = Delivery(one.event_id, one.n, one.target, one.route, *counts, one.progress, stored.accepted_at)
+        return Claim(delivery, stored)
+
+    def record(self, records: Sequence[Record], settled: Callable[[Sequence[bool]], None]) -> None:
+        """See `Store.record`; `settled` is called at the next turn of the trio loop."""
+        taken = [self._record(record) for record in records]
+        self._commit()
+        trio.lowlevel.current_trio_token().run_sync_soon(settled, taken)
+
+    def _record(self, record: Record) -> bool:
+        one = self._tables.find(record.event_id, record.n)
+        if one is None or (one.state, one.epoch, one.claims) != ("in_flight", self.epoch, record.claims):
+            return False
+        one.state, one.due, one.epoch = record.state, record.due, None
+        one.attempts, one.progress = record.attempts, record.progress
+        one.settled_at = None if record.state in UNSETTLED else self._runtime.now_ms()
+        if record.attempt is not None:
+            one.tries.append(record.attempt)
+        self._tables.refile(one)
+        return True
+
+    def backlog(self, target: str) -> Backlog:
+        """See `Store.backlog`."""
+        counts = {"pending": 0, "in_flight": 0, "dead": 0}
+        next_due = None
+        for one in self._active(target):
+            counts[one.state] += 1
+            if one.due is not None and (next_due is None or one.due < next_due):
+                next_due = one.due
+        return Backlog(**counts, next_due=next_due)
+
+    def targets(self) -> list[str]:
+        """See `Store.targets`."""
+        return sorted(target for target, active in self._tables.active.items() if active)
+
+    async def gates(self) -> list[Gate]:
+        """See `Store.gates`."""
+        await trio.lowlevel.checkpoint()
+        return sorted(self._tables.gates.values(), key=lambda gate: (gate.target, gate.kind))
+
+    async def close_gate(self, gate: Gate) -> None:
+        """See `Store.close_gate`."""
+        await trio.lowlevel.checkpoint()
+        self._tables.gates[gate.target, gate.kind] = gate
+        self._commit()
+
+    async def open_gate(self, target: str, kind: GateKind) -> bool:
+        """See `Store.open_gate`."""
+        await trio.lowlevel.checkpoint()
+        self._commit()
+        return self._tables.gates.pop((target, kind), None) is not None
+
+    async def retry(self, query: DeliveryQuery, now: int) -> int:
+        """See `Store.retry`."""
+        await trio.lowlevel.checkpoint()
+        if query.state not in (None, "dead"):
+            return 0
+        chosen = list(self._tables.newest_first(query._replace(state="dead")))[: query.limit]
+        for one in chosen:
+            one.to_pending(now)
+            one.attempts = 0
+        self._commit()
+        return len(chosen)
+
+    async def plan_again(self, event_id: int, deliveries: Sequence[NewDelivery], replay: str) -> int | None:
+        """See `Store.plan_again`."""
+        await trio.lowlevel.checkpoint()
+        stored = self._tables.events.get(event_id)
+        if stored is None:
+            return None
+        if any(one.replay == replay for one in stored.deliveries):
+            return 0
+        self._commit()
+        return self._plan(event_id, deliveries, replay)
+
+    async def cancel(self, query: DeliveryQuery, reason: str, now: int) -> int:
+        """See `Store.cancel`."""
+        await trio.lowlevel.checkpoint()
+        found = [one for one in self._tables.newest_first(query) if one.state in ("pending", "dead")]
+        for one in found[: query.limit]:
+            one.state, one.due, one.settled_at = "cancelled", None, now
+            one.tries.append(AttemptRow(now, 0, "cancelled", reason))
+            self._tables.refile(one)
+        self._commit()
+        return len(found[: query.limit])
+
+    async def event(self, event_id: int) -> StoredEvent | None:
+        """See `Store.event`."""
+        await trio.lowlevel.checkpoint()
+        return stored_event(self._tables, event_id) if event_id in self._tables.events else None
+
+    async def events(self, query: EventQuery) -> list[EventRow]:
+        """See `Store.events`."""
+        await trio.lowlevel.checkpoint()
+        found = (
+            event_row(event_id, stored)
+            for event_id, stored in sorted(self._tables.events.items(), reverse=True)
+            if query.before is None or event_id < query.before
+        )
+        return [row for row in found if selects(query, row)][: max(query.limit, 0)]
+
+    async def deliveries(self, query: DeliveryQuery) -> list[DeliveryRow]:
+        """See `Store.deliveries`."""
+        await trio.lowlevel.checkpoint()
+        found = list(self._tables.newest_first(query))[: max(query.limit, 0)]
+        return [delivery_row(one, self._tables.events[one.event_id]) for one in found]
+
+    async def attempts(self, event_id: int, n: int) -> list[AttemptRow]:
+        """See `Store.attempts`."""
+        await trio.lowlevel.checkpoint()
+        one = self._tables.find(event_id, n)
+        return [] if one is None else list(one.tries)
+
+    async def rename(self, kind: Literal["target", "source"], formerly: str, name: str) -> bool:
+        """See `Store.rename`."""
+        await trio.lowlevel.checkpoint()
+        self._commit()
+        if kind == "target":
+            return self._tables.rename_target(formerly, name)
+        return self._tables.rename_source(formerly, name)
+
+    async def retain(self, keep: Keep, now: int) -> int:
+        """See `Store.retain`."""
+        await trio.lowlevel.checkpoint()
+        window = max(keep.keys, self._settings.dedup_window_ms)
+        self._commit()
+        return (
+            blank(self._tables, first_id(now - keep.bodies))
+            or forget(self._tables, first_id(now - keep.metadata), first_id(now - keep.dead))
+            or expire(self._tables, self._dedup_now() - window)
+        )
+
+    async def probe(self) -> None:
+        """See `Store.probe`."""
+        await trio.lowlevel.checkpoint()
+        self._commit()
+
+    def health(self) -> StoreHealth:
+        """See `Store.health`."""
+        return StoreHealth(
+            accepting=True, reason="", last_commit=self._last_commit, queued=0, queued_bytes=0, free_bytes=0, disk_bytes=0
+        )
+
+    async def wait_broken(self) -> StoreError:
+        """Memory has no I/O errors: waits until cancelled."""
+        await trio.sleep_forever()
+
+    def _active(self, target: str) -> list[MemoryDelivery]:
+        return list(self._tables.active.get(target, {}).values())
+
+    def _dedup_now(self) -> int:
+        return self._dedup_base + int((self._runtime.monotonic() - self._opened) * 1000)
+
+    def _commit(self) -> None:
+        self._last_commit = self._runtime.monotonic()
+        self._tables.dedup_ms = self._dedup_now()
+
+
+async def _checkpoint() -> trio.Cancelled | None:
+    """Pass a checkpoint, but let the caller finish what was handed over before it is cancelled."""
+    try:
+        await trio.lowlevel.checkpoint()
+    except trio.Cancelled as cancelled:
+        return cancelled
+    return None
+
+
+def _checked(text: str) -> None:
+    """Refuse what no real store could keep."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise StoreError(f"the store refused one request: {error}") from error
+
+
+@asynccontextmanager
+async def open_memory(
+    runtime: Runtime, settings: StoreSettings, tables: MemoryTables | None = None
+) -> AsyncIterator[MemoryStore]:
+    """Open a store in memory; on the same `tables` again, it is the same store after a restart."""
+    await trio.lowlevel.checkpoint()
+    yield MemoryStore(runtime, settings, MemoryTables() if tables is None else tables)

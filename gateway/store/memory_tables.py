@@ -1,0 +1,163 @@
+"""What a memory store holds: plain rows, and the rules that turn one state into the next. Nothing here waits or keeps time.
+
+It outlives the store that is open on it, as a disk does, so that a simulation can crash a process and start another.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from gateway.core.model import UNSETTLED, Event, HoldReason, State
+from gateway.store.contract import AttemptRow, DeliveryQuery, Gate, GateKind, NewDelivery
+from gateway.store.ids import IdMint
+
+
+@dataclass(slots=True)
+class MemoryRequest:
+    """A raw message; its id is that of its first event."""
+
+    head: bytes
+    body: bytes | None
+    events: list[int] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class MemoryEvent:
+    """An accepted event."""
+
+    event: Event
+    request: int
+    accepted_at: int
+    hold: HoldReason | None
+    replaces: int | None
+    part: bytes | None
+    deliveries: "list[MemoryDelivery]" = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class MemoryDelivery:
+    """A delivery with its tries."""
+
+    event_id: int
+    n: int
+    route: str
+    target: str
+    state: State
+    due: int | None
+    epoch: int | None = None
+    claims: int = 0
+    attempts: int = 0
+    interrupted: int = 0
+    progress: bytes | None = None
+    settled_at: int | None = None
+    replay: str | None = None
+    tries: list[AttemptRow] = field(default_factory=list)
+
+    def to_pending(self, due: int) -> None:
+        """It may be claimed from `due` on."""
+        self.state, self.due, self.epoch, self.settled_at = "pending", due, None, None
+
+    def matches(self, query: DeliveryQuery) -> bool:
+        """Tell whether `query` selects it."""
+        return (
+            (query.target is None or query.target == self.target)
+            and (query.state is None or query.state == self.state)
+            and (query.event_id is None or query.event_id == self.event_id)
+            and (query.before is None or self.event_id < query.before)
+        )
+
+
+@dataclass(slots=True)
+class MemoryKey:
+    """The events that have one de-dup key, by the digest of their payloads; and when it was first seen."""
+
+    at: int
+    events: dict[bytes, int]
+
+
+@dataclass(slots=True)
+class MemoryTables:
+    """Everything that a memory store keeps."""
+
+    epoch: int = 0
+    dedup_ms: int = 0
+    ids: IdMint = field(default_factory=IdMint)
+    requests: dict[int, MemoryRequest] = field(default_factory=dict)
+    events: dict[int, MemoryEvent] = field(default_factory=dict)
+    keys: dict[tuple[str, bytes], MemoryKey] = field(default_factory=dict)
+    gates: dict[tuple[str, GateKind], Gate] = field(default_factory=dict)
+    active: dict[str, dict[tuple[int, int], MemoryDelivery]] = field(default_factory=dict)
+    """By target: the deliveries that are pending, in flight or dead."""
+
+    def add_delivery(self, event_id: int, planned: NewDelivery, due: int, epoch: int | None) -> MemoryDelivery:
+        """Add a delivery to a stored event: claimed by `epoch`, or due at `due`."""
+        stored = self.events[event_id]
+        n = stored.deliveries[-1].n + 1 if stored.deliveries else 0
+        delivery = MemoryDelivery(event_id, n, planned.route, planned.target, "pending", due)
+        if epoch is not None:
+            delivery.state, delivery.due, delivery.epoch, delivery.claims = "in_flight", None, epoch, 1
+        stored.deliveries.append(delivery)
+        self.refile(delivery)
+        return delivery
+
+    def refile(self, delivery: MemoryDelivery) -> None:
+        """Take notice of a delivery's new state."""
+        key = delivery.event_id, delivery.n
+        if delivery.state in UNSETTLED or delivery.state == "dead":
+            self.active.setdefault(delivery.target, {})[key] = delivery
+        else:
+            self.active.get(delivery.target, {}).pop(key, None)
+
+    def find(self, event_id: int, n: int) -> MemoryDelivery | None:
+        """Give one delivery."""
+        stored = self.events.get(event_id)
+        return next((one for one in stored.deliveries if one.n == n), None) if stored else None
+
+    def newest_first(self, query: DeliveryQuery) -> Iterator[MemoryDelivery]:
+        """Give the deliveries that `query` selects, whatever its limit."""
+        for event_id in sorted(self.events, reverse=True):
+            yield from (one for one in self.events[event_id].deliveries if one.matches(query))
+
+    def interrupt(self, now: int) -> None:
+        """What dead processes had in flight is due again: at once the first time, later each time after."""
+        for deliveries in self.active.values():
+            for one in deliveries.values():
+                if one.state == "in_flight":
+                    reason = "the process ended while this was being delivered"
+                    one.tries.append(AttemptRow(now, 0, "interrupted", reason))
+                    wait = min(30_000 << min(one.interrupted - 1, 5), 600_000) if one.interrupted else 0
+                    one.interrupted += 1
+                    one.to_pending(now + wait)
+
+    def remove_request(self, number: int) -> None:
+        """Remove a request with all that came of it."""
+        for event_id in self.requests.pop(number).events:
+            for one in self.events.pop(event_id).deliveries:
+                self.active.get(one.target, {}).pop((event_id, one.n), None)
+
+    def rename_target(self, formerly: str, name: str) -> bool:
+        """Let `name` own what `formerly` owned."""
+        used = {one.target for stored in self.events.values() for one in stored.deliveries}
+        used |= {target for target, _ in self.gates}
+        if formerly not in used or name in used:
+            return False
+        for stored in self.events.values():
+            for one in stored.deliveries:
+                one.target = name if one.target == formerly else one.target
+        moved = {key: gate for key, gate in self.gates.items() if key[0] == formerly}
+        for (_, kind), gate in moved.items():
+            del self.gates[formerly, kind]
+            self.gates[name, kind] = gate._replace(target=name)
+        self.active[name] = self.active.pop(formerly, {})
+        return True
+
+    def rename_source(self, formerly: str, name: str) -> bool:
+        """Let `name` own the events and keys of `formerly`."""
+        used = {stored.event.source for stored in self.events.values()} | {source for source, _ in self.keys}
+        if formerly not in used or name in used:
+            return False
+        for stored in self.events.values():
+            if stored.event.source == formerly:
+                stored.event = stored.event._replace(source=name)
+        self.keys = {(name if source == formerly else source, key): known for (source, key), known in self.keys.items()}
+        return True
+

@@ -1,0 +1,30 @@
+-- scan_requests: requests in order: bytes left to take, last event, whether any delivery is unsettled (2) or dead (1)
+SELECT r.id, r.size, max(e.id), coalesce(max((SELECT max(CASE WHEN d.state < 2 THEN 2 WHEN d.state = 3 THEN 1 ELSE 0 END)
+  FROM delivery d WHERE d.event = e.id)), 0)
+FROM (SELECT id, length(head) + coalesce(length(body), 0) AS size, lead(id, 1, 9223372036854775807) OVER (ORDER BY id) AS next
+  FROM request WHERE id > ?1 ORDER BY id LIMIT ?3) r
+JOIN event e ON e.id >= r.id AND e.id < r.next WHERE r.id < ?2 GROUP BY r.id ORDER BY r.id
+
+-- blank_requests: take heads and bodies
+UPDATE request SET head = x'', body = NULL WHERE id IN (:ids)
+
+-- blank_parts: take the payloads of events that were parts of their requests
+UPDATE event SET part = NULL WHERE id BETWEEN ? AND ? AND part IS NOT NULL
+
+-- count_dead_between: dead deliveries that go with their events
+SELECT target, count(*) FROM delivery WHERE event BETWEEN ? AND ? AND state = 3 GROUP BY target
+
+-- forget_attempts: of events that go
+DELETE FROM attempt WHERE event BETWEEN ? AND ?
+
+-- forget_deliveries: of events that go
+DELETE FROM delivery WHERE event BETWEEN ? AND ?
+
+-- forget_events: of requests that go
+DELETE FROM event WHERE id BETWEEN ? AND ?
+
+-- forget_requests: the raw messages
+DELETE FROM request WHERE id BETWEEN ? AND ?
+
+-- forget_audit: entries that are older than the metadata
+DELETE FROM audit WHERE id IN (SELECT id FROM audit WHERE at < ? ORDER BY id LIMIT ?)

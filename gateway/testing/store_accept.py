@@ -1,0 +1,200 @@
+"""Conformance of a store: *accept*, verdicts and de-duplication."""
+
+import trio
+
+from gateway.store.contract import Backlog, DeliveryQuery, EventQuery, NewDelivery, Verdict
+from gateway.testing.store_desk import SETTINGS, Desk, OpenStore, SteppedRuntime, expect, new
+
+
+async def an_accepted_event_can_be_read_back(open_store: OpenStore) -> None:
+    """All that was accepted comes back as it was."""
+    runtime = SteppedRuntime()
+    async with open_store(runtime, SETTINGS) as store:
+        desk = Desk(store, runtime)
+        event_id = await desk.accept_one("k", occurred_at=77)
+        found = await store.event(event_id)
+        if found is None:
+            raise AssertionError("an accepted event can be loaded: found none")
+        names = (found.source, found.credential, found.type, found.version)
+        expect(names, ("shop", "main", "order.paid", "1"), "the names come back")
+        expect((found.occurred_at, found.accepted_at), (77, runtime.now_ms()), "the times come back")
+        expect((found.head, found.payload), (b"POST /hooks/shop\n192.0.2.1", b"{}"), "the bytes come back")
+        expect(await store.event(event_id + 1), None, "an id that was never given has no event")
+
+
+async def a_split_request_is_stored_once_with_a_part_for_each_event(open_store: OpenStore) -> None:
+    """Verdicts come in order; each event has its own payload, all share the request."""
+    runtime = SteppedRuntime()
+    async with open_store(runtime, SETTINGS) as store:
+        desk = Desk(store, runtime)
+        verdicts = await desk.accept(*(new(key, part=part) for key, part in ((1, b"one"), (2, None), (3, b""))))
+        expect([verdict.kind for verdict in verdicts], ["new"] * 3, "three keys are three events")
+        found = [await store.event(verdict.event_id) for verdict in verdicts]
+        expect([one and one.payload for one in found], [b"one", b"{}", b""], "each event has its own payload")
+        ids = [verdict.event_id for verdict in verdicts]
+        expect(ids, sorted(set(ids)), "ids rise in order of acceptance")
+
+
+async def deliveries_are_due_at_once_unless_a_slot_is_reserved(open_store: OpenStore) -> None:
+    """`admitted` deliveries are ours from the start, with claim 1; the others wait."""
+    runtime = SteppedRuntime()
+    async with open_store(runtime, SETTINGS) as store:
+        desk = Desk(store, runtime)
+        mixed = new("k", targets=())._replace(
+            deliveries=(NewDelivery("all", "crm", False), NewDelivery("all", "audit", True))
+        )
+        await desk.accept(mixed)
+        expect(store.backlog("crm"), Backlog(1, 0, 0, runtime.now_ms()), "one waits for crm")
+        expect(store.backlog("audit"), Backlog(0, 1, 0, None), "one is in flight to audit")
+        expect(await desk.claim("audit"), [], "what is in flight cannot be claimed")
+        rows = await store.deliveries(DeliveryQuery())
+        expect([(row.n, row.target, row.state, row.claims) for row in rows],
+               [(0, "crm", "pending", 0), (1, "audit", "in_flight", 1)], "deliveries are numbered as planned, from 0")
+
+
+async def a_repeat_is_a_duplicate_and_changes_nothing(open_store: OpenStore) -> None:
+    """P4: the same key with the same payload, later, in the same request, and without any difference to the backlog."""
+    runtime = SteppedRuntime()
+    async with open_store(runtime, SETTINGS) as store:
+        desk = Desk(store, runtime)
+        first, within = await desk.accept(new("k"), new("k"))
+        later = (await desk.accept(new("k")))[0]
+        repeat = Verdict("duplicate", first.event_id)
+        expect((first.kind, within, later), ("new", repeat, repeat), "a repeat is a duplicate of the first")
+        expect(store.backlog("crm").pending, 1, "a repeat adds no delivery")
+        expect(len(await store.events(EventQuery())), 1, "a repeat adds no event")
+
+
+async def racing_copies_give_one_event(open_store: OpenStore) -> None:
+    """P4: 64 copies at the same time, in one group commit or several."""
+    runtime = SteppedRuntime()
+    async with open_store(runtime, SETTINGS) as store:
+        desk = Desk(store, runtime)
+        found: list[Verdict] = []
+
+        async def send() -> None:
+            found.extend(await desk.accept(new("k")))
+
+        async with trio.open_nursery() as nursery:
+            for _ in range(64):
+                nursery.start_soon(send)
+        expect(sorted(verdict.kind for verdict in found), ["duplicate"] * 63 + ["new"], "one of 64 copies is new")
+        expect(len({verdict.event_id for verdict in found}), 1, "all of them are told the same event")
+        expect(store.backlog("crm").pending, 1, "it is delivered once")
+
+
+async def keys_belong_to_their_source_and_no_key_is_never_a_repeat(open_store: OpenStore) -> None:
+    """The same key of another source is another event; events without a key are all new."""
+    runtime = SteppedRuntime()
+    async with open_store(runtime, SETTINGS) as store:
+        desk = Desk(store, runtime)
+        verdicts = await desk.accept(new("k"), new("k", source="bank"), new(None), new(None))
+        expect([verdict.kind for verdict in verdicts], ["new"] * 4, "none of these repeats another")
+
+
+async def a_conflict_is_kept_without_deliveries(open_store: OpenStore) -> None:
+    """The same key with another payload is stored, held and linked; its own repeats are duplicates of it."""
+    runtime = SteppedRuntime()
+    async with open_store(runtime, SETTINGS) as store:
+        desk = Desk(store, runtime)
+        first = await desk.accept_one("k", payload="a")
+        rival, again = await desk.accept(new("k", payload="b"), new("k", payload="b"))
+        expect((rival.kind, rival.event_id != first), ("conflict", True), "another payload is a conflict")
+        expect(again, Verdict("duplicate", rival.event_id), "a repeat of the conflict is its duplicate")
+        row = (await store.events(EventQuery(hold="conflict")))[0]
+        expect((row.id, row.replaces, row.deliveries), (rival.event_id, first, 0), "it is held and linked")
+        expect(store.backlog("crm").pending, 1, "only the first is delivered")
+
+
+async def a_conflict_is_delivered_where_the_source_says_so(open_store: OpenStore) -> None:
+    """`on_conflict = "accept"`: it is new, delivered and linked; its repeats are duplicates."""
+    runtime = SteppedRuntime()
+    async with open_store(runtime, SETTINGS) as store:
+        desk = Desk(store, runtime)
+        first = await desk.accept_one("k", payload="a")
+        verdicts = [(await desk.accept(new("k", payload="b", on_conflict="accept")))[0] for _ in range(2)]
+        expect([verdict.kind for verdict in verdicts], ["new", "duplicate"], "it is accepted once")
+        expect(store.backlog("crm").pending, 2, "both payloads are delivered")
+        expect((await store.events(EventQuery()))[0].replaces, first, "it is linked to the first")
+
+
+async def a_repeat_revives_dead_deliveries(open_store: OpenStore) -> None:
+    """A provider's Resend button: what is dead is due again, with attempts from 0; what was delivered is not."""
+    runtime = SteppedRuntime()
+    async with open_store(runtime, SETTINGS) as store:
+        desk = Desk(store, runtime)
+        event_id = await desk.accept_one("k", targets=("crm", "audit"))
+        await desk.settle(await desk.claim_one("audit"))
+        await desk.settle(await desk.claim_one(), "dead")
+        runtime.advance(5000)
+        expect(await desk.accept(new("k")), (Verdict("duplicate", event_id, 1),), "one delivery is revived")
+        expect(store.backlog("crm"), Backlog(1, 0, 0, runtime.now_ms()), "it is due now")
+        expect((await desk.claim_one()).attempts, 0, "its attempts count from 0")
+        expect(store.backlog("audit"), Backlog(), "what was delivered stays so")
+
+
+async def a_repeat_plans_an_event_that_no_route_had_taken(open_store: OpenStore) -> None:
+    """Only what is held as `unmatched`; two copies in one request plan it once."""
+    runtime = SteppedRuntime()
+    async with open_store(runtime, SETTINGS) as store:
+        desk = Desk(store, runtime)
+        lost = await desk.accept_one("k", targets=(), hold="unmatched")
+        old = await desk.accept_one("v", targets=(), hold="version")
+        one, two, other = await desk.accept(new("k", admitted=True), new("k"), new("v"))
+        expect((one, two), (Verdict("duplicate", lost, 1), Verdict("duplicate", lost)), "it is planned once")
+        expect(other, Verdict("duplicate", old), "an event held for another reason stays held")
+        expect(store.backlog("crm"), Backlog(1, 0, 0, runtime.now_ms()), "it waits, whoever reserved a slot")
+        expect([row.hold for row in await store.events(EventQuery())], ["version", None], "it is held no more")
+
+
+async def a_cancelled_acceptance_is_carried_out_and_delivered(open_store: OpenStore) -> None:
+    """Whoever was to get the admitted deliveries has gone, so they are due."""
+    runtime = SteppedRuntime()
+    async with open_store(runtime, SETTINGS) as store:
+        desk = Desk(store, runtime)
+        with trio.CancelScope() as scope:
+            scope.cancel()
+            await desk.accept(new("k", admitted=True))
+        expect(scope.cancelled_caught, True, "a cancelled caller stops waiting")
+        await store.probe()
+        await store.probe()
+        expect(store.backlog("crm")[:2], (1, 0), "its delivery waits for anybody")
+        expect((await desk.accept(new("k")))[0].kind, "duplicate", "it was accepted all the same")
+
+
+async def one_bad_request_fails_alone(open_store: OpenStore) -> None:
+    """A value that the store cannot take costs its own request, not the others of the same commit."""
+    runtime = SteppedRuntime()
+    async with open_store(runtime, SETTINGS) as store:
+        desk = Desk(store, runtime)
+        found: dict[str, object] = {}
+
+        async def send(key: str, kind: str) -> None:
+            try:
+                found[key] = (await desk.accept(new(key, kind=kind), new(key + "'")))[0].kind
+            except Exception as error:  # noqa: BLE001 - which error it is, is the store's own matter
+                found[key] = type(error).__name__ != "StoreBrokenError"
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(send, "good", "a")
+            nursery.start_soon(send, "bad", "\ud800")
+            nursery.start_soon(send, "fine", "b")
+        expect((found["good"], found["fine"]), ("new", "new"), "its neighbours are accepted")
+        expect(found["bad"], True, "it is refused, and the store goes on")
+        expect(store.backlog("crm").pending, 4, "nothing of it is stored")
+
+
+ACCEPT_CHECKS = (
+    an_accepted_event_can_be_read_back,
+    a_split_request_is_stored_once_with_a_part_for_each_event,
+    deliveries_are_due_at_once_unless_a_slot_is_reserved,
+    a_repeat_is_a_duplicate_and_changes_nothing,
+    racing_copies_give_one_event,
+    keys_belong_to_their_source_and_no_key_is_never_a_repeat,
+    a_conflict_is_kept_without_deliveries,
+    a_conflict_is_delivered_where_the_source_says_so,
+    a_repeat_revives_dead_deliveries,
+    a_repeat_plans_an_event_that_no_route_had_taken,
+    a_cancelled_acceptance_is_carried_out_and_delivered,
+    one_bad_request_fails_alone,
+)

@@ -1,0 +1,160 @@
+"""What the store's conformance checks share: a clock to set, samples, and expectations that say what they claim.
+
+It knows the contract only, no implementation.
+"""
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from hashlib import blake2b
+from typing import Any, Final, TypeAlias
+
+import trio
+
+from gateway.core.model import Delivery, Event, HoldReason, State
+from gateway.runtime import Runtime
+from gateway.store.contract import Acceptance, AttemptRow, Claim, Keep, NewDelivery, NewEvent, Record, Store, Verdict
+from gateway.store.settings import StoreSettings
+
+OpenStore: TypeAlias = Callable[[Runtime, StoreSettings], AbstractAsyncContextManager[Store]]
+"""Opens one store, empty at first and the same at each call, as a restarted process would."""
+
+START_MS: Final = 1_800_000_000_000
+SECOND: Final = 1000
+HOUR: Final = 3_600_000
+DAY: Final = 24 * HOUR
+SETTINGS: Final = StoreSettings(low_water_bytes=0, reserve_bytes=0, dedup_window_ms=16 * HOUR)
+PLENTY: Final = 1 << 30
+
+
+class SteppedRuntime(Runtime):
+    """A runtime whose clocks stand still until they are moved."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._wall = START_MS
+        self._monotonic = 1000.0
+
+    def now_ms(self) -> int:
+        """Milliseconds since 1970, as set."""
+        return self._wall
+
+    def monotonic(self) -> float:
+        """Seconds, as set."""
+        return self._monotonic
+
+    def advance(self, ms: int) -> None:
+        """Let time pass."""
+        self._wall += ms
+        self._monotonic += ms / 1000
+
+    def step(self, ms: int) -> None:
+        """Set the wall clock forward or back while no time passes."""
+        self._wall += ms
+
+
+def expect(found: object, expected: object, claim: str) -> None:
+    """Raise AssertionError with the claim unless `found` equals `expected`."""
+    if found != expected:
+        raise AssertionError(f"{claim}: expected {expected!r}, found {found!r}")
+
+
+def event(key: object = None, *, source: str = "shop", kind: str = "order.paid", payload: object = "a", **more: Any) -> Event:
+    """Make a sample event; `key` and `payload` are digested, no key = no de-dup."""
+    part = more.get("part")
+    return Event(
+        source,
+        "main",
+        kind,
+        "1",
+        None if key is None else digest(key),
+        more.get("occurred_at"),
+        part,
+        digest(payload),
+        None,
+        None,
+    )
+
+
+def digest(value: object) -> bytes:
+    """Give 16 bytes that stand for `value`."""
+    return blake2b(repr(value).encode(), digest_size=16).digest()
+
+
+def new(
+    key: object = None,
+    *,
+    targets: Sequence[str] = ("crm",),
+    admitted: bool = False,
+    hold: HoldReason | None = None,
+    **more: Any,
+) -> NewEvent:
+    """Make a sample event to accept, with one delivery to each of `targets` by the route `all`."""
+    on_conflict = more.pop("on_conflict", "hold")
+    deliveries = tuple(NewDelivery("all", target, admitted) for target in targets)
+    return NewEvent(event(key, **more), hold, deliveries, on_conflict)
+
+
+class Desk:
+    """A store under test, with its clock."""
+
+    def __init__(self, store: Store, runtime: Runtime) -> None:
+        self.store = store
+        self.runtime = runtime
+
+    async def accept(self, *events: NewEvent, body: bytes = b"{}") -> tuple[Verdict, ...]:
+        """Accept one request with `events`."""
+        now = self.runtime.now_ms()
+        return await self.store.accept(Acceptance(b"POST /hooks/shop\n192.0.2.1", body, now, events))
+
+    async def accept_one(self, key: object = None, **more: Any) -> int:
+        """Accept one sample event; give its id."""
+        (verdict,) = await self.accept(new(key, **more))
+        return verdict.event_id
+
+    async def claim(self, target: str = "crm", limit: int = 100, limit_bytes: int = PLENTY) -> list[Claim]:
+        """Claim what is due now."""
+        return await self.store.claim(target, limit, limit_bytes, self.runtime.now_ms())
+
+    async def claim_one(self, target: str = "crm") -> Delivery:
+        """Claim the one delivery that is due."""
+        claims = await self.claim(target)
+        expect(len(claims), 1, f"one delivery to {target} is due")
+        return claims[0].delivery
+
+    async def record(self, *records: Record) -> list[bool]:
+        """Write records and wait until they are durable."""
+        done = trio.Event()
+        taken: list[bool] = []
+
+        def settled(found: Sequence[bool]) -> None:
+            taken.extend(found)
+            done.set()
+
+        self.store.record(records, settled)
+        await done.wait()
+        return taken
+
+    async def settle(self, delivery: Delivery, state: State = "delivered", reason: str = "200") -> bool:
+        """Record that `delivery` ended in `state`."""
+        (taken,) = await self.record(self.ended(delivery, state, reason))
+        return taken
+
+    def ended(self, delivery: Delivery, state: State, reason: str = "200", due: int | None = None) -> Record:
+        """Make the record of one try that cost an attempt."""
+        outcome = {"delivered": "delivered", "dead": "rejected"}.get(state, "retry")
+        tried = AttemptRow(self.runtime.now_ms(), 12, outcome, reason)
+        key = (delivery.event_id, delivery.n, delivery.claims)
+        return Record(*key, state, due, delivery.attempts + 1, tried, delivery.progress, delivery.target)
+
+    async def make_dead(self, key: object = None, **more: Any) -> int:
+        """Accept an event whose only delivery is rejected at once; give the event's id."""
+        event_id = await self.accept_one(key, **more)
+        await self.settle(await self.claim_one(), "dead", "400")
+        return event_id
+
+    async def retain_all(self, keep: Keep) -> int:
+        """Let retention go on until nothing is left to remove; give the number of rows."""
+        total = 0
+        while count := await self.store.retain(keep, self.runtime.now_ms()):
+            total += count
+        return total

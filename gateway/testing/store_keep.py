@@ -1,0 +1,158 @@
+"""Conformance of a store: what time does to it: clock steps, the de-dup window, retention."""
+
+from typing import Final
+
+from gateway.store.contract import DeliveryQuery, EventQuery, Keep
+from gateway.testing.store_desk import DAY, HOUR, SETTINGS, Desk, OpenStore, SteppedRuntime, expect, new
+
+KEEP: Final = Keep(bodies=1 * DAY, metadata=3 * DAY, dead=5 * DAY, keys=16 * HOUR)
+
+
+async def K1_ids_rise_whatever_the_clock_does(open_store: OpenStore) -> None:  # noqa: N802 - the row's id
+    """A step back, and a restart under a clock of 1970."""
+    runtime = SteppedRuntime()
+    ids = []
+    for step in (0, -DAY, -runtime.now_ms() + DAY):
+        runtime.step(step)
+        async with open_store(runtime, SETTINGS) as store:
+            desk = Desk(store, runtime)
+            ids += [await desk.accept_one() for _ in range(3)]
+            runtime.step(-HOUR)
+            ids.append(await desk.accept_one())
+    expect(ids, sorted(set(ids)), "ids rise")
+
+
+async def K1_a_clock_step_forwards_nothing_twice(open_store: OpenStore) -> None:  # noqa: N802 - the row's id
+    """P27: ± 1 day while running and over a restart, with retention at work, within a window of 16 hours."""
+    runtime = SteppedRuntime()
+    async with open_store(runtime, SETTINGS) as store:
+        desk = Desk(store, runtime)
+        await desk.accept_one("k")
+        for step in (DAY, -DAY, -DAY, DAY):
+            runtime.step(step)
+            await desk.retain_all(KEEP)
+            expect((await desk.accept(new("k")))[0].kind, "duplicate", f"after a step of {step} ms")
+    for step in (DAY, -DAY, DAY):
+        runtime.step(step)
+        async with open_store(runtime, SETTINGS) as store:
+            desk = Desk(store, runtime)
+            await desk.retain_all(KEEP)
+            expect((await desk.accept(new("k")))[0].kind, "duplicate", f"after a restart and a step of {step} ms")
+
+
+async def a_key_is_known_for_the_whole_window_and_then_forgotten(open_store: OpenStore) -> None:
+    """P4: never less than the window; some time after it the key may be used again."""
+    runtime = SteppedRuntime()
+    async with open_store(runtime, SETTINGS) as store:
+        desk = Desk(store, runtime)
+        await desk.accept_one("first")
+        for hour in range(15):
+            runtime.advance(HOUR)
+            await desk.accept_one(hour)
+            await desk.retain_all(KEEP)
+        runtime.advance(HOUR - 1)
+        await desk.retain_all(KEEP)
+        expect((await desk.accept(new("first")))[0].kind, "duplicate", "it is known to the end of the window")
+        for _ in range(4):
+            runtime.advance(HOUR)
+            await desk.retain_all(KEEP)
+        expect((await desk.accept(new("first")))[0].kind, "new", "it is forgotten after the window")
+        expect((await desk.accept(new(14)))[0].kind, "duplicate", "later keys are not")
+
+
+async def keys_outlast_a_restart(open_store: OpenStore) -> None:
+    """P4: over several slices of the window."""
+    runtime = SteppedRuntime()
+    ids = []
+    for hour in range(5):
+        async with open_store(runtime, SETTINGS) as store:
+            desk = Desk(store, runtime)
+            ids.append(await desk.accept_one(hour))
+            found = [(await desk.accept(new(key)))[0].event_id for key in range(hour + 1)]
+            expect(found, ids, "all keys are known")
+            runtime.advance(HOUR)
+            await store.probe()
+
+
+async def retention_takes_bodies_first(open_store: OpenStore) -> None:
+    """The event stays, its payload goes; not while a delivery of the request is unsettled."""
+    runtime = SteppedRuntime()
+    async with open_store(runtime, SETTINGS) as store:
+        desk = Desk(store, runtime)
+        (done, part), waiting = await desk.accept(new(), new(part=b"p")), await desk.accept_one()
+        for claim in (await desk.claim())[:2]:
+            await desk.settle(claim.delivery)
+        await store.retry(DeliveryQuery(), 0)
+        runtime.advance(DAY - 1)
+        expect(await desk.retain_all(KEEP), 0, "nothing is old enough")
+        runtime.advance(2)
+        expect(await desk.retain_all(KEEP), 1, "one request is")
+        found = [await store.event(event_id) for event_id in (done.event_id, part.event_id, waiting)]
+        expect([one and (one.head, one.payload) for one in found][:2], [(b"", None)] * 2, "head and payloads are gone")
+        expect(found[2] and found[2].payload, b"{}", "what is in flight keeps its own")
+
+
+async def a_delivery_whose_body_is_gone_can_be_claimed(open_store: OpenStore) -> None:
+    """A dead delivery is retried after its body's time: the claim comes without a payload."""
+    runtime = SteppedRuntime()
+    async with open_store(runtime, SETTINGS) as store:
+        desk = Desk(store, runtime)
+        await desk.make_dead("a")
+        runtime.advance(2 * DAY)
+        await desk.retain_all(KEEP)
+        await store.retry(DeliveryQuery(), runtime.now_ms())
+        (claim,) = await desk.claim()
+        expect((claim.event.head, claim.event.payload, claim.event.type), (b"", None, "order.paid"), "without payload")
+
+
+async def retention_never_touches_unsettled_work(open_store: OpenStore) -> None:
+    """P3: whatever its age; settled events go, dead ones later."""
+    runtime = SteppedRuntime()
+    async with open_store(runtime, SETTINGS) as store:
+        desk = Desk(store, runtime)
+        dead = await desk.make_dead("dead")
+        done = await desk.accept_one("done")
+        await desk.settle(await desk.claim_one())
+        half = await desk.accept_one("half", targets=("crm", "audit"))
+        await desk.settle(await desk.claim_one("audit"))
+        flying = await desk.accept_one("flying", admitted=True)
+        held = await desk.accept_one("held", targets=(), hold="unmatched")
+        runtime.advance(3 * DAY + 1)
+        newest = await desk.accept_one("newest", targets=("mail",))
+        before = [store.backlog(target) for target in store.targets()]
+        await desk.retain_all(KEEP)
+        listed = [row.id for row in await store.events(EventQuery())]
+        expect(listed, [newest, flying, half, dead], f"{done} and {held} are gone, what is unsettled or dead is not")
+        expect(await store.attempts(done, 0), [], "the attempts go with it")
+        expect([store.backlog(target) for target in store.targets()], before, "the backlog is as it was")
+        runtime.advance(2 * DAY)
+        await desk.retain_all(KEEP)
+        listed = [row.id for row in await store.events(EventQuery())]
+        expect(listed, [newest, flying, half], "dead ones go after their own time")
+        expect(store.backlog("crm")[:3], (1, 1, 0), "and count no more")
+        expect([claim.delivery.event_id for claim in await desk.claim()], [half], "what is unsettled is delivered")
+
+
+async def a_repeat_of_an_event_that_retention_took_is_a_repeat(open_store: OpenStore) -> None:
+    """Keys live by the window, not by the event."""
+    runtime = SteppedRuntime()
+    async with open_store(runtime, SETTINGS) as store:
+        desk = Desk(store, runtime)
+        first = await desk.accept_one("k", targets=())
+        await desk.accept_one("newest")
+        runtime.step(4 * DAY)
+        await desk.retain_all(KEEP)
+        expect(await store.event(first), None, "the event is gone")
+        expect((await desk.accept(new("k")))[0][:2], ("duplicate", first), "its key is not")
+
+
+KEEP_CHECKS = (
+    K1_ids_rise_whatever_the_clock_does,
+    K1_a_clock_step_forwards_nothing_twice,
+    a_key_is_known_for_the_whole_window_and_then_forgotten,
+    keys_outlast_a_restart,
+    retention_takes_bodies_first,
+    a_delivery_whose_body_is_gone_can_be_claimed,
+    retention_never_touches_unsettled_work,
+    a_repeat_of_an_event_that_retention_took_is_a_repeat,
+)
