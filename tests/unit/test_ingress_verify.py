@@ -1,0 +1,101 @@
+"""Which credential a request proves, and for which events it may speak."""
+
+import pytest
+
+from gateway.blueprint import Credential, Source
+from gateway.core.identify import compile_identify
+from gateway.core.model import Event, Proof, Request
+from gateway.core.routing import Pattern
+from gateway.errors import VerificationError
+from gateway.ingress.refusals import KEPT, LOGGED_PER_SECOND, Refusal, Refusals
+from gateway.ingress.verify import verify, within_scope
+from gateway.verifiers.token import Token
+
+
+def credential(name, secret, events=("*",), versions=("*",)):
+    verifier = Token.build(Token.options(header="x-token"), secret)
+    return Credential(name, "token", verifier, Pattern(events), Pattern(versions))
+
+
+def source(*credentials):
+    rule = compile_identify({"type": "body.type"})
+    return Source("acme", "/hooks/acme", "generic", credentials, rule, Pattern(["*"]), "hold", "keep", 1000, 200, b"")
+
+
+def request(token):
+    return Request("POST", "/hooks/acme", "", ((b"x-token", token),), b"{}", "192.0.2.1", 0)
+
+
+def event(event_type, version="1", name="old"):
+    return Event("acme", name, event_type, version, None, None, None, b"", None, None)
+
+
+OLD, NEW = b"the-old-secret-0123456789", b"the-new-secret-0123456789"
+
+
+def test_during_a_rotation_both_secrets_prove_a_request_and_the_one_that_did_is_named():
+    both = source(credential("old", OLD), credential("new", NEW))
+    assert [match.credential.name for match in verify(both, request(OLD))] == ["old"]
+    assert [match.credential.name for match in verify(both, request(NEW))] == ["new"]
+
+
+def test_every_credential_that_matches_is_told_so_that_the_old_one_can_be_dropped():
+    same = source(credential("a", OLD), credential("b", OLD))
+    assert [match.credential.name for match in verify(same, request(OLD))] == ["a", "b"]
+
+
+@pytest.mark.parametrize("token", [b"", b"wrong", OLD + b" ", OLD[:-1], NEW.upper()])
+def test_S13_a_request_that_no_credential_proves_is_refused(token):
+    with pytest.raises(VerificationError) as caught:
+        verify(source(credential("old", OLD), credential("new", NEW)), request(token))
+    assert caught.value.status == 401
+
+
+def test_a_source_without_credentials_proves_nothing():
+    with pytest.raises(VerificationError):
+        verify(source(), request(OLD))
+
+
+def matched(*credentials):
+    return verify(source(*credentials), request(OLD))
+
+
+def test_a_credential_does_not_speak_for_events_outside_its_scope():
+    with pytest.raises(VerificationError) as caught:
+        within_scope(matched(credential("old", OLD, ["order.*"])), (event("payment.made"),))
+    assert caught.value.reason == "scope"
+    assert caught.value.status == 401
+
+
+def test_a_credential_does_not_speak_for_versions_outside_its_scope():
+    with pytest.raises(VerificationError):
+        within_scope(matched(credential("old", OLD, versions=["1"])), (event("order.paid", "2"),))
+
+
+def test_an_event_carries_the_name_of_the_credential_that_covers_it():
+    matches = matched(credential("orders", OLD, ["order.*"]), credential("rest", OLD))
+    covered = within_scope(matches, (event("payment.made", name="orders"), event("order.paid", name="orders")))
+    assert [each.credential for each in covered] == ["rest", "orders"]
+
+
+def test_a_batch_keeps_what_is_inside_the_scope_and_drops_the_rest():
+    matches = matched(credential("old", OLD, ["order.*"]))
+    covered = within_scope(matches, (event("order.paid"), event("payment.made"), event("order.sent")))
+    assert [each.type for each in covered] == ["order.paid", "order.sent"]
+
+
+def refusal(at):
+    return Refusal(at, "acme", "192.0.2.1", 401, "token", "")
+
+
+def test_S15_a_flood_of_refusals_is_kept_bounded_and_logged_ten_times_a_second():
+    refusals = Refusals()
+    logged = sum(refusals.add(refusal(at)) for at in range(5000, 7000))
+    assert logged == 2 * LOGGED_PER_SECOND
+    assert len(refusals.newest(10_000)) == KEPT
+    assert [each.at for each in refusals.newest(2)] == [6999, 6998]
+
+
+def test_a_proof_says_which_headers_are_stored_nowhere():
+    (match,) = matched(credential("old", OLD))
+    assert match.proof == Proof(consumed=(b"x-token",))
