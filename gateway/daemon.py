@@ -1,13 +1,15 @@
-"""The composition root: builds every part once, starts them in an order that loses nothing, and ends them in the reverse one.
+"""The composition root: builds every part once, starts them in an order that loses nothing, and ends them in the
+reverse one.
 
-Start: configuration, store (recovery and barrier), dispatch, listeners, then READY. Stop: listeners drain, then dispatch, then the
-store flushes. Whatever ends the process earlier costs no acknowledged event: the store knows all that was promised.
+Start: configuration, store (recovery and barrier), dispatch, listeners, then READY. Stop: listeners drain, then
+dispatch, then the store flushes. Whatever ends the process earlier costs no acknowledged event: the store knows all
+that was promised.
 """
 
 import os
 import signal
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from pathlib import Path
 from typing import Final, TypeVar, cast
 
@@ -49,7 +51,9 @@ from gateway.wire.tls import ServerTls, server_context
 DRAIN_SECONDS: Final = 10.0
 """For requests under way at stop; then for tries under way the same again: both and the flush fit in 30 s."""
 HARD_EXIT_SECONDS: Final = 28.0
-"""After that a thread that hangs in a dead file system no longer keeps us: safe, since the store knows all that was promised."""
+"""After that a thread that hangs in a dead file system no longer keeps us: safe, since the store knows all that was
+promised.
+"""
 BROKEN_EXIT_SECONDS: Final = 4.0
 GIL_SECONDS: Final = 0.0005
 """With a busy thread each switch may wait this long: the default of 5 ms would cost the writer its rhythm."""
@@ -60,7 +64,10 @@ log = structlog.get_logger()
 
 
 def run(config_path: Path) -> int:
-    """Run the daemon until SIGTERM or SIGINT; give the process's exit status. Problems go to the log, secrets do not."""
+    """Run the daemon until SIGTERM or SIGINT; give the process's exit status.
+
+    Problems go to the log, secrets do not.
+    """
     os.umask(0o077)  # what we write holds other people's data
     sys.setswitchinterval(GIL_SECONDS)
     configure("info", "auto")
@@ -93,7 +100,13 @@ class Daemon:
     """All parts of one running gateway, wired together; nothing else constructs them."""
 
     def __init__(
-        self, config_path: Path, places: Places, blueprint: Blueprint, store: Store, runtime: Runtime, supervisor: Supervisor
+        self,
+        config_path: Path,
+        places: Places,
+        blueprint: Blueprint,
+        store: Store,
+        runtime: Runtime,
+        supervisor: Supervisor,
     ) -> None:
         self._blueprint = blueprint
         self._config_path = config_path
@@ -114,7 +127,9 @@ class Daemon:
         self._dispatcher = Dispatcher(store, runtime, narrator)
         self._intake = Intake(store, self._dispatcher, narrator, blueprint)
         self._receiver = Receiver(self._intake, counters, runtime)
-        self._server = Server(self._receiver, _limits(config), runtime, config.server.trusted_proxies, _connection_failed)
+        self._server = Server(
+            self._receiver, _limits(config), runtime, config.server.trusted_proxies, _connection_failed
+        )
         self.control = Control(
             config_path=config_path,
             store=store,
@@ -134,6 +149,10 @@ class Daemon:
 
     async def run(self) -> None:
         """Serve until told to stop; then drain. Raises StoreBrokenError if the disk failed us."""
+        with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
+            await self._serve(signals)
+
+    async def _serve(self, signals: AsyncIterator[int]) -> None:
         async with trio.open_nursery() as nursery:
             await nursery.start(self._dispatcher.run, self._blueprint)
             nursery.start_soon(self._announcer.run, self._intake)
@@ -144,17 +163,17 @@ class Daemon:
             await nursery.start(self._guard.serve, [trio.SocketListener(each) for each in self._admin_sockets])
             await nursery.start(self._server.serve, [Listener(each, self._tls_for(each)) for each in self._sockets])
             self._tell_ready()
-            await self._until_stopped()
+            await self._until_stopped(signals)
+            nursery.start_soon(_ignore, signals)
             await self._drain()
             nursery.cancel_scope.cancel()
 
-    async def _until_stopped(self) -> None:
-        with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
-            async for number in signals:
-                if number != signal.SIGHUP:
-                    log.info("daemon.stopping", signal=signal.Signals(number).name)
-                    return
-                self.control.ask_reload()
+    async def _until_stopped(self, signals: AsyncIterator[int]) -> None:
+        async for number in signals:
+            if number != signal.SIGHUP:
+                log.info("daemon.stopping", signal=signal.Signals(number).name)
+                return
+            self.control.ask_reload()
 
     async def _drain(self) -> None:
         self._supervisor.stopping()
@@ -195,6 +214,12 @@ class Daemon:
             targets=sorted(self._blueprint.targets),
         )
         self._supervisor.ready(f"listening on {', '.join(self.listening)}")
+
+
+async def _ignore(signals: AsyncIterator[int]) -> None:
+    """Take what comes while we stop: what is left untaken would kill us before the store is closed."""
+    async for number in signals:
+        log.info("daemon.stopping", signal=signal.Signals(number).name)
 
 
 def _server_tls(config: Config, places: Places) -> ServerTls | None:

@@ -1,9 +1,11 @@
 """All targets' runners under one roof: starts them, swaps them on a reload, drains them at the end.
 
-A target that the configuration no longer names has no runner: its deliveries stay in the store, parked, until it is back.
+A target that the configuration no longer names has no runner: its deliveries stay in the store, parked, until it is
+back.
 """
 
 from collections.abc import Collection, Mapping, Sequence
+from functools import partial
 
 import structlog
 import trio
@@ -44,13 +46,15 @@ class Dispatcher:
             await self._all_done.wait()
 
     async def use(self, blueprint: Blueprint) -> None:
-        """Deliver by `blueprint` from now on: unchanged targets go on, changed ones finish their tries by the old plan."""
+        """Deliver by `blueprint` from now on: unchanged targets go on, changed ones finish their tries by the old
+        plan.
+        """
         closed = _by_target(await self._store.gates())
         for name, runner in list(self._runners.items()):
             plan = blueprint.targets.get(name)
             if plan is None or plan.fingerprint != runner.plan.fingerprint:
                 del self._runners[name]
-                runner.drain()
+                runner.drain(partial(self.hint, name))
         for name, plan in blueprint.targets.items():
             if name not in self._runners:
                 self._start(plan, closed.get(name, ()))

@@ -1,10 +1,10 @@
 """One target's deliveries: claims what is due, keeps the workers busy, records what came of it, minds the gates.
 
-Nothing here waits for another target. State changes are made synchronously between awaits; a cancelled runner gives back what it
-holds, and what even that cannot reach belongs to a dead epoch at the next start.
+Nothing here waits for another target. State changes are made synchronously between awaits; a cancelled runner gives
+back what it holds, and what even that cannot reach belongs to a dead epoch at the next start.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Final, Protocol
 
@@ -54,6 +54,7 @@ class Runner:
         self._alone = False
         self._line = Line()
         self._draining = False
+        self._given_back: Callable[[], None] = lambda: None
         self._hint = trio.Event()
         self._idle = trio.Event()
         self._nursery: trio.Nursery | None = None
@@ -73,9 +74,13 @@ class Runner:
             with trio.CancelScope(shield=True), trio.move_on_after(CLOSE_SECONDS):
                 await self._target.close()
 
-    def drain(self) -> None:
-        """Take nothing new, give waiting deliveries back to the store, let running tries end; `run` then returns."""
+    def drain(self, given_back: Callable[[], None] = lambda: None) -> None:
+        """Take nothing new, give waiting deliveries back to the store, let running tries end; `run` then returns.
+
+        `given_back` is called whenever the store has some of them again: whoever delivers next must look there.
+        """
         self._draining = True
+        self._given_back = given_back
         self._put_back(self._line.clear())
         self._hint.set()
 
@@ -117,7 +122,10 @@ class Runner:
                     await self._hint.wait()
 
     async def _claim_due(self) -> float:
-        """Claim once if that makes sense; give the seconds to wait for a hint before the next look (0 = look again at once)."""
+        """Claim once if that makes sense.
+
+        Give the seconds to wait for a hint before the next look (0 = look again at once).
+        """
         now = self._runtime.now_ms()
         backlog = self._store.backlog(self.plan.name)
         self.window.older_waiting = backlog.pending > 0
@@ -131,15 +139,23 @@ class Runner:
             return LOOK_AGAIN_SECONDS  # a slot that becomes free hints
         self.gates.begin_probe(now)
         claims = await self._store.claim(self.plan.name, slots, size, now)
-        for claim in claims:
-            slot = Slot(claim, len(claim.event.payload or b"") + 512, fresh=False)
-            self.window.take(slot.size)
-            self._line.add(slot)
-        self._pump()
+        self._line_up([Slot(claim, len(claim.event.payload or b"") + 512, fresh=False) for claim in claims])
         return 0.0 if claims else 1.0
 
+    def _line_up(self, claimed: Sequence[Slot]) -> None:
+        for slot in claimed:
+            self.window.take(slot.size)
+        if self._draining:
+            self._put_back(claimed)  # `drain` came while the store was asked: nobody would work on them
+            return
+        for slot in claimed:
+            self._line.add(slot)
+        self._pump()
+
     def _room(self) -> tuple[int, int]:
-        """Slots and bytes to claim now: one to probe a target behind its gate, else enough to be worth a transaction."""
+        """Slots and bytes to claim now: one to probe a target behind its gate, else enough to be worth a
+        transaction.
+        """
         slots, size = self.window.room()
         if not self.gates.are_open:
             return (0 if self.window.held else 1), size
@@ -148,7 +164,7 @@ class Runner:
 
     def _pump(self) -> None:
         """Start as many workers as there is work for; a suspect only when nothing else runs."""
-        if self._nursery is None or self._alone:
+        if self._nursery is None or self._alone or self._draining:
             return
         waiting = len(self._line)
         new = min(self._workers_max - self._workers, waiting)
@@ -205,6 +221,9 @@ class Runner:
     def _settled(self, slots: Sequence[Slot], _taken: Sequence[bool]) -> None:
         for slot in slots:
             self.window.release(slot.size, slot.fresh)
+        if self._draining:
+            self._given_back()
+            return
         room_again = not self._line or self.window.held * 4 <= self.window.slots * 3
         if room_again and self._store.backlog(self.plan.name).pending:
             self._hint.set()
