@@ -52,7 +52,7 @@ async def test_a_full_disk_is_answered_503_while_deliveries_settle_and_it_recove
     ledger = Ledger()
     async with open_sink() as sink:
         sink.fault = Fault(503)
-        options = 'retry = { first = "1s" }'
+        options = 'retry = { first = "1s", give_up = "1d" }'
         low_water = "8MiB" if leave else "1MiB"
         settings = Settings(home, crm=sink.url, crm_options=options, file=False)
         settings.write()

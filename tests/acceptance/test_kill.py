@@ -51,7 +51,12 @@ async def test_kill_9_at_any_moment_loses_nothing_acknowledged_and_delivers_noth
     with reserved_port() as port:
         async with open_sink() as sink:
             sink.choose = lambda _: Fault(503) if dice.random() < 0.03 else FINE
-            settings = Settings(home, crm=sink.url, port=port, crm_options='retry = { first = "1s", jitter = 0.1 }')
+            settings = Settings(
+                home,
+                crm=sink.url,
+                port=port,
+                crm_options='retry = { first = "1s", max = "2s", factor = 1.5, give_up = "1d", jitter = 0.1 }',
+            )
             settings.write()
             stop = trio.Event()
             async with trio.open_nursery() as load:

@@ -124,7 +124,7 @@ async def test_C5_a_thousand_hangups_in_a_second_are_a_few_reloads_one_at_a_time
 async def test_C7_deliveries_of_a_removed_target_are_parked_shown_and_resumed_when_it_is_back(home):
     async with open_sink() as sink:
         sink.fault = Fault(503)
-        with_crm = Settings(home, crm=sink.url, crm_options='retry = { first = "1s" }')
+        with_crm = Settings(home, crm=sink.url, crm_options='retry = { first = "1s", give_up = "1d" }')
         without = Settings(home)
         with_crm.write()
         async with running(home) as daemon:

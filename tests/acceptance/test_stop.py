@@ -2,23 +2,16 @@
 
 import json
 import signal
+from contextlib import ExitStack
 
 import pytest
 import trio
 
 from harness.daemon import running
-from harness.senders import post, truework
+from harness.senders import Client, post, truework
 from harness.settings import ORDERS_TOKEN, Settings
 from harness.sink import Fault, open_sink
 from harness.tq import Ledger
-
-
-async def _open_and_say(port, data):
-    connection = trio.socket.socket()
-    connection.setsockopt(trio.socket.SOL_SOCKET, trio.socket.SO_RCVBUF, 4096)
-    await connection.connect(("127.0.0.1", port))
-    await connection.send(data)
-    return connection
 
 
 async def test_an_idle_daemon_stops_at_once_and_says_so(home):
@@ -37,28 +30,16 @@ async def test_stuck_clients_and_a_hanging_target_do_not_hold_up_the_end_and_not
         sink.fault = Fault(hang=True)
         Settings(home, crm=sink.url, crm_options='timeout = "25s"').write()
         async with running(home) as daemon:
-            wire = truework("stuck", ORDERS_TOKEN).wire()
-            stuck = [
-                await _open_and_say(daemon.port, b""),
-                await _open_and_say(daemon.port, wire[:40]),
-                await _open_and_say(daemon.port, wire[:-100]),
-                await _open_and_say(daemon.port, truework("x", "wrong").wire() * 20),
-            ]
-            admin = trio.socket.socket(trio.socket.AF_UNIX)
-            await admin.connect(str(home.admin))
-            await admin.send(b"GET /status HTTP/1.1\r\n")
-            for number in range(50):
-                request = truework(f"order-{number}", ORDERS_TOKEN)
-                ledger.attempted.add(request.name)
-                assert (await post(daemon.port, request)).status == 200
-                ledger.acknowledged.add(request.name)
-            await sink.wait(lambda sink: len(sink.arrivals) >= 16, 5)
-            began = trio.current_time()
-            daemon.signal(signal.SIGTERM)
-            assert await daemon.wait_ended(32) == 0
-            took = trio.current_time() - began
-            for connection in (*stuck, admin):
-                connection.close()
+            with ExitStack() as stuck:
+                await _get_stuck(daemon.port, home.admin, stuck)
+                with Client(daemon.port) as client:
+                    for number in range(50):
+                        await client.insist(truework(f"order-{number}", ORDERS_TOKEN), ledger)
+                await sink.wait(lambda sink: len(sink.arrivals) >= 16, 5)
+                began = trio.current_time()
+                daemon.signal(signal.SIGTERM)
+                assert await daemon.wait_ended(32) == 0
+                took = trio.current_time() - began
         assert took <= 30
         sink.fault = Fault()
         async with running(home) as daemon:
@@ -67,6 +48,20 @@ async def test_stuck_clients_and_a_hanging_target_do_not_hold_up_the_end_and_not
         account = ledger.account(json.loads(arrival.body)["data"]["order_id"] for arrival in sink.taken)
     tell(f"SIGTERM with stuck clients and a hanging target: exit 0 after {took:.1f} s; {account}")
     assert account.holds, account
+
+
+async def _get_stuck(port, admin, stuck):
+    """Connect and say nothing, half a head, half a body, much without reading; and half a head to the admin socket."""
+    wire = truework("stuck", ORDERS_TOKEN).wire()
+    for data in (b"", wire[:40], wire[:-100], truework("x", "wrong").wire() * 20):
+        connection = stuck.enter_context(trio.socket.socket())
+        connection.setsockopt(trio.socket.SOL_SOCKET, trio.socket.SO_RCVBUF, 4096)
+        await connection.connect(("127.0.0.1", port))
+        if data:
+            await connection.send(data)
+    connection = stuck.enter_context(trio.socket.socket(trio.socket.AF_UNIX))
+    await connection.connect(str(admin))
+    await connection.send(b"GET /status HTTP/1.1\r\n")
 
 
 async def test_an_answer_under_way_at_the_stop_is_still_given(home):

@@ -305,6 +305,9 @@ async def running(
             if wait:
                 await daemon.wait_ready()
             yield daemon
+        except BaseException:
+            sys.stderr.write(f"the daemon's log ends with:\n{daemon.tail()}\n")
+            raise
         finally:
             daemon.close()
             nursery.cancel_scope.cancel()
