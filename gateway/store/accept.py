@@ -4,7 +4,7 @@ It neither begins nor commits. If it raises, the transaction must be rolled back
 """
 
 from collections.abc import Sequence
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from gateway.core.model import Event
 from gateway.store.codes import HOLD_CODES
@@ -135,9 +135,7 @@ def _act_on_repeats(ledger: Ledger, turn: Turn, repeats: Sequence[_Repeat], verd
     """Revive the dead deliveries of repeated events; plan those that no route had taken."""
     if not repeats:
         return
-    held = {
-        event_id: hold for event_id, hold in _FIND_REPEATS.run(ledger.cursor, sorted({r.event_id for r in repeats}))
-    }
+    held = dict(_FIND_REPEATS.run(ledger.cursor, sorted({repeat.event_id for repeat in repeats})))
     for repeat in repeats:
         if repeat.event_id not in held:
             continue
@@ -149,7 +147,7 @@ def _act_on_repeats(ledger: Ledger, turn: Turn, repeats: Sequence[_Repeat], verd
 
 def revive(ledger: Ledger, turn: Turn, event_id: int) -> int:
     """Make an event's dead deliveries due now; give their number."""
-    rows = ledger.cursor.execute(_SQL["revive_event"], (event_id, turn.now)).fetchall()
+    rows: list[tuple[Any, ...]] = ledger.cursor.execute(_SQL["revive_event"], (event_id, turn.now)).fetchall()
     for (target,) in rows:
         change = turn.changes[ledger.names.texts[target]]
         change.dead -= 1

@@ -1,6 +1,7 @@
 """What waits for each target, in memory: the trio thread owns it, and each commit tells how it changed.
 
-`pending`, `in_flight` and `dead` are exact for what is committed; `next_due` is a lower bound, made exact again by each claim.
+`pending`, `in_flight` and `dead` are exact for what is committed; `next_due` is a lower bound, made exact again by each
+claim.
 """
 
 from dataclasses import dataclass

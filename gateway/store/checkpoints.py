@@ -1,7 +1,8 @@
 """Copies committed pages from the write-ahead log into the file, off the commit path, and bounds the log.
 
-A second connection in its own thread copies while commits go on; past 32 MiB the writer itself makes the log begin anew. An I/O error
-while copying breaks the store as one in a commit does: a later flush could report success for lost pages.
+A second connection in its own thread copies while commits go on; past 32 MiB the writer itself makes the log begin
+anew. An I/O error while copying breaks the store as one in a commit does: a later flush could report success for lost
+pages.
 """
 
 from collections.abc import Callable
@@ -13,7 +14,6 @@ import apsw
 
 from gateway.store.connection import BUSY_MS, open_checkpointer
 from gateway.store.tail import TailMark
-from gateway.store.worker import Worker
 
 COPY_FRAMES: Final = 1000
 RESTART_FRAMES: Final = 8192
@@ -21,15 +21,20 @@ RESTART_AGAIN: Final = 2048
 
 
 class Checkpoints:
-    """`after_commit` is the writer thread's; the copying is the worker's."""
+    """`after_commit` is the writer thread's; the copying runs where `post` runs it."""
 
     def __init__(
-        self, path: Path, writer: apsw.Connection, tail: TailMark, worker: Worker, failed: Callable[[Exception], None]
+        self,
+        path: Path,
+        writer: apsw.Connection,
+        tail: TailMark,
+        post: Callable[[Callable[[], object]], None],
+        failed: Callable[[Exception], None],
     ) -> None:
         self._path = path
         self._writer = writer
         self._tail = tail
-        self._worker = worker
+        self._post = post
         self._failed = failed
         self._copier: apsw.Connection | None = None
         self._frames = 0
@@ -52,7 +57,7 @@ class Checkpoints:
             self._restart()
         elif self._frames - self._copied >= COPY_FRAMES and not self._copying:
             self._copying, self._copied = True, self._frames
-            self._worker.post(self._copy)
+            self._post(self._copy)
 
     def _restart(self) -> None:
         self._restart_at = self._frames + RESTART_AGAIN

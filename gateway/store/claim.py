@@ -11,8 +11,8 @@ _SQL: Final = load_statements("claim")
 _TAKE_DUE: Final = RowStatement(_SQL["take_due"], 2)
 
 
-def claim_due(ledger: Ledger, turn: Turn, target: str, limit: int, limit_bytes: int, now: int) -> list[Claim]:
-    """Claim up to `limit` deliveries of `target` due at `now`, oldest due first, until their payloads exceed `limit_bytes`."""
+def claim_due(ledger: Ledger, turn: Turn, *, target: str, limit: int, limit_bytes: int, now: int) -> list[Claim]:
+    """Claim up to `limit` deliveries of `target` due at `now`, oldest first, until payloads exceed `limit_bytes`."""
     number = ledger.names.targets[target]
     claims: list[Claim] = []
     chosen: Values = []

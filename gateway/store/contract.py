@@ -292,4 +292,3 @@ class Store(Protocol):
     async def wait_broken(self) -> StoreError:
         """Return once a commit has failed with an I/O error: the process must exit."""
         ...
-

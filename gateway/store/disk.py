@@ -1,4 +1,4 @@
-"""What the disk under a store is and has: kind of file system, free space, the reserve that is given up when it is full."""
+"""What the disk under a store is and has: kind of file system, free space, the reserve for when it is full."""
 
 import contextlib
 import ctypes

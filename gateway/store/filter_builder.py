@@ -4,7 +4,7 @@ Runs in the checkpointer's thread, between its checkpoints; the filter of a gene
 """
 
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
 
 import apsw
 
@@ -84,7 +84,9 @@ class FilterBuilder:
     def _fill(self, number: int) -> None:
         if self._connection is None:
             return
-        rows = self._connection.execute(_statement("scan_keys", number), (self._last, SLICE)).fetchall()
+        rows: list[tuple[Any, ...]] = self._connection.execute(
+            _statement("scan_keys", number), (self._last, SLICE)
+        ).fetchall()
         keys = [key for (key,) in rows]
         self._filter.add(number, keys)
         if len(keys) == SLICE:

@@ -1,8 +1,9 @@
 """The writer thread: one transaction for whatever waited while the last one ran.
 
-It alone writes. A batch that breaks a constraint is done again, each request under a savepoint, so that one bad request fails alone. An
-I/O error, or a COMMIT that fails in any way, leaves the outcome unknown: everyone who waits gets StoreBrokenError and nothing is
-ever written again by this process. A full disk found before COMMIT is rolled back for certain; then only newcomers are refused.
+It alone writes. A batch that breaks a constraint is done again, each request under a savepoint, so that one bad request
+fails alone. An I/O error, or a COMMIT that fails in any way, leaves the outcome unknown: everyone who waits gets
+StoreBrokenError and nothing is ever written again by this process. A full disk found before COMMIT is rolled back for
+certain; then only newcomers are refused.
 """
 
 from collections.abc import Callable, Sequence
@@ -11,7 +12,7 @@ from typing import Final
 
 import apsw
 
-from gateway.errors import StoreBrokenError, StoreBusyError, StoreError, StoreFullError
+from gateway.errors import StoreBrokenError, StoreBusyError, StoreError
 from gateway.runtime import Runtime
 from gateway.store.accept import Offer, accept_all
 from gateway.store.contract import Record
@@ -48,6 +49,7 @@ class GroupCommit:
         ledger: Ledger,
         space: Space,
         runtime: Runtime,
+        *,
         finish: Callable[[Batch, Turn], None],
         broke: Callable[[StoreBrokenError], None],
         after_commit: Callable[[], None],
@@ -68,7 +70,7 @@ class GroupCommit:
         try:
             while (batch := self._queue.take()) is not None:
                 self._commit(batch)
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 - a writer that ends for any reason leaves a broken store
             broken = _broken(error)
             self._broke(broken)
             fail(batch or Batch(), broken)
@@ -204,7 +206,7 @@ def _accept_entries(ledger: Ledger, entries: Sequence[Entry], turn: Turn) -> Non
 
 
 def fail(batch: Batch, error: StoreBrokenError) -> None:
-    """Tell everybody in `batch` that the store is broken; records are dropped, nobody is told that they were written."""
+    """Tell everybody in `batch` that the store is broken; records are dropped in silence."""
     for ticket in (*batch.jobs, *batch.entries):
         ticket.error = StoreBrokenError(*error.args)
     batch.recordings.clear()

@@ -1,7 +1,7 @@
 """Mints event ids: milliseconds, then the node, then a sequence number; always rising.
 
-Ids sort by acceptance whatever the clock does: after a step back they go on from the last one. Milliseconds count from 2020, so that
-a signed 64-bit integer lasts until 2089. Retention and paging are ranges of ids.
+Ids sort by acceptance whatever the clock does: after a step back they go on from the last one. Milliseconds count from
+2020, so that a signed 64-bit integer lasts until 2089. Retention and paging are ranges of ids.
 """
 
 from typing import Final

@@ -1,4 +1,4 @@
-"""What an operator does to deliveries and targets, inside a transaction: retry, replay, cancel, rename, gates. Each leaves an audit row."""
+"""What an operator does, inside a transaction: retry, replay, cancel, rename (each leaves an audit row), and gates."""
 
 from collections.abc import Sequence
 from typing import Any, Final, Literal
@@ -15,24 +15,24 @@ SLICE: Final = 500
 _HIGHEST: Final = 2**63 - 1
 
 
-def retry_some(ledger: Ledger, turn: Turn, query: DeliveryQuery, now: int, limit: int) -> int:
+def retry_some(ledger: Ledger, turn: Turn, *, query: DeliveryQuery, now: int, limit: int) -> int:
     """Make up to `limit` of the dead deliveries that `query` selects due at `now`; give their number."""
     if query.state not in (None, "dead"):
         return 0
     values = {**_selection(ledger, query, query.before), "now": now, "limit": limit}
-    rows = ledger.cursor.execute(_SQL["revive_dead"], values).fetchall()
+    rows: list[tuple[Any, ...]] = ledger.cursor.execute(_SQL["revive_dead"], values).fetchall()
     for _, target in rows:
         change = turn.changes[ledger.names.texts[target]]
         change.dead -= 1
         change.add_pending(1, now)
-    _audit(ledger, turn, "retry", _subject(query), len(rows), "")
+    _audit(ledger, turn, "retry", _subject(query), count=len(rows))
     return len(rows)
 
 
 def cancel_some(
-    ledger: Ledger, turn: Turn, query: DeliveryQuery, reason: str, now: int, limit: int, before: int | None
+    ledger: Ledger, turn: Turn, *, query: DeliveryQuery, reason: str, now: int, limit: int, before: int | None
 ) -> tuple[int, int]:
-    """Cancel up to `limit` pending and dead deliveries that `query` selects; give their number and the lowest event id among them."""
+    """Cancel up to `limit` pending and dead deliveries that `query` selects; give their number and lowest event id."""
     if query.state not in (None, "pending", "dead"):
         return 0, 0
     state = None if query.state is None else STATE_CODES[query.state]
@@ -46,7 +46,7 @@ def cancel_some(
             change.dead -= 1
         else:
             change.pending -= 1
-    _audit(ledger, turn, "cancel", _subject(query), len(rows), reason)
+    _audit(ledger, turn, "cancel", _subject(query), count=len(rows), reason=reason)
     return len(rows), rows[-1][0] if rows else 0
 
 
@@ -58,7 +58,7 @@ def plan_again(ledger: Ledger, turn: Turn, event_id: int, deliveries: Sequence[N
     if cursor.execute(_SQL["find_replay"], (event_id, replay)).get is not None:
         return 0
     count = plan_more(ledger, turn, event_id, deliveries, replay)
-    _audit(ledger, turn, "replay", str(event_id), count, replay)
+    _audit(ledger, turn, "replay", str(event_id), count=count, reason=replay)
     return count
 
 
@@ -84,7 +84,7 @@ def rename(ledger: Ledger, turn: Turn, kind: Literal["target", "source"], former
         return False
     ledger.cursor.execute(_SQL["rename"], (number, name))
     ledger.names.forget_all()
-    _audit(ledger, turn, "rename", f"{kind} {formerly}", 1, name)
+    _audit(ledger, turn, "rename", f"{kind} {formerly}", count=1, reason=name)
     return True
 
 
@@ -108,6 +108,6 @@ def _subject(query: DeliveryQuery) -> str:
     return " ".join(f"{name}={value}" for name, value in chosen.items())
 
 
-def _audit(ledger: Ledger, turn: Turn, action: str, subject: str, count: int, reason: str) -> None:
+def _audit(ledger: Ledger, turn: Turn, action: str, subject: str, *, count: int, reason: str = "") -> None:
     if count:
         ledger.cursor.execute(_SQL["append_audit"], (turn.now, action, subject, count, reason))

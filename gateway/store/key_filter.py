@@ -1,7 +1,8 @@
 """Tells, without looking at the disk, which old generations cannot hold a de-dup key.
 
-One Bloom filter for each of up to 16 generations, laid side by side: bit `g` of a word belongs to generation slot `g`, so one look
-at a few words answers for all of them. The writer thread asks; one other thread fills. What is not filled yet is not asked.
+One Bloom filter for each of up to 16 generations, laid side by side: bit `g` of a word belongs to generation slot `g`,
+so one look at a few words answers for all of them. The writer thread asks; one other thread fills. What is not filled
+yet is not asked.
 """
 
 import zlib
@@ -19,7 +20,7 @@ _HASHES: Final = Struct(">4I")
 _SIZE: Final = Struct("=Q")
 """In the machine's own byte order: on a machine of another order a kept filter has an absurd size and is built anew."""
 _OFFSET: Final = 4
-"""A key begins with the number of its source; the 16 bytes after it are a digest, so they are four hashes as they are."""
+"""A key begins with the number of its source; the digest after it is four hashes as it stands."""
 
 
 def words_for(keys: int, most_bytes: int) -> int:
@@ -44,10 +45,11 @@ class KeyFilter:
         words = self._words
         last = len(words) - 1
         one, two, three, four = _HASHES.unpack_from(key, _OFFSET)
-        return words[one & last] & words[two & last] & words[three & last] & words[four & last]
+        bits: int = words[one & last] & words[two & last] & words[three & last] & words[four & last]
+        return bits
 
     def begin(self, number: int, words: int) -> bool:
-        """Make room to fill the filter of generation `number`; False if all slots are taken: it is then always looked up."""
+        """Make room for the filter of generation `number`; False if no slot is free: it is then always looked up."""
         free = set(range(SLOTS)) - set(self._slots.values())
         if number not in self._slots and not free:
             return False

@@ -1,8 +1,8 @@
 """De-dup keys, in generations: tables for a sixteenth of the window each, looked up newest first, expired whole.
 
-Generations are aged by the *de-dup clock*, which counts the time that the store was open. So no step of the wall clock makes a key
-expire early; while the process is down, keys do not age. The same key with another digest is a conflict; then both digests are
-kept, so that repeats of either are duplicates.
+Generations are aged by the *de-dup clock*, which counts the time that the store was open. So no step of the wall clock
+makes a key expire early; while the process is down, keys do not age. The same key with another digest is a conflict;
+then both digests are kept, so that repeats of either are duplicates.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -99,7 +99,7 @@ class KeyGenerations:
         return [generation.number for generation in reversed(self._generations) if generation.sealed is not None]
 
     def claim_keys(self, batch: Sequence[KeyClaim]) -> list[KeyVerdict]:
-        """Give each claim its verdict and note the new keys; a key that repeats inside `batch` belongs to its first claim."""
+        """Give each claim its verdict and note the new keys; one that repeats in `batch` belongs to its first claim."""
         if not batch:
             return []
         self.seal_if_due()
@@ -133,7 +133,7 @@ class KeyGenerations:
             self._start()
 
     def expire_some(self, window_ms: int, limit: int) -> int:
-        """Remove up to about `limit` keys of the oldest generation if all of it is older than the window; give their number."""
+        """Remove about `limit` keys of the oldest generation if it is all older than the window; give their number."""
         self.seal_if_due()
         oldest = self._generations[0]
         if oldest.sealed is None or self.now() - oldest.sealed < max(window_ms, self._window):

@@ -1,6 +1,7 @@
 """What the verbs of the writer thread share: its cursor, names, ids, de-dup keys and this process's epoch.
 
-Nothing here begins or ends a transaction; `group_commit` does. A `Turn` is what one transaction gathers for the time after it.
+Nothing here begins or ends a transaction; `group_commit` does. A `Turn` is what one transaction gathers for the time
+after it.
 """
 
 from dataclasses import dataclass, field

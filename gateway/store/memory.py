@@ -1,7 +1,7 @@
-"""The store in this process's memory, for simulations and tests of others: no file, no thread, durable as long as its tables are kept.
+"""The store in this process's memory, for simulations: no file, no thread, durable as long as its tables are kept.
 
-Every call is carried out at once and whole; callers still pass a checkpoint, so that virtual clocks and cancellation work as with a
-real store. It passes the same conformance suite as SQLite's.
+Every call is carried out at once and whole; callers still pass a checkpoint, so that virtual clocks and cancellation
+work as with a real store. It passes the same conformance suite as SQLite's.
 """
 
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -280,7 +280,13 @@ class MemoryStore:
     def health(self) -> StoreHealth:
         """See `Store.health`."""
         return StoreHealth(
-            accepting=True, reason="", last_commit=self._last_commit, queued=0, queued_bytes=0, free_bytes=0, disk_bytes=0
+            accepting=True,
+            reason="",
+            last_commit=self._last_commit,
+            queued=0,
+            queued_bytes=0,
+            free_bytes=0,
+            disk_bytes=0,
         )
 
     async def wait_broken(self) -> StoreError:

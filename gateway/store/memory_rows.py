@@ -12,9 +12,7 @@ def stored_event(tables: MemoryTables, event_id: int) -> StoredEvent:
     stored = tables.events[event_id]
     request, event = tables.requests[stored.request], stored.event
     names = (event.source, event.credential, event.type, event.version)
-    return StoredEvent(
-        event_id, *names, event.occurred_at, stored.accepted_at, request.head, request.body, stored.part
-    )
+    return StoredEvent(event_id, *names, event.occurred_at, stored.accepted_at, request.head, request.body, stored.part)
 
 
 def selects(query: EventQuery, row: EventRow) -> bool:

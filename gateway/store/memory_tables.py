@@ -1,4 +1,4 @@
-"""What a memory store holds: plain rows, and the rules that turn one state into the next. Nothing here waits or keeps time.
+"""What a memory store holds: plain rows, and how they change. Nothing here waits or keeps time.
 
 It outlives the store that is open on it, as a disk does, so that a simulation can crash a process and start another.
 """
@@ -160,4 +160,3 @@ class MemoryTables:
                 stored.event = stored.event._replace(source=name)
         self.keys = {(name if source == formerly else source, key): known for (source, key), known in self.keys.items()}
         return True
-

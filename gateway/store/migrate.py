@@ -1,6 +1,7 @@
 """Brings a store's schema up to date: numbered files, each in one transaction together with its number.
 
-A process that is killed anywhere leaves the schema of one version, whole. A newer schema is refused; nothing is ever undone.
+A process that is killed anywhere leaves the schema of one version, whole. A newer schema is refused; nothing is ever
+undone.
 """
 
 import re

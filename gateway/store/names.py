@@ -1,4 +1,4 @@
-"""Keeps names (sources, types, targets …) as small numbers: the tables hold the numbers, memory holds a bounded map both ways.
+"""Keeps names (sources, types, targets …) as small numbers, with a bounded map both ways in memory.
 
 Owned by the writer thread. Numbers given inside a transaction that is rolled back must be forgotten: `forget_fresh`.
 """

@@ -1,7 +1,7 @@
 """What waits for the writer thread: records, jobs, and acceptances in one line per source.
 
-Both threads come here, so everything holds the lock, briefly. A batch takes records first, then jobs, then acceptances with the
-sources in turn: a flooding source delays its own.
+Both threads come here, so everything holds the lock, briefly. A batch takes records first, then jobs, then acceptances
+with the sources in turn: a flooding source delays its own.
 """
 
 from collections import deque

@@ -1,6 +1,8 @@
-"""Lists and shows what a store holds, on a connection that only reads; used by the store's reader thread and by a stopped gateway's CLI.
+"""Lists and shows what a store holds, on a connection that only reads.
 
-Every list is bounded, and a search that takes too long is ended: a long read would keep the write-ahead log from being emptied.
+Used by the store's reader thread, and by the CLI while the gateway is stopped.
+Every list is bounded, and a search that takes too long is ended: a long read would keep the write-ahead log from being
+emptied.
 """
 
 from collections.abc import Iterator, Mapping
@@ -44,8 +46,8 @@ class Reads:
         rows = self._rows("event", (event_id,))
         if not rows:
             return None
-        *known, head, body, part = rows[0]
-        return StoredEvent(*known, head or b"", body, part)
+        row = rows[0]
+        return StoredEvent._make((*row[:7], row[7] or b"", *row[8:]))
 
     def events(self, query: EventQuery) -> list[EventRow]:
         """List events, newest first."""
@@ -56,7 +58,7 @@ class Reads:
             "before": _HIGHEST if query.before is None else query.before,
             "limit": _bounded(query.limit),
         }
-        return [EventRow(*row[:7], HOLDS[row[7]], *row[8:]) for row in self._rows("events", values)]
+        return [EventRow._make((*row[:7], HOLDS[row[7]], *row[8:])) for row in self._rows("events", values)]
 
     def deliveries(self, query: DeliveryQuery) -> list[DeliveryRow]:
         """List deliveries, newest first."""
@@ -74,7 +76,7 @@ class Reads:
             rows = self._rows(
                 "deliveries", {**values, "state": None if query.state is None else STATE_CODES[query.state]}
             )
-        return [DeliveryRow(*row[:6], STATES[row[6]], *row[7:]) for row in rows]
+        return [DeliveryRow._make((*row[:6], STATES[row[6]], *row[7:])) for row in rows]
 
     def attempts(self, event_id: int, n: int) -> list[AttemptRow]:
         """Give the tries of one delivery, first to last."""
@@ -118,7 +120,7 @@ def load_backlogs(connection: apsw.Connection) -> Backlogs:
 
 @contextmanager
 def open_sqlite_reader(path: Path) -> Iterator[Reads]:
-    """Open a store only to read it, while no daemon runs. Raises StoreError if there is none, or its schema is another version's."""
+    """Open a store only to read it, while no daemon runs. Raises StoreError if there is none, or of another version."""
     try:
         connection = open_reader(path)
         found, known = schema_version(connection), migrations()[-1][0]

@@ -1,4 +1,4 @@
-"""The verb *record* inside a transaction: next states and attempts, each only if our claim on the delivery still holds."""
+"""The verb *record* inside a transaction: next states and attempts, each only if our claim still holds."""
 
 from collections.abc import Sequence
 from typing import Final

@@ -1,11 +1,12 @@
-"""Removes what is old, in small batches by ranges of ids: first heads and bodies, then whole requests with all that came of them.
+"""Removes what is old, in small batches by ranges of ids: first heads and bodies, then whole requests.
 
-A request goes as one: while any delivery of any of its events is unsettled, nothing of it is touched, whatever its age. The newest event
-stays, so that ids go on from it. Freed pages are used again; the file does not shrink (auto_vacuum would cost every commit).
+A request goes as one: while any delivery of any of its events is unsettled, nothing of it is touched, whatever its age.
+The newest event stays, so that ids go on from it. Freed pages are used again; the file does not shrink (auto_vacuum
+would cost every commit).
 """
 
 from collections.abc import Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, Protocol
 
 from gateway.store.contract import Keep
 from gateway.store.ids import first_id
@@ -30,6 +31,14 @@ class Done(NamedTuple):
     more: bool
 
 
+class Step(Protocol):
+    """One step of retention, inside a transaction."""
+
+    def __call__(self, ledger: Ledger, turn: Turn, keep: Keep, now: int) -> Done:
+        """Remove a batch."""
+        ...
+
+
 class _Old(NamedTuple):
     """One request that is old enough to look at."""
 
@@ -48,7 +57,9 @@ class _Sweep:
 
     def next(self, ledger: Ledger, below: int) -> tuple[list[_Old], bool]:
         """Give the next requests below the id `below`, and whether there are more."""
-        rows = ledger.cursor.execute(_SQL["scan_requests"], (self._position, below, ROWS)).fetchall()
+        rows: list[tuple[Any, ...]] = ledger.cursor.execute(
+            _SQL["scan_requests"], (self._position, below, ROWS)
+        ).fetchall()
         found: list[_Old] = []
         size = 0
         for row in rows:
@@ -78,9 +89,11 @@ class Retention:
     def __init__(self) -> None:
         self._blanking = _Sweep()
         self._forgetting = _Sweep()
+        self.steps: tuple[Step, ...] = (self.blank, self.forget, self.expire_keys, self.forget_audit)
 
-    def blank(self, ledger: Ledger, _turn: Turn, keep: Keep, now: int) -> Done:
+    def blank(self, ledger: Ledger, turn: Turn, keep: Keep, now: int) -> Done:
         """Take heads, bodies and parts of requests that are older than `keep.bodies`."""
+        del turn
         found, more = self._blanking.next(ledger, first_id(now - keep.bodies))
         chosen: list[_Old] = []
         for old in found:
@@ -96,7 +109,7 @@ class Retention:
         return Done(len(chosen), more)
 
     def forget(self, ledger: Ledger, turn: Turn, keep: Keep, now: int) -> Done:
-        """Remove requests, events, deliveries and attempts that are older than `keep.metadata`, dead ones than `keep.dead` too."""
+        """Remove requests and all that came of them: past `keep.metadata`, and `keep.dead` where something is dead."""
         found, more = self._forgetting.next(ledger, first_id(now - keep.metadata))
         dead_below = first_id(now - keep.dead)
         newest: int = ledger.cursor.execute(_LAST_EVENT).get
@@ -113,14 +126,15 @@ class Retention:
             self._forgetting.end()
         return Done(len(chosen), more)
 
-    def expire_keys(self, ledger: Ledger, _turn: Turn, keep: Keep, now: int) -> Done:
+    def expire_keys(self, ledger: Ledger, turn: Turn, keep: Keep, now: int) -> Done:
         """Remove de-dup keys that are older than the window and `keep.keys`."""
-        del now
+        del turn, now
         ledger.keys.save_clock()
         return Done(ledger.keys.expire_some(keep.keys, KEYS), more=False)
 
-    def forget_audit(self, ledger: Ledger, _turn: Turn, keep: Keep, now: int) -> Done:
+    def forget_audit(self, ledger: Ledger, turn: Turn, keep: Keep, now: int) -> Done:
         """Remove audit entries that are older than `keep.metadata`."""
+        del turn
         ledger.cursor.execute(_SQL["forget_audit"], (now - keep.metadata, ROWS))
         return Done(ledger.connection.changes(), more=False)
 

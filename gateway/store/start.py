@@ -1,7 +1,8 @@
 """Opens a store for writing: everything that must be true before the first answer.
 
-In order: a local disk, nobody else, a sound file, a durable connection, a schema that we know, nothing lost from the log, everything
-that is visible flushed (a duplicate seen now must not vanish with the next power loss), and deliveries of dead processes due again.
+In order: a local disk, nobody else, a sound file, a durable connection, a schema that we know, nothing lost from the
+log, everything that is visible flushed (a duplicate seen now must not vanish with the next power loss), and deliveries
+of dead processes due again.
 """
 
 from dataclasses import dataclass
@@ -91,7 +92,7 @@ def _start_locked(path: Path, runtime: Runtime, settings: StoreSettings, lock: S
 
 
 def _refuse_foreign_file(path: Path) -> None:
-    """Raise StoreError if the file is no database; read before SQLite locks it, because closing it would drop those locks."""
+    """Raise StoreError if it is no database; read before SQLite locks it, because closing it would drop those locks."""
     if not path.exists():
         return
     with path.open("rb") as file:
@@ -124,9 +125,7 @@ def _check(connection: apsw.Connection, path: Path) -> None:
         )
 
 
-def _take_over(
-    connection: apsw.Connection, runtime: Runtime, settings: StoreSettings, key_filter: KeyFilter
-) -> Ledger:
+def _take_over(connection: apsw.Connection, runtime: Runtime, settings: StoreSettings, key_filter: KeyFilter) -> Ledger:
     """Begin a new epoch: what dead processes had in flight is due again."""
     now = runtime.now_ms()
     cursor = connection.cursor()

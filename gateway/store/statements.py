@@ -1,7 +1,7 @@
 """Loads the store's SQL: each statement stands in a `.sql` file under a line `-- name: purpose`.
 
-A statement for many rows holds `:rows` (or `:ids`) and is expanded to fixed sizes only, so that the prepared statements stay few; no
-value ever becomes part of a statement's text.
+A statement for many rows holds `:rows` (or `:ids`) and is expanded to fixed sizes only, so that the prepared statements
+stay few; no value ever becomes part of a statement's text.
 """
 
 import re
@@ -35,7 +35,7 @@ class RowStatement:
         self._texts = [(size, text.replace(":rows", ",".join([row] * size))) for size in SIZES]
 
     def execute(self, cursor: apsw.Cursor, values: Values) -> None:
-        """Carry it out for all rows in `values`: at most one call for each size, besides whole chunks of the largest."""
+        """Carry it out for all rows in `values`: at most one call for each size, besides chunks of the largest."""
         width, start, left = self.width, 0, len(values) // self.width
         for size, text in self._texts:
             while left >= size:
@@ -45,7 +45,7 @@ class RowStatement:
 
 
 class ListStatement:
-    """A statement over a list of values, in place of `:ids`; padded by repeating the last one, so each chunk is one call."""
+    """A statement over a list of values, in place of `:ids`; padded with the last one, so each chunk is one call."""
 
     def __init__(self, text: str) -> None:
         self._texts = [(size, text.replace(":ids", ",".join("?" * size))) for size in reversed(SIZES)]

@@ -1,7 +1,7 @@
-"""Remembers, beside the store, how much of its write-ahead log was committed, to notice a tail that was lost in silence.
+"""Remembers beside the store how much of its write-ahead log was committed, to notice a tail lost in silence.
 
-SQLite ends a log at the first frame whose checksum is wrong, without a word: one flipped bit drops every later commit. The mark is
-written after each commit and flushed now and then, so it may be behind what is on the disk, never ahead.
+SQLite ends a log at the first frame whose checksum is wrong, without a word: one flipped bit drops every later commit.
+The mark is written after each commit and flushed now and then, so it may be behind what is on the disk, never ahead.
 """
 
 import os
@@ -71,7 +71,7 @@ def read_log_header(log: Path) -> bytes:
 
 
 def lost_tail(mark: Mark | None, header: bytes, frames: int) -> str | None:
-    """Tell what is missing of a log with this `header` in which SQLite found `frames` good frames; None if nothing is."""
+    """Tell what is missing of a log with `header`, in which SQLite found `frames` good frames; None if nothing is."""
     if mark is None or not mark.frames:
         return None
     if header[_LOG_SALT] != mark.salt and _is_whole(header):
@@ -80,7 +80,8 @@ def lost_tail(mark: Mark | None, header: bytes, frames: int) -> str | None:
         return None
     return (
         f"the write-ahead log holds {frames} good frames, {mark.frames} were committed: "
-        "its tail is damaged or missing, so events that were acknowledged may be lost; check the disk and ask the providers to resend"
+        "its tail is damaged or missing, so acknowledged events may be lost; "
+        "check the disk and ask the providers to resend"
     )
 
 

@@ -1,9 +1,10 @@
 """How a task waits for another thread: it sleeps without a cancel scope and is woken in the trio thread.
 
-A cancelled task stops waiting; what it asked for is still carried out, and `abandoned` tells that nobody takes the result.
+A cancelled task stops waiting; what it asked for is still carried out, and `abandoned` tells that nobody takes the
+result.
 """
 
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 import trio
 
@@ -11,7 +12,7 @@ T = TypeVar("T")
 
 
 class Ticket(Generic[T]):
-    """One result that one task waits for. Another thread sets `value` or `error`, then has `wake` called in the trio thread."""
+    """One result that one task waits for: another thread sets `value` or `error` and has `wake` called in trio's."""
 
     __slots__ = ("_task", "abandoned", "error", "value")
 
@@ -35,7 +36,7 @@ class Ticket(Generic[T]):
             task, self._task = self._task, None
             trio.lowlevel.reschedule(task)
 
-    def _abandon(self, _raise_cancel: Any) -> trio.lowlevel.Abort:
+    def _abandon(self, _raise_cancel: trio.lowlevel.RaiseCancelT) -> trio.lowlevel.Abort:
         self._task = None
         self.abandoned = True
         return trio.lowlevel.Abort.SUCCEEDED

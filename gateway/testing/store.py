@@ -1,8 +1,8 @@
 """Conformance of a store: run these checks against your own; the gateway's SQLite and memory stores pass them all.
 
-`STORE_CHECKS` are named async functions, each of which takes an `OpenStore` on an empty store, so that pytest can parametrize over
-checks and stores. A store that passes keeps the contract of `gateway.store.contract` as far as one process can tell; that it
-survives kill -9 and power loss is for its own tests to show.
+`STORE_CHECKS` are named async functions, each of which takes an `OpenStore` on an empty store, so that pytest can
+parametrize over checks and stores. A store that passes keeps the contract of `gateway.store.contract` as far as one
+process can tell; that it survives kill -9 and power loss is for its own tests to show.
 """
 
 from collections.abc import Awaitable, Callable

@@ -48,8 +48,11 @@ async def deliveries_are_due_at_once_unless_a_slot_is_reserved(open_store: OpenS
         expect(store.backlog("audit"), Backlog(0, 1, 0, None), "one is in flight to audit")
         expect(await desk.claim("audit"), [], "what is in flight cannot be claimed")
         rows = await store.deliveries(DeliveryQuery())
-        expect([(row.n, row.target, row.state, row.claims) for row in rows],
-               [(0, "crm", "pending", 0), (1, "audit", "in_flight", 1)], "deliveries are numbered as planned, from 0")
+        expect(
+            [(row.n, row.target, row.state, row.claims) for row in rows],
+            [(0, "crm", "pending", 0), (1, "audit", "in_flight", 1)],
+            "deliveries are numbered as planned, from 0",
+        )
 
 
 async def a_repeat_is_a_duplicate_and_changes_nothing(open_store: OpenStore) -> None:

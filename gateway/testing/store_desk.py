@@ -6,7 +6,7 @@ It knows the contract only, no implementation.
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from hashlib import blake2b
-from typing import Any, Final, TypeAlias
+from typing import Final, Literal, TypeAlias, TypedDict, Unpack
 
 import trio
 
@@ -58,21 +58,19 @@ def expect(found: object, expected: object, claim: str) -> None:
         raise AssertionError(f"{claim}: expected {expected!r}, found {found!r}")
 
 
-def event(key: object = None, *, source: str = "shop", kind: str = "order.paid", payload: object = "a", **more: Any) -> Event:
-    """Make a sample event; `key` and `payload` are digested, no key = no de-dup."""
-    part = more.get("part")
-    return Event(
-        source,
-        "main",
-        kind,
-        "1",
-        None if key is None else digest(key),
-        more.get("occurred_at"),
-        part,
-        digest(payload),
-        None,
-        None,
-    )
+class Sample(TypedDict, total=False):
+    """What may be special about a sample event."""
+
+    source: str
+    kind: str
+    payload: str
+    """Stands for the payload: another one under the same key is a conflict."""
+    part: bytes | None
+    occurred_at: int
+    targets: Sequence[str]
+    admitted: bool
+    hold: HoldReason
+    on_conflict: Literal["hold", "accept"]
 
 
 def digest(value: object) -> bytes:
@@ -80,18 +78,23 @@ def digest(value: object) -> bytes:
     return blake2b(repr(value).encode(), digest_size=16).digest()
 
 
-def new(
-    key: object = None,
-    *,
-    targets: Sequence[str] = ("crm",),
-    admitted: bool = False,
-    hold: HoldReason | None = None,
-    **more: Any,
-) -> NewEvent:
-    """Make a sample event to accept, with one delivery to each of `targets` by the route `all`."""
-    on_conflict = more.pop("on_conflict", "hold")
-    deliveries = tuple(NewDelivery("all", target, admitted) for target in targets)
-    return NewEvent(event(key, **more), hold, deliveries, on_conflict)
+def new(key: object = None, **special: Unpack[Sample]) -> NewEvent:
+    """Make a sample event to accept, with one delivery to each of its targets by the route `all`; no key, no de-dup."""
+    event = Event(
+        special.get("source", "shop"),
+        "main",
+        special.get("kind", "order.paid"),
+        "1",
+        None if key is None else digest(key),
+        special.get("occurred_at"),
+        special.get("part"),
+        digest(special.get("payload", "a")),
+        None,
+        None,
+    )
+    admitted = special.get("admitted", False)
+    deliveries = tuple(NewDelivery("all", target, admitted) for target in special.get("targets", ("crm",)))
+    return NewEvent(event, special.get("hold"), deliveries, special.get("on_conflict", "hold"))
 
 
 class Desk:
@@ -106,9 +109,9 @@ class Desk:
         now = self.runtime.now_ms()
         return await self.store.accept(Acceptance(b"POST /hooks/shop\n192.0.2.1", body, now, events))
 
-    async def accept_one(self, key: object = None, **more: Any) -> int:
+    async def accept_one(self, key: object = None, **special: Unpack[Sample]) -> int:
         """Accept one sample event; give its id."""
-        (verdict,) = await self.accept(new(key, **more))
+        (verdict,) = await self.accept(new(key, **special))
         return verdict.event_id
 
     async def claim(self, target: str = "crm", limit: int = 100, limit_bytes: int = PLENTY) -> list[Claim]:
@@ -146,9 +149,9 @@ class Desk:
         key = (delivery.event_id, delivery.n, delivery.claims)
         return Record(*key, state, due, delivery.attempts + 1, tried, delivery.progress, delivery.target)
 
-    async def make_dead(self, key: object = None, **more: Any) -> int:
+    async def make_dead(self, key: object = None, **special: Unpack[Sample]) -> int:
         """Accept an event whose only delivery is rejected at once; give the event's id."""
-        event_id = await self.accept_one(key, **more)
+        event_id = await self.accept_one(key, **special)
         await self.settle(await self.claim_one(), "dead", "400")
         return event_id
 

@@ -130,7 +130,9 @@ async def events_are_listed_newest_first_by_page(open_store: OpenStore) -> None:
         expect(listed, [odd, *reversed(ids)], "newest first")
         page = await store.events(EventQuery(before=ids[2], limit=1))
         expect([row.id for row in page], [ids[1]], "a page goes on below an id")
-        by_type = [[row.id for row in await store.events(EventQuery(type_glob=glob))] for glob in ("order.*", "a[b]?", "?")]
+        by_type = [
+            [row.id for row in await store.events(EventQuery(type_glob=glob))] for glob in ("order.*", "a[b]?", "?")
+        ]
         expect(by_type, [ids[::-1], [odd], []], "by type")
         by_source = await store.events(EventQuery(source="bank", hold="unmatched"))
         expect([(row.id, row.hold, row.deliveries) for row in by_source], [(odd, "unmatched", 0)], "by source and hold")
