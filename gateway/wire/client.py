@@ -18,7 +18,7 @@ import trio
 from gateway.runtime import Runtime
 from gateway.wire.client_tls import TlsOptions, client_context
 from gateway.wire.dial import dial
-from gateway.wire.exchange import Connection, StaleError
+from gateway.wire.exchange import Connection, SilentEndError
 from gateway.wire.failures import WireError
 from gateway.wire.http_reply import HttpReply
 from gateway.wire.url import Url, check_target, parse_url
@@ -116,8 +116,8 @@ class HttpClient:
         if connection is not None:
             try:
                 return await self._exchange(connection, head, body)
-            except StaleError:
-                pass
+            except SilentEndError:
+                pass  # it was closed while it was idle, as far as anybody can tell
         stream = await dial(self._runtime, self._url, self._context, self._server_name)
         return await self._exchange(Connection(stream, self._url.place), head, body)
 

@@ -19,8 +19,8 @@ JOIN_SIZE: Final = 64 * 1024
 """Up to this size head and body leave in one write."""
 
 
-class StaleError(ClosedError):
-    """A connection that had carried a request before ended before one byte of the next reply."""
+class SilentEndError(ClosedError):
+    """The connection ended before one byte of the reply."""
 
 
 class Connection:
@@ -30,7 +30,6 @@ class Connection:
         self._stream = stream
         self._place = place
         self._reader = ReplyReader()
-        self._used = False
 
     @property
     def reusable(self) -> bool:
@@ -64,7 +63,6 @@ class Connection:
             await self._read_body()
         if failure is not None:
             reader.over = True
-        self._used = True
         return reader.reply()
 
     async def _send(self, head: bytes, body: bytes) -> OSError | None:
@@ -95,4 +93,4 @@ class Connection:
     def _ended(self, cause: OSError | None) -> ClosedError:
         how = (cause.strerror or str(cause)).lower() if cause else "closed"
         text = f"{self._place} ended the connection before its reply was complete: {how}"
-        return StaleError(text) if self._used and not self._reader.begun else ClosedError(text)
+        return ClosedError(text) if self._reader.begun else SilentEndError(text)

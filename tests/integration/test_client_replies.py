@@ -151,14 +151,28 @@ async def test_R2_a_body_of_one_byte_a_second_is_cut_after_the_head_was_answered
 
 @pytest.mark.parametrize("framing", [b"1;" + b"e" * 60_000, b"0\r\nTrailer: " + b"t" * 60_000])
 async def test_R2_chunk_extensions_and_trailers_are_no_way_around_the_limit(framing):
+    sent = 0
+
     async def play(peer):
+        nonlocal sent
         await peer.request()
         await peer.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + framing)
         while True:
             await peer.send(b"z" * 60_000)
+            sent += 60_000
 
     reply = await ask(play)
     assert (reply.status, reply.truncated) == (200, True)
+    assert sent < 20_000_000  # what the kernel buffers; unlimited it would be a hundred times as much
+
+
+async def test_R2_a_finite_body_over_the_limit_is_cut_and_its_connection_not_used_again():
+    long = b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n" + bytes(100_000)
+    async with pair(replies(long)) as (server, client):
+        for _ in range(2):
+            reply = await client.request("POST", None, (), b"x")
+            assert (len(reply.body), reply.truncated) == (MAX_BODY, True)
+        assert server.connections == 2
 
 
 async def test_R3_a_compressed_reply_stays_compressed():
@@ -240,6 +254,20 @@ async def test_a_kept_connection_that_dies_before_a_byte_of_the_reply_is_replace
         assert [seen.body for seen in server.requests] == [b"1", b"2", b"2"]
 
 
+async def test_a_kept_connection_that_dies_in_the_head_of_the_reply_is_not_tried_again():
+    async def play(peer):
+        await peer.request()
+        await peer.send(OK)
+        await peer.request()
+        await peer.send(b"HTTP/1.1 2")
+
+    async with pair(play) as (server, client):
+        await client.request("POST", None, (), b"1")
+        with pytest.raises(WireError):
+            await client.request("POST", None, (), b"2")
+        assert [seen.body for seen in server.requests] == [b"1", b"2"]
+
+
 async def test_a_request_is_sent_at_most_twice():
     async def play(peer):
         await peer.request()
@@ -269,9 +297,10 @@ async def test_bytes_that_nobody_asked_for_are_never_the_next_answer(together):
                 await trio.testing.wait_all_tasks_blocked()
                 await peer.send(forged)
             sent.set()
+            await peer.request()
+            await peer.send(b"HTTP/1.1 298 Used Again\r\nContent-Length: 0\r\n\r\n")
         else:
             await peer.send(OK)
-        await peer.request()
 
     async with pair(play) as (server, client):
         assert (await client.request("POST", None, (), b"1")).status == 200

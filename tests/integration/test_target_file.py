@@ -1,6 +1,7 @@
 """The `file` target with `path`: whole lines, durable, rotated, and nothing half-done when the disk fails."""
 
 import errno
+import fcntl
 import grp
 import json
 import os
@@ -201,6 +202,23 @@ async def test_an_old_and_a_new_configuration_share_a_file_whole_line_by_whole_l
     assert lines(tmp_path / "events.jsonl") == [message(number).content for number in (1, 3, 4)]
     await first.close()
     await second.close()
+
+
+async def test_an_append_holds_the_lock_of_the_file_from_its_length_to_its_flush(tmp_path, monkeypatch):
+    target = await opened(tmp_path)
+    calls = []
+    for module, name in ((fcntl, "flock"), (os, "fstat"), (os, "write"), (os, "fdatasync")):
+        real = getattr(module, name)
+        monkeypatch.setattr(
+            module, name, lambda *args, real=real, name=name: (calls.append((name, args[1:])), real(*args))[1]
+        )
+    await target.deliver(message(1))
+    names = [name for name, _ in calls]
+    assert calls[0] == ("flock", (fcntl.LOCK_EX,))
+    assert calls[-1] == ("flock", (fcntl.LOCK_UN,))
+    assert names.count("flock") == 2
+    assert names[-4:-1] == ["fstat", "write", "fdatasync"]
+    await target.close()
 
 
 async def test_by_size_the_youngest_files_stay_and_no_line_is_lost_or_cut(tmp_path):
