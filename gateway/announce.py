@@ -1,8 +1,8 @@
 """The gateway's own events: a delivery died, a type that nobody routes, a target went down.
 
-They are events of the built-in source `hookgate` and go the way of all events, to `alerts.targets` and to any route that names the
-source. Each subject is told at most once in its period, so that a flood of trouble is no flood of mail, and an own event's
-trouble makes no own event. The queue is bounded: what does not fit is logged only.
+They are events of the built-in source `hookgate` and go the way of all events, to `alerts.targets` and to any route
+that names the source. Each subject is told at most once in its period, so that a flood of trouble is no flood of
+mail, and an own event's trouble makes no own event. The queue is bounded: what does not fit is logged only.
 """
 
 from collections import deque

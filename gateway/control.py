@@ -1,7 +1,9 @@
-"""What may be asked of the running daemon: status, reload, retry, replay, gates, metrics. The admin API calls nothing else.
+"""What may be asked of the running daemon: status, reload, retry, replay, gates, metrics.
 
-A reload builds the whole new blueprint beside the running one and swaps at once, or keeps the old one and says why; one runs
-at a time, and requests that come meanwhile share the next.
+The admin API calls nothing else.
+
+A reload builds the whole new blueprint beside the running one and swaps at once, or keeps the old one and says why;
+one runs at a time, and requests that come meanwhile share the next.
 """
 
 import os
@@ -131,7 +133,9 @@ class Control:
             if asked is not None:
                 self._supervisor.reloading()
                 self._last_reload = asked.result = await self._reload()
-                self._supervisor.ready("ready" if asked.result.ok else "ready; the last reload was refused, see the log")
+                self._supervisor.ready(
+                    "ready" if asked.result.ok else "ready; the last reload was refused, see the log"
+                )
                 asked.done.set()
 
     async def _reload(self) -> ReloadResult:
@@ -160,7 +164,9 @@ class Control:
         """Plan an event again by today's routes, or to `targets`; give the number of new deliveries."""
         event = await self.store.event(event_id)
         if event is None or event.payload is None:
-            found = "is not in the store" if event is None else "has lost its payload to retention ([store] keep.bodies)"
+            found = (
+                "is not in the store" if event is None else "has lost its payload to retention ([store] keep.bodies)"
+            )
             raise NotPossibleError(f"{event_text(event_id)} {found}", "hookgate events list")
         unknown = sorted(set(targets or ()) - set(self._intake.blueprint.targets))
         if unknown:

@@ -1,5 +1,4 @@
-"""The composition root: builds every part once, starts them in an order that loses nothing, and ends them in the
-reverse one.
+"""The composition root: builds every part once, starts them in an order that loses nothing, ends them in reverse.
 
 Start: configuration, store (recovery and barrier), dispatch, listeners, then READY. Stop: listeners drain, then
 dispatch, then the store flushes. Whatever ends the process earlier costs no acknowledged event: the store knows all

@@ -1,7 +1,7 @@
 """Exceptions, sorted by who must act.
 
-A failed delivery is no exception: it is an `Outcome` (`gateway.core.model`). Every message names the thing, the place, what
-was expected, what was found and what to do; none holds a secret or a payload.
+A failed delivery is no exception: it is an `Outcome` (`gateway.core.model`). Every message names the thing, the
+place, what was expected, what was found and what to do; none holds a secret or a payload.
 """
 
 
@@ -57,7 +57,7 @@ class StoreFullError(StoreError):
 
 
 class StoreBrokenError(StoreError):
-    """A commit failed with an I/O error, its outcome is unknown: nothing more is acknowledged and the process must exit.
+    """A commit failed with an I/O error, its outcome is unknown: nothing more is acknowledged, the process exits.
 
     Never retried: a second fsync may report success for lost data (PostgreSQL's "fsync errors" page).
     """

@@ -1,8 +1,9 @@
-"""Verbs 3 to 5, *identify*, *plan* and *accept*, for whatever brings events in: ingress now, pollers and quarantine later, and the
-gateway's own events (`gateway.announce`).
+"""The verbs *plan* and *accept*, for whatever brings identified events in.
 
-Dispatch is known here only as `Admission`: a slot in a target's window is reserved before the commit, so that an event fresh from
-`accept` goes on in memory; losing that hand-off costs time, never an event.
+That is ingress, and the gateway's own events (`gateway.announce`).
+
+Dispatch is known here only as `Admission`: a slot in a target's window is reserved before the commit, so that an
+event fresh from `accept` goes on in memory; losing that hand-off costs time, never an event.
 """
 
 from collections.abc import Sequence
@@ -10,7 +11,7 @@ from typing import Protocol, TypeAlias
 
 from gateway.blueprint import Blueprint, Source
 from gateway.core.head import encode_head
-from gateway.core.identify import recall
+from gateway.core.identify import UNKNOWN, recall
 from gateway.core.model import Delivery, Event, HoldReason, Request, StoredEvent
 from gateway.core.selector import Scope
 from gateway.store.contract import Acceptance, Claim, NewDelivery, NewEvent, Store, Verdict
@@ -66,11 +67,16 @@ class Intake:
         self.blueprint = blueprint
 
     async def take(
-        self, source: Source, request: Request, events: Sequence[Event], secrets: tuple[tuple[bytes, ...], tuple[str, ...]]
+        self,
+        source: Source,
+        request: Request,
+        events: Sequence[Event],
+        secrets: tuple[tuple[bytes, ...], tuple[str, ...]],
     ) -> tuple[Verdict, ...]:
         """Plan and accept the events of one request; when this returns they are durable, all or none.
 
-        `secrets` names the headers and query parameters that are stored nowhere. Raises StoreError: then nothing was promised.
+        `secrets` names the headers and query parameters that are stored nowhere. Raises StoreError: then nothing was
+        promised.
         """
         size = len(request.body) + 512
         planned = tuple(self._plan(source, request, event, size) for event in events)
@@ -92,7 +98,10 @@ class Intake:
         return verdicts
 
     def plan_again(self, stored: StoredEvent, targets: Sequence[str] | None) -> list[NewDelivery]:
-        """Plan a stored event for a replay: to `targets`, or by today's routes. Claims of a header's JWT are not known any more."""
+        """Plan a stored event for a replay: to `targets`, or by today's routes.
+
+        Claims of a header's JWT are not known any more.
+        """
         if targets is not None:
             return [NewDelivery("replay", target, admitted=False) for target in targets]
         source = self.blueprint.sources.get(stored.source)
@@ -101,21 +110,23 @@ class Intake:
         scope = recall(source.identify, stored)
         if not isinstance(scope.event, Event):
             return []
-        return [NewDelivery(route, target, admitted=False) for target, route in self.blueprint.router.plan(scope.event, scope)]
+        return [
+            NewDelivery(route, target, admitted=False)
+            for target, route in self.blueprint.router.plan(scope.event, scope)
+        ]
 
     def _plan(self, source: Source, request: Request, event: Event, size: int) -> tuple[NewEvent, Lanes]:
         """The verb *plan*: the targets that `event` must reach, each once, or why it has none."""
         if not source.versions.matches(event.version):
             return NewEvent(event, "version", (), source.on_conflict), ()
         scope = Scope(request, event.body, event.claims, event, source.name)
-        planned = self.blueprint.router.plan(event, scope)
+        planned = self.blueprint.router.plan(event, scope) if event.type != UNKNOWN else ()
         if not planned:
             hold: HoldReason = "ignored" if source.unmatched == "ignore" else "unmatched"
             return NewEvent(event, hold, (), source.on_conflict), ()
         lanes = tuple(self._admission.reserve(target, size) for target, _ in planned)
         deliveries = tuple(
-            NewDelivery(route, target, lane is not None)
-            for (target, route), lane in zip(planned, lanes, strict=True)
+            NewDelivery(route, target, lane is not None) for (target, route), lane in zip(planned, lanes, strict=True)
         )
         return NewEvent(event, None, deliveries, source.on_conflict), lanes
 

@@ -20,7 +20,10 @@ SOCKET_MODE: Final = 0o660
 def open_listeners(
     addresses: Sequence[Address], key: str, runtime: Runtime, inherited: Mapping[str, list[int]]
 ) -> list[trio.socket.SocketType]:
-    """Open every address of the configuration key `key`. Raises ConfigError for the first that fails, with the others closed."""
+    """Open every address of the configuration key `key`.
+
+    Raises ConfigError for the first that fails, with the others closed.
+    """
     opened: list[trio.socket.SocketType] = []
     try:
         for address in addresses:
@@ -28,7 +31,9 @@ def open_listeners(
     except OSError as error:
         for one in opened:
             one.close()
-        raise ConfigError([f"{key}: cannot listen on {address}: {error.strerror or error}. {_advice(error)}"]) from error
+        raise ConfigError(
+            [f"{key}: cannot listen on {address}: {error.strerror or error}. {_advice(error)}"]
+        ) from error
     except ConfigError:
         for one in opened:
             one.close()

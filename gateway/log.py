@@ -1,7 +1,7 @@
 """Logging: structlog to standard error, JSON for journald and pipes, readable lines on a terminal.
 
-Log names are past tense (`event.accepted`, `delivery.dead`); docs/logs.md lists each one. What may hold a secret is masked here as a
-second wall: the first is that secrets, headers and bodies are never handed to a logger.
+Log names are past tense (`event.accepted`, `delivery.dead`); docs/logs.md lists each one. What may hold a secret is
+masked here as a second wall: the first is that secrets, headers and bodies are never handed to a logger.
 """
 
 import logging
@@ -21,7 +21,9 @@ Level = Literal["debug", "info", "warning", "error"]
 Format = Literal["auto", "json", "console"]
 
 
-def configure(level: Level, form: Format, stream: TextIO | None = None, environ: Mapping[str, str] | None = None) -> None:
+def configure(
+    level: Level, form: Format, stream: TextIO | None = None, environ: Mapping[str, str] | None = None
+) -> None:
     """Set up logging for the whole process; called once at start and again when a reload changes level or form."""
     chosen = stream or sys.stderr
     environment = os.environ if environ is None else environ

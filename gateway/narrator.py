@@ -1,4 +1,4 @@
-"""What happened, told to whom it concerns: every event and try to the counters, trouble to the log and to the gateway's own events.
+"""What happened, told to whom it concerns: all to the counters, trouble to the log and to the gateway's own events.
 
 Runs inside the hot path, so that success costs a few additions and no line of log.
 """

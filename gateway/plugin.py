@@ -1,11 +1,12 @@
 """All that a plugin may import; the built-in verifiers and targets import nothing else of the gateway.
 
-A **target** is a class with `deliver` (or a plain function) marked with `@target`; it gives an outcome and never raises on purpose: an
-uncaught exception counts as `Retry`, a wrong return value as `TargetDown`. A **verifier** is a class with `verify` marked with
-`@verifier`. Options are pydantic models: unknown keys are errors, field descriptions become the documentation.
+A **target** is a class with `deliver` (or a plain function) marked with `@target`; it gives an outcome and never
+raises on purpose: an uncaught exception counts as `Retry`, a wrong return value as `TargetDown`. A **verifier** is a
+class with `verify` marked with `@verifier`. Options are pydantic models: unknown keys are errors, field descriptions
+become the documentation.
 
-Plugins are found by the entry-point groups `hookgate.targets` and `hookgate.verifiers`; the entry point's name is the `type` or
-`scheme` that the operator writes. `gateway.testing` proves that an implementation keeps its contract.
+Plugins are found by the entry-point groups `hookgate.targets` and `hookgate.verifiers`; the entry point's name is the
+`type` or `scheme` that the operator writes. `gateway.testing` proves that an implementation keeps its contract.
 """
 
 import inspect
@@ -113,14 +114,20 @@ class Context:
 
 
 class Target(Protocol):
-    """A configured place to deliver to. One object per target and configuration; deliveries may run at the same time."""
+    """A configured place to deliver to.
+
+    One object per target and configuration; deliveries may run at the same time.
+    """
 
     async def open(self, context: Context) -> None:
         """Get ready; called once before the first delivery. An OSError here makes the target down, not the daemon."""
         ...
 
     async def deliver(self, message: Message) -> Outcome:
-        """Try once. Cancelled when the target's timeout is over; must leave nothing half-done that a second try would spoil."""
+        """Try once.
+
+        Cancelled when the target's timeout is over; must leave nothing half-done that a second try would spoil.
+        """
         ...
 
     async def close(self) -> None:
@@ -154,7 +161,9 @@ class Verifier(Protocol):
     """A verification scheme with its options and one credential's secret."""
 
     def verify(self, request: Request) -> Proof:
-        """Prove that `request` is genuine, from its raw bytes, before anything is parsed. Raises VerificationError otherwise.
+        """Prove that `request` is genuine, from its raw bytes, before anything is parsed.
+
+        Raises VerificationError otherwise.
 
         Pure and quick: no I/O, no clock but `request.received_at`, secrets compared as bytes in constant time.
         """
@@ -171,7 +180,10 @@ class VerifierKind(Generic[OptionsT]):
 
     options: type[OptionsT]
     build: Callable[[OptionsT, bytes], Verifier]
-    """Make the verifier from options and secret (empty if there is none). Raises ValueError for an unfit secret, without quoting it."""
+    """Make the verifier from options and secret (empty if there is none).
+
+    Raises ValueError for an unfit secret, without quoting it.
+    """
     needs_secret: bool
 
 
@@ -252,6 +264,6 @@ def _load(entry: Any, expected: type) -> Any:  # noqa: ANN401 - an entry point h
         raise PluginError(f"plugin {entry.name!r} ({entry.value}) cannot be imported: {error}") from error
     if not isinstance(kind, expected):
         raise PluginError(
-            f"plugin {entry.name!r} ({entry.value}) is no {expected.__name__}: mark it with @gateway.plugin.target or @verifier"
+            f"plugin {entry.name!r} ({entry.value}) is no {expected.__name__}: mark it with @target or @verifier"
         )
     return kind

@@ -1,7 +1,7 @@
 """The one door to clock, randomness, sockets, threads and files' locks; a seeded simulation replaces it.
 
-No other module imports `time`, `random`, `secrets`, `socket`, `threading`, `subprocess` or `trio.to_thread`: a test enforces it. What
-is here decides nothing.
+No other module imports `time`, `random`, `secrets`, `socket`, `threading`, `subprocess` or `trio.to_thread`: a test
+enforces it. What is here decides nothing.
 """
 
 import errno
@@ -77,8 +77,8 @@ class Runtime:
     async def resolve(self, host: str, port: int, seconds: float) -> list[AddressInfo]:
         """Look `host` up in our own small pool of threads, within `seconds`.
 
-        Raises `trio.TooSlowError`, `OSError` (`socket.gaierror`) if there is no such name, or `BlockingIOError` if other
-        look-ups held every thread all the time, so that this one never began.
+        Raises `trio.TooSlowError`, `OSError` (`socket.gaierror`) if there is no such name, or `BlockingIOError` if
+        other look-ups held every thread all the time, so that this one never began.
         """
         begun = False
 

@@ -1,6 +1,7 @@
 """Life under systemd: readiness, reload, watchdog and inherited sockets; without systemd all of it does nothing.
 
-Protocols: sd_notify(3), sd_watchdog_enabled(3), sd_listen_fds(3). One datagram a message; a failure to send is never fatal.
+Protocols: sd_notify(3), sd_watchdog_enabled(3), sd_listen_fds(3). One datagram a message; a failure to send is never
+fatal.
 """
 
 import os
@@ -55,7 +56,10 @@ class Supervisor:
 
 
 def inherited_listeners(environ: Mapping[str, str], pid: int) -> dict[str, list[int]]:
-    """Give the descriptors that a socket unit passed, by the unit's `FileDescriptorName`; empty if none are for this process."""
+    """Give the descriptors that a socket unit passed, by the unit's `FileDescriptorName`.
+
+    Empty if none are for this process.
+    """
     if environ.get("LISTEN_PID") != str(pid) or not environ.get("LISTEN_FDS", "").isdigit():
         return {}
     count = int(environ["LISTEN_FDS"])
@@ -72,12 +76,8 @@ def pick_inherited(found: Mapping[str, list[int]], name: str) -> list[int]:
     """Give the descriptors called `name`. Raises ConfigError that lists what was passed instead."""
     if name not in found:
         passed = ", ".join(sorted(found)) or "none"
-        raise ConfigError(
-            [
-                f"[server].bind: \"fd:{name}\" expects a socket unit with FileDescriptorName={name}; passed: {passed}. "
-                "Start by the socket unit, or bind an address."
-            ]
-        )
+        expected = f'[server].bind: "fd:{name}" expects a socket unit with FileDescriptorName={name}'
+        raise ConfigError([f"{expected}; passed: {passed}. Start by the socket unit, or bind an address."])
     return found[name]
 
 

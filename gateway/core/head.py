@@ -1,7 +1,7 @@
 """The head of a request as it is stored: one blob, without the secrets that its verifier consumed.
 
-The form is the request's own: `METHOD path?query`, the client's address, then `name: value` lines, joined by LF. No value can
-hold LF (the listener refuses it), so it needs no escaping.
+The form is the request's own: `METHOD path?query`, the client's address, then `name: value` lines, joined by LF. No
+value can hold LF (the listener refuses it), so it needs no escaping.
 """
 
 from collections.abc import Collection
@@ -21,7 +21,10 @@ def encode_head(request: Request, consumed: Collection[bytes], consumed_query: C
 
 
 def decode_head(head: bytes) -> tuple[str, str, Headers]:
-    """Give back the request line, the client's address and the headers of a stored head; empty ones of an empty head."""
+    """Give back the request line, the client's address and the headers of a stored head.
+
+    Empty ones of an empty head.
+    """
     line, _, rest = head.partition(b"\n")
     client, _, lines = rest.partition(b"\n")
     pairs = (entry.partition(b": ") for entry in lines.split(b"\n") if entry)

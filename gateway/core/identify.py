@@ -1,8 +1,9 @@
 """The verb *identify*: which events a verified request holds.
 
 The version is read first, because it is all that some providers promise; then the rule for that version reads type,
-de-dup key and time. What a rule needs and does not find is RequestError(400); nothing else about a payload is judged.
-Aliases change what the de-dup key and routes see; the payload's bytes, and the digest over them, stay as sent.
+de-dup key and time. A type that is not there is `UNKNOWN`; only a payload that cannot be read at all is
+RequestError(400). Aliases change what the de-dup key and routes see; the payload's bytes, and the digest over them,
+stay as sent.
 """
 
 from hashlib import blake2b
@@ -26,6 +27,10 @@ NAME_CHARACTERS_MAX: Final = 200
 """Of a type or version."""
 NUMBER_MAX: Final = 2**63
 DIGEST_BYTES: Final = 16
+UNKNOWN: Final = "unknown"
+"""The type of an event that has none where the rule looks: providers promise less than they send (Truework: only
+the version). It is accepted and held, never routed.
+"""
 
 
 def identify(rule: IdentifyRule, source: str, credential: str, request: Request, proof: Proof) -> tuple[Event, ...]:
@@ -35,14 +40,13 @@ def identify(rule: IdentifyRule, source: str, credential: str, request: Request,
     large to parse) with a reason code, and the detail for the log.
     """
     whole = Scope(request, _document(rule, request, proof), proof.claims, None, source)
-    split = rule.base.split
-    if split is not None:
-        parts = (Scope(request, each, proof.claims, None, source) for each in _parts(split, whole))
+    parts = _parts(rule.base.split, whole)
+    if parts is not None:
         return tuple(_part(rule, part, credential) for part in parts)
     version = _version(rule, whole)
     reading = rule.reading(version)
-    if reading.split is not None:
-        parts = (Scope(request, each, proof.claims, None, source) for each in _parts(reading.split, whole))
+    parts = _parts(reading.split, whole)
+    if parts is not None:
         return tuple(_event(reading, version, part, _canonical(part.body), credential) for part in parts)
     payload = _canonical(whole.body) if proof.claims_are_payload else None
     return (_event(reading, version, whole, payload, credential),)
@@ -97,13 +101,16 @@ def _document(rule: IdentifyRule, request: Request, proof: Proof) -> Json:
     return _readable(request.body)
 
 
-def _parts(split: Split, whole: Scope) -> list[Json]:
+def _parts(split: Split | None, whole: Scope) -> list[Scope] | None:
+    """Give the parts of a batch; None if the rule splits nothing, or finds no list: then the whole is one event."""
+    if split is None:
+        return None
     parts = split.each.values(whole)
     if not parts and type(split.holder.value(whole)) is not list:
-        raise RequestError(400, "parts_missing", f"there is no list at {split.each.text}")
+        return None
     if len(parts) > PARTS_MAX:
         raise RequestError(400, "parts_too_many", f"{len(parts)} at {split.each.text}, at most {PARTS_MAX} are taken")
-    return parts
+    return [whole._replace(body=each) for each in parts]
 
 
 def _part(rule: IdentifyRule, scope: Scope, credential: str) -> Event:
@@ -115,7 +122,7 @@ def _event(reading: Reading, version: str, scope: Scope, part: bytes | None, cre
     request, body, claims, _, source = scope
     for names in reading.value_names:
         names.apply(scope)
-    sent = _name(reading.type(scope), "type")
+    sent = _name(reading.type(scope))
     meant = reading.type_names.meant(sent) if reading.type_names else sent
     occurred_at = read_moment(reading.occurred_at.value(scope)) if reading.occurred_at else None
     payload = part if part is not None else request.body if request else b""
@@ -144,19 +151,15 @@ def _key(reading: Reading, scope: Scope) -> bytes | None:
 
 def _version(rule: IdentifyRule, scope: Scope) -> str:
     value = rule.version.value(scope) if rule.version else None
-    return "" if value is None or value is ABSENT else _name(value, "version")
+    return "" if value is None or value is ABSENT else _name(value)
 
 
-def _name(value: Json, what: str) -> str:
-    """Give a type or version as text; numbers as they are written."""
-    if type(value) is str and 0 < len(value) <= NAME_CHARACTERS_MAX and value.isprintable():
-        return value
-    if (type(value) is int or type(value) is float) and abs(value) < NUMBER_MAX:
-        return str(value)
-    if value is ABSENT or value is None or value == "":
-        raise RequestError(400, f"{what}_missing", f"the event has no {what} where the rule looks for it")
-    limit = f"printable text of at most {NAME_CHARACTERS_MAX} characters"
-    raise RequestError(400, f"{what}_unusable", f"the {what} is not {limit}")
+def _name(value: Json) -> str:
+    """Give a type or version as text, numbers as they are written; `UNKNOWN` for what cannot be one."""
+    if type(value) is int or type(value) is float:
+        value = str(value)
+    usable = type(value) is str and 0 < len(value) <= NAME_CHARACTERS_MAX and value.isprintable()
+    return value if usable else UNKNOWN
 
 
 def _canonical(value: Json) -> bytes:

@@ -1,7 +1,7 @@
 """The values that travel through the ten verbs: request, event, delivery, outcome, message.
 
-All are immutable. What is made once per request is a `NamedTuple` (a frozen dataclass costs three times as much to make);
-what an operator or a plugin meets is a frozen dataclass.
+All are immutable. What is made once per request is a `NamedTuple` (a frozen dataclass costs three times as much to
+make); what an operator or a plugin meets is a frozen dataclass.
 """
 
 from collections.abc import Callable, Mapping

@@ -1,6 +1,9 @@
-"""Verbs 7 to 9 for one delivery or one batch: *render*, *deliver*, *decide*. Gives the records to write; writes none itself.
+"""Verbs 7 to 9 for one delivery or one batch: *render*, *deliver*, *decide*.
 
-This is the one place where foreign code is called, so it has the one `except Exception`: whatever a target does, an outcome comes out.
+Gives the records to write; writes none itself.
+
+This is the one place where foreign code is called, so it has the one `except Exception`: whatever a target does, an
+outcome comes out.
 """
 
 from collections.abc import Sequence

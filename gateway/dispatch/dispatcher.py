@@ -46,9 +46,7 @@ class Dispatcher:
             await self._all_done.wait()
 
     async def use(self, blueprint: Blueprint) -> None:
-        """Deliver by `blueprint` from now on: unchanged targets go on, changed ones finish their tries by the old
-        plan.
-        """
+        """Deliver by `blueprint` from now on: unchanged targets go on, changed ones finish what they try."""
         closed = _by_target(await self._store.gates())
         for name, runner in list(self._runners.items()):
             plan = blueprint.targets.get(name)

@@ -1,7 +1,10 @@
-"""The gates of one target: its breaker, the operator's hold, a restored backup. Rows in the store, mirrored in memory.
+"""The gates of one target: its breaker, the operator's hold, a restored backup.
 
-A closed gate costs nothing per delivery: nothing is claimed while it is closed. Memory changes first and synchronously, so that no
-delivery slips through while the row is being written; a crash in between costs at most one more try.
+Rows in the store, mirrored in memory.
+
+A closed gate costs nothing per delivery: nothing is claimed while it is closed. Memory changes first and
+synchronously, so that no delivery slips through while the row is being written; a crash in between costs at most one
+more try.
 """
 
 from collections.abc import Collection, Iterable

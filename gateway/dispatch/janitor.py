@@ -25,7 +25,7 @@ async def retain(store: Store, keep: Callable[[], Keep], runtime: Runtime) -> No
     """Remove what is older than `keep` says, a batch at a time, until cancelled; unsettled work stays."""
     while True:
         try:
-            while await store.retain(keep(), runtime.now_ms()):
+            while await store.retain(keep(), runtime.now_ms()):  # noqa: ASYNC110 - a pause between batches, not a poll
                 await trio.sleep(PAUSE_BETWEEN_BATCHES_SECONDS)
         except StoreBrokenError:
             return
@@ -35,7 +35,10 @@ async def retain(store: Store, keep: Callable[[], Keep], runtime: Runtime) -> No
 
 
 async def keep_proving(store: Store, runtime: Runtime, proven: Callable[[], None]) -> None:
-    """See to it that a durable commit ends every few seconds; call `proven` each second in which the newest is recent."""
+    """See to it that a durable commit ends every few seconds.
+
+    Call `proven` each second in which the newest is recent.
+    """
     while True:
         if runtime.monotonic() - store.health().last_commit > PROBE_AFTER_SECONDS:
             try:

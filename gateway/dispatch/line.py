@@ -1,4 +1,4 @@
-"""The deliveries of one target that are in memory and wait for a worker: fresh and old ones in turn, suspects last and alone."""
+"""One target's deliveries that wait in memory for a worker: fresh and old ones in turn, suspects last and alone."""
 
 from collections import deque
 from typing import NamedTuple
@@ -17,7 +17,10 @@ class Slot(NamedTuple):
 
 
 class Line:
-    """Who is next. An old backlog never keeps a fresh event waiting for more than one other, nor the other way round."""
+    """Who is next.
+
+    An old backlog never keeps a fresh event waiting for more than one other, nor the other way round.
+    """
 
     def __init__(self) -> None:
         self._fresh: deque[Slot] = deque()

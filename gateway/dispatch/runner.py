@@ -153,9 +153,7 @@ class Runner:
         self._pump()
 
     def _room(self) -> tuple[int, int]:
-        """Slots and bytes to claim now: one to probe a target behind its gate, else enough to be worth a
-        transaction.
-        """
+        """Slots and bytes to claim now: one to probe behind a gate, else enough to be worth a transaction."""
         slots, size = self.window.room()
         if not self.gates.are_open:
             return (0 if self.window.held else 1), size

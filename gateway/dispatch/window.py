@@ -1,7 +1,8 @@
 """A target's window: how many deliveries, and how many bytes of them, this process holds in memory at once.
 
-Reserved slots of fresh events and claimed old ones count alike, but neither can take it all: old work leaves a quarter free, so that a
-fresh event never has to queue behind a backlog in the store; fresh events get half while older work waits.
+Reserved slots of fresh events and claimed old ones count alike, but neither can take it all: old work leaves a
+quarter free, so that a fresh event never has to queue behind a backlog in the store; fresh events get half while
+older work waits.
 """
 
 from typing import Final

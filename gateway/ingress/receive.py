@@ -1,7 +1,8 @@
 """The verb *receive*: what the listener asks for each request, and the answer that its sender gets.
 
-An answer of 2xx is given only after the store has the events; a refusal says nothing but its status, the log and the operator's
-ring of refusals say all. Trouble of ours is 503 with Retry-After, never a 4xx that would end the sender's retries.
+An answer of 2xx is given only after the store has the events; a refusal says nothing but its status, the log and the
+operator's ring of refusals say all. Trouble of ours is 503 with Retry-After, never a 4xx that would end the sender's
+retries.
 """
 
 from typing import Final
@@ -23,7 +24,9 @@ NOT_FOUND: Final = Reply(404, b"not found\n")
 METHOD_NOT_ALLOWED: Final = Reply(405, b"method not allowed\n", headers=((b"allow", b"POST"),))
 RETRY_LATER: Final = Reply(503, b"try again later\n", headers=((b"retry-after", b"5"),))
 REMOVED_SECONDS: Final = 86_400
-"""How long the path of a source that a reload removed answers 503: a mistake in the file must not end a provider's retries."""
+"""How long the path of a source that a reload removed answers 503: a mistake in the file must not end a provider's
+retries.
+"""
 TEXTS: Final = {400: b"bad request\n", 401: b"unauthorized\n", 403: b"forbidden\n", 413: b"too large\n"}
 
 log = structlog.get_logger()
@@ -48,7 +51,7 @@ class Receiver:
         self._paths = blueprint.paths
         self._acks = _acks(blueprint)
 
-    def admit(self, method: str, path: str, headers: Headers) -> int | Reply:
+    def admit(self, method: str, path: str, _headers: Headers) -> int | Reply:
         """Give the body limit for a request whose head is read, or its final refusal."""
         source = self._paths.get(path)
         if source is not None:
@@ -67,9 +70,8 @@ class Receiver:
             matches = verify(source, request)
             first = matches[0]
             events = identify(source.identify, source.name, first.credential.name, request, first.proof)
-            covered = within_scope(matches, events)
-            secrets = _secrets(matches)
-            await self._intake.take(source, request, covered, secrets)
+            if events:  # a batch may be empty
+                await self._intake.take(source, request, within_scope(matches, events), _secrets(matches))
         except RequestError as error:
             return self._refuse(source, request, error)
         except StoreError as error:

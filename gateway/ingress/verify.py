@@ -1,12 +1,13 @@
-"""The verb *verify*: which of a source's credentials a request proves, from its raw bytes, before anything is parsed.
+"""The verb *verify*: which credentials of a source a request proves, from its raw bytes, before it is parsed.
 
-Pure: the verifiers do the cryptography, this module asks each live credential in turn. Every credential that matches is told, so
-that an old secret can be dropped once it no longer matches alone.
+Pure: the verifiers do the cryptography, this module asks each live credential in turn. Every credential that matches
+is told, so that an old secret can be dropped once it no longer matches alone.
 """
 
 from typing import NamedTuple
 
 from gateway.blueprint import Credential, Source
+from gateway.core.identify import UNKNOWN
 from gateway.core.model import Event, Proof, Request
 from gateway.errors import VerificationError
 
@@ -36,10 +37,10 @@ def verify(source: Source, request: Request) -> tuple[Match, ...]:
 
 
 def within_scope(matches: tuple[Match, ...], events: tuple[Event, ...]) -> tuple[Event, ...]:
-    """Give the events that a proven credential speaks for, each with that credential's name, the first that covers it.
+    """Give the events that a proven credential speaks for, each with the name of the first that covers it.
 
-    A batch may mix events inside and outside the scope: those inside are taken, since refusing the whole would lose them. Raises
-    VerificationError if none is inside.
+    A batch may mix events inside and outside the scope: those inside are taken, since refusing the whole would lose
+    them. Raises VerificationError if none is inside.
     """
     covered = tuple(event for event in (_cover(matches, event) for event in events) if event is not None)
     if not covered:
@@ -51,6 +52,8 @@ def within_scope(matches: tuple[Match, ...], events: tuple[Event, ...]) -> tuple
 
 def _cover(matches: tuple[Match, ...], event: Event) -> Event | None:
     for credential, _ in matches:
-        if credential.events.matches(event.type) and credential.versions.matches(event.version):
+        # An event without a readable type reaches no target, so that whoever proved the request may bring it.
+        spoken_for = event.type == UNKNOWN or credential.events.matches(event.type)
+        if spoken_for and credential.versions.matches(event.version):
             return event if event.credential == credential.name else event._replace(credential=credential.name)
     return None

@@ -11,6 +11,10 @@ from gateway.store.contract import Claim, DeliveryQuery
 SOON = {"delays": [0.01, 0.01], "give_up": 60}
 
 
+async def never(_message):
+    await trio.sleep_forever()
+
+
 async def rows(store, **query):
     return await store.deliveries(DeliveryQuery(**query))
 
@@ -85,7 +89,7 @@ async def test_G3_a_target_that_returns_nonsense_is_down(tmp_path):
 
 
 async def test_R2_a_target_that_never_answers_is_a_timeout_and_costs_an_attempt(tmp_path):
-    script = Script(lambda _: trio.sleep_forever())
+    script = Script(never)
     async with opened_store(tmp_path) as store, running(store, plan_for(script, timeout=0.05)) as (_, watcher):
         await accept(store, 1, "crm")
         await wait_until(lambda: watcher.tries)
@@ -169,7 +173,7 @@ async def test_trouble_of_our_own_costs_no_attempt(tmp_path):
 
 
 async def test_P12_a_target_that_hangs_does_not_delay_another(tmp_path):
-    slow, quick = Script(lambda _: trio.sleep_forever()), Script()
+    slow, quick = Script(never), Script()
     async with opened_store(tmp_path) as store:
         with trio.move_on_after(20):
             async with trio.open_nursery() as nursery:
@@ -184,7 +188,7 @@ async def test_P12_a_target_that_hangs_does_not_delay_another(tmp_path):
 
 
 async def test_P16_what_was_under_way_when_the_dispatcher_is_cancelled_is_pending_again(tmp_path):
-    script = Script(lambda _: trio.sleep_forever())
+    script = Script(never)
     async with opened_store(tmp_path) as store:
         async with trio.open_nursery() as nursery:
             dispatcher = Dispatcher(store, Runtime(), Watcher())

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.core.head import encode_head
-from gateway.core.identify import compile_identify, identify, recall
+from gateway.core.identify import UNKNOWN, compile_identify, identify, recall
 from gateway.core.model import Proof, Request, StoredEvent
 from gateway.core.moments import read_moment, write_moment
 from gateway.core.problems import ProblemsError
@@ -202,8 +202,9 @@ def test_a_batch_without_parts_is_no_event_and_no_error():
 
 
 @pytest.mark.parametrize("body", [{}, {"items": {}}, {"items": None}, []])
-def test_a_batch_without_a_list_is_refused(body):
-    assert refusal({"split": "body.items[]", "type": "body.t"}, body) == "parts_missing"
+def test_a_batch_without_a_list_is_one_event_of_unknown_type(body):
+    (only,) = events({"split": "body.items[]", "type": "body.t"}, body)
+    assert (only.type, only.part) == (UNKNOWN, None)
 
 
 def test_a_batch_over_the_limit_is_refused_whole():
@@ -212,20 +213,20 @@ def test_a_batch_over_the_limit_is_refused_whole():
     assert refusal(spec, [{"t": "a"}] * 1001) == "parts_too_many"
 
 
-def test_one_part_without_a_type_refuses_the_whole_request():
-    assert refusal({"split": "body[]", "type": "body.t"}, [{"t": "a"}, {}]) == "type_missing"
+def test_one_part_without_a_type_costs_the_others_nothing():
+    assert [each.type for each in events({"split": "body[]", "type": "body.t"}, [{"t": "a"}, {}])] == ["a", UNKNOWN]
 
 
 @pytest.mark.parametrize("body", [{}, {"t": None}, {"t": ""}, [], "t", 1, None])
-def test_an_event_without_a_type_is_refused(body):
-    assert refusal({"type": "body.t"}, body) == "type_missing"
+def test_an_event_without_a_type_is_unknown_and_not_refused(body):
+    assert event({"type": "body.t"}, body).type == UNKNOWN
 
 
 @pytest.mark.parametrize("value", ["a\nb", "a\x00", "x" * 201, "\u202e", True, ["a"], {"a": 1}])
 @pytest.mark.parametrize("what", ["type", "version"])
-def test_a_type_or_version_that_is_no_short_printable_text_is_refused(what, value):
+def test_a_type_or_version_that_is_no_short_printable_text_is_unknown(what, value):
     spec = {"type": "body.type", "version": "body.version"}
-    assert refusal(spec, {"type": "t", "version": "v", what: value}) == f"{what}_unusable"
+    assert getattr(event(spec, {"type": "t", "version": "v", what: value}), what) == UNKNOWN
 
 
 @pytest.mark.parametrize(
@@ -235,10 +236,16 @@ def test_versions_may_be_numbers_or_missing(value, text):
     assert event({"type": "body.t", "version": "body.v"}, {"t": "x", "v": value}).version == text
 
 
+@pytest.mark.parametrize("odd", [2**70, 10**5000, float("inf"), float("nan")])
+def test_a_number_that_json_does_not_have_is_no_version(odd):
+    with pytest.raises(RequestError, match="version_unusable"):
+        events({"type": "body.t", "version": "claims.v"}, {"t": "x"}, Proof({"v": odd}))
+
+
 def test_a_template_joins_the_type_and_needs_all_its_values():
     spec = {"type": "{header.x-topic}.{body.action}"}
     assert event(spec, {"action": "opened"}, headers=((b"x-topic", b"issues"),)).type == "issues.opened"
-    assert refusal(spec, {"action": "opened"}) == "type_missing"
+    assert event(spec, {"action": "opened"}).type == UNKNOWN
 
 
 def test_the_rule_varies_by_version_and_the_version_is_read_first():
@@ -337,7 +344,7 @@ ODD_TEXTS = ["", "soon", "2023-13-01", "1" * 41, "nan", "inf", "1e400", "0001-01
 ODD_TEXTS += ["9999-12-31T23:59:59-14:00"]
 
 
-@pytest.mark.parametrize("value", [*ODD_TEXTS, -5, 0, 10**18, float("nan"), float("inf"), True, None, [], {}])
+@pytest.mark.parametrize("value", [*ODD_TEXTS, -5, 0, 10**18, float("nan"), float("inf"), float("-inf"), True, [], {}])
 def test_a_moment_that_is_unusable_is_none_and_no_error(value):
     assert read_moment(value) is None
     assert event({"type": "body.t", "occurred_at": "body.at"}, {"t": "x", "at": value}).occurred_at is None
@@ -353,6 +360,11 @@ def test_D2_a_repeated_key_that_the_rule_reads_refuses_the_request():
     assert refusal({"split": "body.e[]", "type": "body.t"}, b'{"e":[{"t":"a","t":"b"}]}') == "json_repeated_key"
     assert refusal({"type": "{body.t}"}, b'{"t":"a","t":"b"}') == "json_repeated_key"
     assert event({"type": "body.t"}, b'{"t":"a","x":1,"x":2}').type == "a"
+
+
+def test_D2_a_key_that_only_the_rule_of_some_version_reads_counts_for_all():
+    spec = {"type": "body.t", "version": "body.v", "versions": {"2": {"type": "body.x"}}}
+    assert refusal(spec, b'{"t":"a","v":"1","x":1,"x":2}') == "json_repeated_key"
 
 
 def test_D2_a_repeated_key_that_verification_reads_refuses_the_request():

@@ -1,0 +1,233 @@
+"""From a verified request to the store: what is kept, what is held, what is told, and what a sender learns."""
+
+import orjson
+import pytest
+import trio
+from ingress_bench import CONFIG, ORDERS, STATES, order, parts_of
+
+from gateway.errors import StoreBusyError
+from gateway.store.contract import DeliveryQuery, EventQuery
+
+
+async def events(parts, **query):
+    return await parts.store.events(EventQuery(**query))
+
+
+async def test_P1_a_2xx_means_that_event_and_deliveries_are_in_the_store(tmp_path):
+    async with parts_of(tmp_path) as parts:
+        reply = await parts.post(order())
+        assert reply.status == 200
+        (row,) = await events(parts)
+        assert (row.type, row.version, row.credential, row.hold) == ("order.completed", "2023-10-30", "orders", None)
+        deliveries = await parts.store.deliveries(DeliveryQuery())
+        assert sorted((each.target, each.route) for each in deliveries) == [("audit", "done"), ("crm", "done")]
+        assert sorted(parts.admission.hinted) == ["audit", "crm"]
+
+
+async def test_P6_the_stored_payload_is_what_was_sent_byte_for_byte(tmp_path):
+    hook, data = b'{"event":"order.completed","id":7}', b'{"state":"completed","x":"\xc3\xa9"}'
+    raw = b' {"version": "2023-10-30",\n "hook": %b,"data":%b}\r\n' % (hook, data)
+    async with parts_of(tmp_path) as parts:
+        assert (await parts.post(raw)).status == 200
+        (row,) = await events(parts)
+        assert (await parts.store.event(row.id)).payload == raw
+
+
+async def test_P23_the_token_that_proved_a_request_is_stored_nowhere(tmp_path):
+    async with parts_of(tmp_path) as parts:
+        await parts.post(order(), authorization=b"Bearer hush-hush-hush", cookie=b"hush-hush-hush")
+        await parts.store.probe()
+    held = b"".join(file.read_bytes() for file in tmp_path.glob("hookgate.db*"))
+    assert b"o-1" in held
+    assert ORDERS not in held
+    assert b"hush-hush-hush" not in held
+
+
+async def test_P4_a_repeat_is_answered_2xx_and_makes_no_second_event(tmp_path):
+    async with parts_of(tmp_path) as parts:
+        replies = [await parts.post(order()) for _ in range(3)]
+        assert [reply.status for reply in replies] == [200, 200, 200]
+        assert len(await events(parts)) == 1
+        assert parts.counters.sources["truework"].duplicates == 2
+
+
+async def test_P4_64_copies_at_once_make_one_event(tmp_path):
+    async with parts_of(tmp_path) as parts:
+        async with trio.open_nursery() as nursery:
+            for _ in range(64):
+                nursery.start_soon(parts.post, order())
+        assert len(await events(parts)) == 1
+
+
+@pytest.mark.parametrize(
+    ("token", "event"),
+    [
+        (b"", "order.completed"),
+        (b"wrong", "order.completed"),
+        (STATES, "order.completed"),
+        (ORDERS, "verification_request.state.change"),
+    ],
+)
+async def test_P5_a_bad_token_or_one_outside_its_scope_is_401_and_leaves_no_event(tmp_path, token, event):
+    async with parts_of(tmp_path) as parts:
+        reply = await parts.post(order(event=event), token=token)
+        assert (reply.status, reply.body) == (401, b"unauthorized\n")
+        assert await events(parts) == []
+        (refusal,) = parts.receiver.refusals.newest(5)
+        assert refusal.client == "192.0.2.7"
+
+
+async def test_S14_a_known_key_with_another_payload_is_kept_as_a_conflict_and_told(tmp_path):
+    other = order() | {"extra": True}
+    async with parts_of(tmp_path) as parts:
+        await parts.post(order())
+        assert (await parts.post(other)).status == 200
+        conflict, first = await events(parts)
+        assert (conflict.hold, conflict.deliveries, first.hold) == ("conflict", 0, None)
+        assert conflict.replaces == first.id
+        assert parts.announcer._queue[-1][0] == "event.conflict"
+
+
+async def test_an_event_that_no_route_takes_is_kept_and_told_once_a_day(tmp_path):
+    async with parts_of(tmp_path) as parts:
+        for number in range(3):
+            body = order(f"o-{number}", event="verification_request.state.change")
+            assert (await parts.post(body, token=STATES)).status == 200
+        assert [row.hold for row in await events(parts)] == ["unmatched"] * 3
+        assert [kind for kind, _, _ in parts.announcer._queue] == ["event.unmatched"]
+
+
+async def test_an_event_of_an_unexpected_version_is_accepted_held_and_told(tmp_path):
+    async with parts_of(tmp_path) as parts:
+        assert (await parts.post(order(version="2031-01-01"))).status == 200
+        (row,) = await events(parts)
+        assert (row.hold, row.version, row.deliveries) == ("version", "2031-01-01", 0)
+        assert [kind for kind, _, _ in parts.announcer._queue] == ["event.version_unseen"]
+
+
+async def test_of_a_new_version_only_the_version_needs_to_be_readable(tmp_path):
+    async with parts_of(tmp_path) as parts:
+        reply = await parts.post({"version": "2031-01-01", "moved": {"event": "order.completed"}})
+        assert reply.status == 200
+        (row,) = await events(parts)
+        assert (row.type, row.hold) == ("unknown", "version")
+
+
+async def test_an_event_without_a_type_is_held_even_where_a_route_takes_everything(tmp_path):
+    async with parts_of(tmp_path) as parts:
+        parts.use(CONFIG.replace('event = "order.completed"\nmatch', 'event = "*"\nmatch'))
+        assert (await parts.post({"version": "2023-10-30", "data": {"state": "completed"}})).status == 200
+        (row,) = await events(parts)
+        assert (row.type, row.hold, row.deliveries) == ("unknown", "unmatched", 0)
+
+
+async def test_a_repeat_plans_an_event_that_no_route_had_taken(tmp_path):
+    async with parts_of(tmp_path) as parts:
+        body = order(event="verification_request.state.change")
+        await parts.post(body, token=STATES)
+        route = '[routes.states]\nsource = "truework"\nevent = "verification_request.*"\ntargets = ["crm"]\n'
+        parts.use(CONFIG + route)
+        assert (await parts.post(body, token=STATES)).status == 200
+        (row,) = await events(parts)
+        assert row.deliveries == 1
+        assert parts.admission.hinted == ["crm"]
+
+
+async def test_the_published_misspelling_of_a_state_is_matched_as_it_is_meant(tmp_path):
+    async with parts_of(tmp_path) as parts:
+        route = '[routes.act]\nsource = "truework"\nevent = "verification_request.*"\ntargets = ["crm"]\n'
+        parts.use(CONFIG + route + 'match = { "body.data.state" = "action-required" }\n')
+        body = order(state="action-requred", event="verification_request.state.change")
+        await parts.post(body, token=STATES)
+        (row,) = await events(parts)
+        assert row.deliveries == 1
+        assert b"action-requred" in (await parts.store.event(row.id)).payload
+
+
+async def test_a_state_that_nobody_has_heard_of_is_no_error(tmp_path):
+    async with parts_of(tmp_path) as parts:
+        assert (await parts.post(order(state="teleported"))).status == 200
+        assert [row.hold for row in await events(parts)] == ["unmatched"]
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"{", b"\xff\xfe", b"[" * 100_000, b'{"version":NaN}', b'{"hook":{"event":"a"},"hook":{"event":"b"}}']
+)
+async def test_D1_D2_D3_a_verified_body_that_cannot_be_read_is_400_and_leaves_no_event(tmp_path, body):
+    async with parts_of(tmp_path) as parts:
+        assert (await parts.post(body)).status == 400
+        assert await events(parts) == []
+
+
+async def test_P2_when_the_store_cannot_take_it_the_sender_gets_503_and_retry_after(tmp_path, monkeypatch):
+    async with parts_of(tmp_path) as parts:
+
+        async def busy(_acceptance):
+            raise StoreBusyError("the queue is over its bytes")
+
+        monkeypatch.setattr(parts.store, "accept", busy)
+        reply = await parts.post(order())
+        assert reply.status == 503
+        assert dict(reply.headers)[b"retry-after"] == b"5"
+
+
+async def test_an_unknown_path_is_404_and_another_method_405(tmp_path):
+    async with parts_of(tmp_path) as parts:
+        assert parts.receiver.admit("POST", "/hooks/nobody", ()).status == 404
+        refusal = parts.receiver.admit("PUT", "/hooks/truework", ())
+        assert (refusal.status, dict(refusal.headers)) == (405, {b"allow": b"POST"})
+        assert isinstance(parts.receiver.admit("POST", "/hooks/truework", ()), int)
+
+
+@pytest.mark.parametrize(
+    "path", ["/hooks/../hooks/truework", "/hooks/%74ruework", "//hooks/truework", "/hooks/truework;x"]
+)
+async def test_H16_a_path_is_compared_as_sent_and_never_decoded(tmp_path, path):
+    async with parts_of(tmp_path) as parts:
+        assert parts.receiver.admit("POST", path, ()).status == 404
+
+
+async def test_the_path_of_a_removed_source_answers_503_for_a_day(tmp_path):
+    async with parts_of(tmp_path) as parts:
+        parts.use('[targets.audit]\ntype = "file"\npath = "audit.jsonl"\n')
+        assert parts.receiver.admit("POST", "/hooks/truework", ()).status == 503
+        assert (await parts.post(order())).status == 503
+
+
+async def test_uses_of_a_credential_are_counted_by_name(tmp_path):
+    async with parts_of(tmp_path) as parts:
+        await parts.post(order("a"))
+        await parts.post(order("b"))
+        counts = parts.counters.sources["truework"]
+        assert dict(counts.used) == dict(counts.used_alone) == {"orders": 2}
+
+
+async def test_own_events_go_to_the_alert_targets_as_events_of_their_own(tmp_path):
+    async with parts_of(tmp_path) as parts, trio.open_nursery() as nursery:
+        nursery.start_soon(parts.announcer.run, parts.intake)
+        await parts.post(order(state="teleported"))
+        with trio.fail_after(10):
+            while not await events(parts, source="hookgate"):
+                await trio.sleep(0.01)
+        (row,) = await events(parts, source="hookgate")
+        (delivery,) = await parts.store.deliveries(DeliveryQuery(event_id=row.id))
+        assert (row.type, delivery.target) == ("event.unmatched", "ops")
+        payload = orjson.loads((await parts.store.event(row.id)).payload)
+        assert payload["data"] == {"source": "truework", "type": "order.completed", "version": "2023-10-30"}
+        nursery.cancel_scope.cancel()
+
+
+async def test_trouble_with_an_own_event_makes_no_own_event(tmp_path):
+    async with parts_of(tmp_path) as parts:
+        assert not parts.announcer.tell("delivery.dead", "ops", {"source": "hookgate", "target": "ops"})
+
+
+async def test_an_event_is_planned_again_by_todays_routes(tmp_path):
+    async with parts_of(tmp_path) as parts:
+        await parts.post(order())
+        (row,) = await events(parts)
+        stored = await parts.store.event(row.id)
+        assert {each.target for each in parts.intake.plan_again(stored, None)} == {"crm", "audit"}
+        assert [each.target for each in parts.intake.plan_again(stored, ["ops"])] == ["ops"]
+        parts.use(CONFIG.replace('targets = ["crm", "audit"]', 'targets = ["audit"]'))
+        assert [each.target for each in parts.intake.plan_again(stored, None)] == ["audit"]
