@@ -1,0 +1,92 @@
+"""What the admin API and a stopped gateway's command line show of the store."""
+
+import base64
+
+import pytest
+
+from gateway.admin.queries import BadQueryError, read_delivery_query, read_event_id, read_event_query
+from gateway.admin.reading import PAYLOAD_MAX, list_deliveries, list_events, show_delivery, show_event
+from gateway.core.head import encode_head
+from gateway.core.model import Event, Request, event_text
+from gateway.runtime import Runtime
+from gateway.store.contract import Acceptance, DeliveryQuery, EventQuery, NewDelivery, NewEvent
+from gateway.store.memory import open_memory
+from gateway.store.settings import StoreSettings
+
+
+def acceptance(body=b"{}", targets=("crm", "audit")):
+    request = Request("POST", "/hooks/acme", "a=1", ((b"x-token", b"secret"), (b"x-id", b"7")), body, "192.0.2.1", 5)
+    event = Event("acme", "main", "order.done", "2", None, None, None, b"d" * 16, None, None)
+    planned = tuple(NewDelivery("all", target, False) for target in targets)
+    return Acceptance(encode_head(request, [b"x-token"], []), body, 5, (NewEvent(event, None, planned),))
+
+
+@pytest.fixture
+async def store():
+    async with open_memory(Runtime(), StoreSettings()) as store:
+        yield store
+
+
+async def accepted(store, count=1, **about):
+    return [(await store.accept(acceptance(**about)))[0].event_id for _ in range(count)]
+
+
+async def test_pages_of_events_meet_without_gap_or_overlap(store):
+    ids = [event_text(each) for each in reversed(await accepted(store, 5))]
+    first = await list_events(store, EventQuery(limit=2))
+    second = await list_events(store, EventQuery(limit=2, before=read_event_id(first["before"])))
+    third = await list_events(store, EventQuery(limit=2, before=read_event_id(second["before"])))
+    assert [row["id"] for page in (first, second, third) for row in page["events"]] == ids
+    assert third["before"] is None
+
+
+async def test_a_page_of_deliveries_never_cuts_an_event_in_two(store):
+    await accepted(store, 3)
+    shown, before = [], None
+    for _ in range(3):
+        page = await list_deliveries(store, DeliveryQuery(limit=3, before=before))
+        shown += [(row["event"], row["n"]) for row in page["deliveries"]]
+        before = page["before"] and read_event_id(page["before"])
+    assert len(shown) == len(set(shown)) == 6
+
+
+async def test_an_event_is_shown_with_its_request_without_secrets_and_its_deliveries(store):
+    (event_id,) = await accepted(store, body='{"name": "Zoë"}'.encode())
+    shown = await show_event(store, event_id)
+    assert shown["request"] == {"line": "POST /hooks/acme?a=1", "client": "192.0.2.1", "headers": [["x-id", "7"]]}
+    assert shown["payload"] == {"bytes": 16, "cut": False, "text": '{"name": "Zoë"}'}
+    assert sorted(row["target"] for row in shown["deliveries"]) == ["audit", "crm"]
+
+
+async def test_a_large_payload_is_cut_and_one_that_is_no_text_is_base64(store):
+    large, binary = [(await accepted(store, body=body))[0] for body in (b"x" * (PAYLOAD_MAX + 1), b"\xff\x00")]
+    payload = (await show_event(store, large))["payload"]
+    assert (payload["bytes"], payload["cut"], len(payload["text"])) == (PAYLOAD_MAX + 1, True, PAYLOAD_MAX)
+    assert base64.b64decode((await show_event(store, binary))["payload"]["base64"]) == b"\xff\x00"
+
+
+async def test_what_is_not_there_is_none(store):
+    (event_id,) = await accepted(store)
+    assert await show_event(store, event_id + 1) is None
+    assert await show_delivery(store, event_id, 9) is None
+    assert (await show_delivery(store, event_id, 1))["tries"] == []
+
+
+@pytest.mark.parametrize(
+    ("read", "fields", "problem"),
+    [
+        (read_event_query, {"limit": "1001"}, "limit: expected a number from 1 to 1000"),
+        (read_event_query, {"limit": "-1"}, "limit"),
+        (read_event_query, {"limit": "٣"}, "limit"),
+        (read_event_query, {"limit": "9" * 5000}, "limit"),
+        (read_event_query, {"hold": "x"}, "hold: expected one of unmatched"),
+        (read_event_query, {"target": "crm"}, "unknown parameter 'target'"),
+        (read_delivery_query, {"state": "late"}, "state: expected one of pending"),
+        (read_delivery_query, {"event": "17"}, "event: '17' is no event id"),
+        (read_delivery_query, {"before": "evt_XYZ"}, "before"),
+    ],
+)
+def test_a_bad_field_is_told_with_what_was_expected(read, fields, problem):
+    with pytest.raises(BadQueryError) as error:
+        read(fields)
+    assert str(error.value).startswith(problem)
