@@ -26,6 +26,7 @@ PARTS_MAX: Final = 1000
 NAME_CHARACTERS_MAX: Final = 200
 """Of a type or version."""
 NUMBER_MAX: Final = 2**63
+"""Claims may hold integers of any length, which take for ever to write."""
 DIGEST_BYTES: Final = 16
 UNKNOWN: Final = "unknown"
 """The type of an event that has none where the rule looks: providers promise less than they send (Truework: only
@@ -156,10 +157,10 @@ def _version(rule: IdentifyRule, scope: Scope) -> str:
 
 def _name(value: Json) -> str:
     """Give a type or version as text, numbers as they are written; `UNKNOWN` for what cannot be one."""
-    if type(value) is int or type(value) is float:
-        value = str(value)
-    usable = type(value) is str and 0 < len(value) <= NAME_CHARACTERS_MAX and value.isprintable()
-    return value if usable else UNKNOWN
+    if type(value) is str and 0 < len(value) <= NAME_CHARACTERS_MAX and value.isprintable():
+        return value
+    number = (type(value) is int or type(value) is float) and abs(value) < NUMBER_MAX  # false for NaN, too
+    return str(value) if number else UNKNOWN
 
 
 def _canonical(value: Json) -> bytes:

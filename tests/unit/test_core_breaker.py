@@ -1,7 +1,7 @@
 """The breaker: opens at once, probes, and delays without ever dropping."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.core.breaker import OPEN_FIRST_MS, OPEN_MAX_MS, Breaker, restored
@@ -110,6 +110,7 @@ def test_P13_it_is_as_it_was_after_a_restart(times):
     assert restored("disabled", None, "410").probe(NOW) is None
 
 
+@settings(deadline=None)
 @given(
     st.lists(
         st.tuples(st.sampled_from(OUTCOMES), st.integers(0, 10**6), st.floats(0, 1, exclude_max=True)), max_size=40

@@ -5,7 +5,7 @@ from hashlib import blake2b
 
 import orjson
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.core.head import encode_head
@@ -236,10 +236,10 @@ def test_versions_may_be_numbers_or_missing(value, text):
     assert event({"type": "body.t", "version": "body.v"}, {"t": "x", "v": value}).version == text
 
 
-@pytest.mark.parametrize("odd", [2**70, 10**5000, float("inf"), float("nan")])
-def test_a_number_that_json_does_not_have_is_no_version(odd):
-    with pytest.raises(RequestError, match="version_unusable"):
-        events({"type": "body.t", "version": "claims.v"}, {"t": "x"}, Proof({"v": odd}))
+@pytest.mark.parametrize("odd", [2**70, 10**5000, float("inf"), float("nan")], ids=["2**70", "10**5000", "inf", "nan"])
+def test_a_number_that_json_does_not_have_is_no_name(odd):
+    (found,) = events({"type": "claims.v", "version": "claims.v"}, {"t": "x"}, Proof({"v": odd}))
+    assert (found.type, found.version) == (UNKNOWN, UNKNOWN)
 
 
 def test_a_template_joins_the_type_and_needs_all_its_values():
@@ -302,6 +302,7 @@ PARTS = (
 ABSENT_PART = object()
 
 
+@settings(deadline=None)
 @given(*[st.lists(PARTS | st.just(ABSENT_PART) | st.lists(PARTS, max_size=2), min_size=3, max_size=3)] * 2)
 def test_keys_are_equal_exactly_if_all_parts_are_equal_in_type_and_value(one, two):
     spec = {"type": "body.t", "key": ["body.0", "body.1", "body.2"]}
@@ -350,6 +351,7 @@ def test_a_moment_that_is_unusable_is_none_and_no_error(value):
     assert event({"type": "body.t", "occurred_at": "body.at"}, {"t": "x", "at": value}).occurred_at is None
 
 
+@settings(deadline=None)
 @given(st.integers(1, 253_402_300_799_999))
 def test_moments_read_back_as_they_were_written(moment):
     assert read_moment(write_moment(moment)) == moment

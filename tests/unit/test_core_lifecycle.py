@@ -1,7 +1,7 @@
 """The life of a delivery: the table of transitions and the decision after each outcome."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.core.lifecycle import (
@@ -73,6 +73,7 @@ def test_an_outcome_is_only_for_a_delivery_in_flight(state, name):
             next_states(state, name)
 
 
+@settings(deadline=None)
 @given(
     st.sampled_from(sorted(OUTCOMES)),
     st.sampled_from(sorted(NAMED_POLICIES)),
@@ -119,6 +120,7 @@ def test_P11_a_target_that_asks_to_wait_is_given_the_time():
 
 
 @pytest.mark.parametrize("name", ["target_down", "not_tried"])
+@settings(deadline=None)
 @given(st.floats(0, 1, exclude_max=True))
 def test_what_is_not_the_messages_fault_costs_no_attempt_and_is_soon_due(name, jitter):
     tired = DELIVERY._replace(attempts=99, accepted_at=0)
@@ -128,7 +130,7 @@ def test_what_is_not_the_messages_fault_costs_no_attempt_and_is_soon_due(name, j
 
 
 def test_an_event_from_the_future_is_new():
-    ahead = DELIVERY._replace(accepted_at=NOW + 10**9)
+    ahead = DELIVERY._replace(accepted_at=NOW + 10**9, attempts=1)
     assert decide(ahead, Retry("503"), Policy((10,), then=10, give_up=60), NOW, 0).due == NOW + 10_000
 
 

@@ -5,7 +5,7 @@ from base64 import b64decode
 
 import orjson
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.core.model import Delivery, StoredEvent
@@ -96,6 +96,7 @@ def test_an_envelope_of_what_is_no_json_holds_it_as_base64(body):
     assert "payload" not in found
 
 
+@settings(deadline=None)
 @given(
     st.binary(max_size=40) | st.text(max_size=40).map(lambda text: text.encode("utf-8", "replace")), st.text(max_size=9)
 )

@@ -3,7 +3,7 @@
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.core.problems import ProblemsError
@@ -30,11 +30,13 @@ def test_truora_retries_five_times_as_its_page_says():
     assert waits(NAMED_POLICIES["truora"]) == [30, 120, 480, 1920, 7680]
 
 
+@settings(deadline=None)
 @given(JITTERS, st.floats(0, 60))
 def test_truework_spans_48_hours_whatever_the_jitter(jitter, took):
     assert 2 * DAY <= schedule(NAMED_POLICIES["truework"], jitter, took)[-1] <= 2 * DAY + 3600
 
 
+@settings(deadline=None)
 @given(JITTERS, st.floats(0, 60))
 def test_P11_the_default_policy_spans_three_days_whatever_the_jitter(jitter, took):
     ages = schedule(DEFAULT_POLICY, jitter, took)
@@ -53,6 +55,7 @@ POLICIES = st.builds(
 )
 
 
+@settings(deadline=None)
 @given(POLICIES, JITTERS)
 def test_every_schedule_ends_and_within_its_limits(policy, jitter):
     ages = schedule(policy, jitter)
@@ -61,6 +64,7 @@ def test_every_schedule_ends_and_within_its_limits(policy, jitter):
     assert ages[-1] <= policy.give_up + 1
 
 
+@settings(deadline=None)
 @given(POLICIES, JITTERS)
 def test_P11_jitter_only_makes_a_wait_longer_and_by_no_more_than_its_part(policy, jitter):
     base = policy.delays[0]
@@ -69,6 +73,7 @@ def test_P11_jitter_only_makes_a_wait_longer_and_by_no_more_than_its_part(policy
         assert base <= wait <= base * (1 + policy.jitter)
 
 
+@settings(deadline=None)
 @given(POLICIES, JITTERS, st.integers(1, 60), st.floats(-10, 10**6), st.floats(0, 10**7))
 def test_P11_retry_after_is_honoured_and_counts_for_a_day_at_most(policy, jitter, attempts, age, asked):
     plain = policy.next_delay(attempts, age, jitter)

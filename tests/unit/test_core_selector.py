@@ -3,7 +3,7 @@
 import string
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.core.model import Event, Message, Request, StoredEvent
@@ -139,6 +139,7 @@ def test_a_bad_selector_is_told_apart(text, told):
 KEYS = st.text(string.printable.replace("\r", "").replace("\n", ""), min_size=1, max_size=8)
 
 
+@settings(deadline=None)
 @given(st.lists(KEYS, min_size=1, max_size=5), st.integers())
 def test_any_key_can_be_written_in_quotes(keys, value):
     document = value
