@@ -55,14 +55,8 @@ def check_server(config: Config, places: Places, report: Report) -> None:
 def admin_token(config: Config, places: Places, report: Report) -> Secret | None:
     """Check the admin listener's address; give its token if it has one."""
     admin = config.admin
-    if admin.bind is not None and not admin.bind.private:
-        report.add(("admin", "bind"), f'"{admin.bind}" is open to the network: use a unix socket or a loopback address')
-    if admin.bind is not None and admin.bind in config.server.bind and admin.bind.port != 0:
-        report.add(("admin", "bind"), f'"{admin.bind}" is an address of [server] bind too: give it its own')
-    if admin.bind is not None and admin.bind.kind == "tcp" and admin.token is None:
-        report.add(
-            ("admin", "bind"), 'a TCP address needs a token: write token = { file = "name" }, or use a unix socket'
-        )
+    if admin.bind is not None:
+        _check_admin_address(admin.bind, admin.token is not None, config, report)
     if admin.token is None:
         return None
     try:
@@ -70,6 +64,16 @@ def admin_token(config: Config, places: Places, report: Report) -> Secret | None
     except ValueError as error:
         report.add(("admin", "token"), str(error))
         return None
+
+
+def _check_admin_address(address: Address, has_token: bool, config: Config, report: Report) -> None:
+    path: Path = ("admin", "bind")
+    if not address.private:
+        report.add(path, f'"{address}" is open to the network: use a unix socket or a loopback address')
+    elif address.kind == "tcp" and not has_token:
+        report.add(path, 'a TCP address needs a token: write token = { file = "name" }, or use a unix socket')
+    if address in config.server.bind and str(address).rpartition(":")[2] != "0":
+        report.add(path, f'"{address}" is an address of [server] bind too: give it its own')
 
 
 def check_loops(config: Config, places: Places, targets: Mapping[str, TargetPlan], report: Report) -> None:

@@ -44,6 +44,7 @@ class SourceBuilder:
         path: Path = ("sources", name)
         if name == OWN_SOURCE:
             self._report.add(path, f'"{OWN_SOURCE}" is the gateway\'s own source: choose another name')
+            return None
         self._check_former_name(name, source)
         preset = self._presets.find(source.provider, (*path, "provider"))
         if preset is None:

@@ -90,7 +90,10 @@ def read_document(file: File) -> Document:
         text = content.decode("utf-8").replace("\r\n", "\n")
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
-        raise _unreadable(file, line, 0, "expected UTF-8 text, found other bytes: save the file as UTF-8") from None
+        column = error.start - content.rfind(b"\n", 0, error.start)
+        raise _unreadable(
+            file, line, column, "expected UTF-8 text, found other bytes: save the file as UTF-8"
+        ) from None
     costly = scan(text)
     if costly:
         raise _unreadable(file, costly.line, 1, costly.message)

@@ -71,7 +71,7 @@ def _inside_arrays(keys: list[str], arrays: dict[Path, int]) -> Path:
 
 
 def _pair(above: Path, node: Node) -> Iterator[tuple[Path, Node]]:
-    key, value = node.named_children[0], node.named_children[-1]
+    key, value = node.named_children[:2]  # a comment may follow
     path = (*above, *_keys(key))
     for end in range(len(above) + 1, len(path) + 1):
         yield path[:end], key
@@ -80,9 +80,8 @@ def _pair(above: Path, node: Node) -> Iterator[tuple[Path, Node]]:
 
 def _value(path: Path, node: Node) -> Iterator[tuple[Path, Node]]:
     if node.type == "inline_table":
-        for pair in node.named_children:
-            if pair.type == "pair":
-                yield from _pair(path, pair)
+        for pair in node.named_children:  # TOML 1.0 has no comments in there
+            yield from _pair(path, pair)
     elif node.type == "array":
         items = [item for item in node.named_children if item.type != "comment"]
         for number, item in enumerate(items):

@@ -6,7 +6,7 @@ report. Starts nothing.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from hashlib import sha256
@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
-from gateway.config.documents import read_documents
+from gateway.config.documents import Document, read_documents
 from gateway.config.lines import Path, Position
 from gateway.config.model import Config
 from gateway.config.places import Places, find_places
@@ -54,7 +54,7 @@ class Loaded:
 def load(file: File, environ: Mapping[str, str]) -> Loaded:
     """Read `file` and what it includes. Raises ConfigError if a file cannot be read or is no TOML."""
     documents = read_documents(file)
-    data, positions, twice = merge([(document.data, document.positions) for document in documents])
+    data, positions, twice = merge(documents)
     report = Report(str(file), positions)
     for path, message in twice:
         report.add(path, message)
@@ -74,17 +74,18 @@ def load(file: File, environ: Mapping[str, str]) -> Loaded:
 
 
 def merge(
-    documents: list[tuple[dict[str, Any], Mapping[Path, Position]]],
+    documents: Sequence[Document],
 ) -> tuple[dict[str, Any], dict[Path, Position], list[tuple[Path, str]]]:
     """Put documents together by table names; gives the data, all places, and what stands in two files."""
     whole: dict[str, Any] = {}
     positions: dict[Path, Position] = {}
     twice: list[tuple[Path, str]] = []
-    for data, found in documents:
-        for path, value in _tables(data):
+    for document in documents:
+        found = document.positions
+        for path, value in _tables(document.data):
             holder = whole if len(path) == 1 else whole.setdefault(path[0], {})
             if path[-1] in holder:
-                second = found.get(path) or found.get(path[:1]) or ""
+                second = found.get(path) or document.file
                 twice.append((path, f"stands in two files, the second time at {second}: keep one"))
             else:
                 holder[path[-1]] = value

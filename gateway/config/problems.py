@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from gateway.config.lines import Path, Position
 from gateway.errors import ConfigError
 
-_SECRET: Final = re.compile(r"secret|passw|token|inline|header|authorization", re.IGNORECASE)
+_SECRET: Final = re.compile(r"secret|passw|token|inline|authorization|^headers$", re.IGNORECASE)
 _EXPECTED: Final = {
     "string_type": "text in quotes",
     "int_type": "a whole number",
