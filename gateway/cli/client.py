@@ -12,21 +12,22 @@ from urllib.parse import quote, urlencode
 
 from gateway.cli.failures import Failure, NotRunning
 
-SECONDS: Final = 65.0
+READ_SECONDS: Final = 15.0
+CHANGE_SECONDS: Final = 65.0
 """A little more than the daemon gives a request."""
 
 
 class UnixConnection(HTTPConnection):
     """An HTTP connection to a unix socket."""
 
-    def __init__(self, path: str) -> None:
-        super().__init__("localhost", timeout=SECONDS)
+    def __init__(self, path: str, seconds: float) -> None:
+        super().__init__("localhost", timeout=seconds)
         self._path = path
 
     def connect(self) -> None:
         """Connect to the socket's path."""
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(SECONDS)
+        self.sock.settimeout(self.timeout)
         try:
             self.sock.connect(self._path)
         except OSError:
@@ -53,7 +54,7 @@ class Client:
         headers = {**self._headers, "Connection": "close"}
         if body is not None:
             headers["Content-Type"] = "application/json"
-        connection = self._connection()
+        connection = self._connection(READ_SECONDS if body is None else CHANGE_SECONDS)
         try:
             connection.request(method, target, None if body is None else json.dumps(body), headers)
             answer = connection.getresponse()
@@ -66,9 +67,9 @@ class Client:
             connection.close()
         return _read(self._address, status, content)
 
-    def _connection(self) -> HTTPConnection:
+    def _connection(self, seconds: float) -> HTTPConnection:
         kind, _, rest = self._address.partition(":")
-        return UnixConnection(rest) if kind == "unix" else HTTPConnection(self._address, timeout=SECONDS)
+        return UnixConnection(rest, seconds) if kind == "unix" else HTTPConnection(self._address, timeout=seconds)
 
 
 def _read(address: str, status: int, content: bytes) -> dict[str, Any]:

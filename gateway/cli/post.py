@@ -51,7 +51,7 @@ def listener_address(bind: tuple[Address, ...], tls: bool) -> str:
 
 def _connection(to: str, certificate: Path | None) -> HTTPConnection:
     if to.startswith("unix:"):
-        return UnixConnection(to.removeprefix("unix:"))
+        return UnixConnection(to.removeprefix("unix:"), SECONDS)
     try:
         parts = urlsplit(to)
         host, port = parts.hostname, parts.port
