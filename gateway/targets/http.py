@@ -69,14 +69,23 @@ def _check_passed(names: tuple[str, ...]) -> tuple[str, ...]:
     return lower
 
 
+def _check_file(path: str) -> str:
+    if not path.startswith("/"):
+        raise ValueError("expected an absolute path")
+    return path
+
+
+PemFile = Annotated[str, AfterValidator(_check_file)]
+
+
 class TlsTable(Options):
     """TLS settings for an https url. The server's certificate is always checked."""
 
-    ca: str | None = None
+    ca: PemFile | None = None
     """PEM file of the authorities to trust instead of the system's."""
-    cert: str | None = None
+    cert: PemFile | None = None
     """PEM file of our own certificate, for endpoints that ask for one."""
-    key: str | None = None
+    key: PemFile | None = None
     """PEM file of its key, if that is not in the same file; without a passphrase."""
     server_name: str | None = None
     """The name that the certificate must hold, instead of the url's host."""

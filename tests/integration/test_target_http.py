@@ -288,6 +288,7 @@ async def test_C6_a_message_that_goes_round_is_rejected_as_a_loop(hops):
         ({"pass_headers": ["x"], "headers": {"X": "1"}}, "keep one"),
         ({"tls": {"ca": "/a"}}, "only for https"),
         ({"url": "https://host/", "tls": {"key": "/k"}}, "key needs cert"),
+        ({"url": "https://host/", "tls": {"ca": "ca.pem"}}, "absolute path"),
         ({"url": "https://host/", "tls": {"insecure": True}}, "insecure"),
         ({"uri": "x"}, "uri"),
     ],
