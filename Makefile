@@ -23,6 +23,12 @@ $(SECRETS)/%:
 	@(umask 077 && $(PYTHON) -c 'import secrets; print(secrets.token_urlsafe(32))' > $@)
 
 run: $(VENV)/.ready $(SECRETS)/truework-orders $(SECRETS)/truework-states $(SECRETS)/truora ## run the gateway on config.example.toml, data under ./var
+	@echo
+	@echo "Hookgate is about to listen on 127.0.0.1:8080 for webhooks, and on var/run/admin.sock for you."
+	@echo "Once it says daemon.started, paste this into a second terminal, in this folder:"
+	@echo
+	@echo "    $(BIN)/hookgate send truework order.completed --config config.example.toml && sleep 1 && tail -n 1 var/audit/events.jsonl"
+	@echo
 	$(BIN)/hookgate run --config config.example.toml
 
 test: $(VENV)/.ready ## run every test

@@ -123,7 +123,7 @@ class Daemon:
         counters = Counters()
         self._announcer = Announcer(runtime)
         narrator = Narrator(counters, self._announcer, runtime)
-        self._dispatcher = Dispatcher(store, runtime, narrator)
+        self._dispatcher = Dispatcher(store, runtime, narrator, places.state)
         self._intake = Intake(store, self._dispatcher, narrator, blueprint)
         self._receiver = Receiver(self._intake, counters, runtime)
         self._server = Server(

@@ -5,6 +5,7 @@ back.
 """
 
 from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
 from functools import partial
 
 import structlog
@@ -13,6 +14,7 @@ import trio
 from gateway.blueprint import Blueprint, TargetPlan
 from gateway.dispatch.gates import Gates
 from gateway.dispatch.runner import Observer, Runner
+from gateway.plugin import Context
 from gateway.runtime import Runtime
 from gateway.store.contract import Gate, GateKind, Store
 
@@ -22,10 +24,11 @@ log = structlog.get_logger()
 class Dispatcher:
     """Delivers what the store holds, and what intake hands over; one per daemon."""
 
-    def __init__(self, store: Store, runtime: Runtime, observer: Observer) -> None:
+    def __init__(self, store: Store, runtime: Runtime, observer: Observer, state_folder: Path) -> None:
         self._store = store
         self._runtime = runtime
         self._observer = observer
+        self._state_folder = state_folder
         self._runners: dict[str, Runner] = {}
         self._nursery: trio.Nursery | None = None
         self._running = 0
@@ -102,7 +105,8 @@ class Dispatcher:
         if self._nursery is None:
             raise RuntimeError("the dispatcher is not running")
         gates = Gates(plan.name, self._store, self._runtime, self._observer, closed)
-        runner = Runner(plan, self._store, self._runtime, self._observer, gates)
+        context = Context(plan.name, self._runtime, plan.concurrency, state_folder=self._state_folder)
+        runner = Runner(plan, self._store, context, self._observer, gates)
         self._runners[plan.name] = runner
         self._running += 1
         self._nursery.start_soon(self._run, runner)

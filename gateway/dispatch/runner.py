@@ -17,7 +17,6 @@ from gateway.dispatch.gates import GateObserver, Gates
 from gateway.dispatch.line import Line, Slot
 from gateway.dispatch.window import Window
 from gateway.plugin import BatchTarget, Context
-from gateway.runtime import Runtime
 from gateway.store.contract import Claim, Record, Store
 
 BATCH_MAX: Final = 256
@@ -40,11 +39,12 @@ class Observer(GateObserver, Protocol):
 class Runner:
     """Runs one target by one plan. A reload that changes the plan makes a new one and lets this one drain."""
 
-    def __init__(self, plan: TargetPlan, store: Store, runtime: Runtime, observer: Observer, gates: Gates) -> None:
+    def __init__(self, plan: TargetPlan, store: Store, context: Context, observer: Observer, gates: Gates) -> None:
         self.plan = plan
         self.gates = gates
         self._store = store
-        self._runtime = runtime
+        self._context = context
+        self._runtime = context.runtime
         self._observer = observer
         self._target = plan.kind.build(plan.options)
         self._batches = isinstance(self._target, BatchTarget)
@@ -108,7 +108,7 @@ class Runner:
 
     async def _open(self) -> None:
         try:
-            await self._target.open(Context(self.plan.name, self._runtime, self.plan.concurrency))
+            await self._target.open(self._context)
         except OSError as error:
             await self.gates.note(TargetDown(f"cannot be opened: {error}"))
 

@@ -76,10 +76,12 @@ class Receiver:
             return self._refuse(source, request, error)
         except StoreError as error:
             return self._postpone(source, request, error)
-        self._count_uses(source, matches)
+        self._count(source, request, matches)
         return self._acks[source.name]
 
-    def _count_uses(self, source: Source, matches: tuple[Match, ...]) -> None:
+    def _count(self, source: Source, request: Request, matches: tuple[Match, ...]) -> None:
+        now = self._runtime.now_ms()
+        self._counters.answered(source.name, (now - request.received_at) / 1000, now)
         alone = len(matches) == 1
         for match in matches:
             self._counters.credential_used(source.name, match.credential.name, alone)

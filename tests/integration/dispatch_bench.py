@@ -2,6 +2,7 @@
 
 from contextlib import asynccontextmanager
 from hashlib import blake2b
+from pathlib import Path
 from weakref import WeakKeyDictionary
 
 import trio
@@ -109,7 +110,7 @@ async def opened_store(folder):
 @asynccontextmanager
 async def running(store, *plans):
     watcher = Watcher()
-    dispatcher = Dispatcher(store, Runtime(), watcher)
+    dispatcher = Dispatcher(store, Runtime(), watcher, Path())
     async with trio.open_nursery() as nursery:
         await nursery.start(dispatcher.run, Plans(*plans))
         _running[store] = dispatcher

@@ -1,5 +1,7 @@
 """Dispatch on a real SQLite file: from the store to the target, and back to the store."""
 
+from pathlib import Path
+
 import trio
 from dispatch_bench import Plans, Script, Watcher, accept, opened_store, plan_for, running, wait_until
 
@@ -177,7 +179,7 @@ async def test_P12_a_target_that_hangs_does_not_delay_another(tmp_path):
     async with opened_store(tmp_path) as store:
         with trio.move_on_after(20):
             async with trio.open_nursery() as nursery:
-                dispatcher = Dispatcher(store, Runtime(), Watcher())
+                dispatcher = Dispatcher(store, Runtime(), Watcher(), Path())
                 await nursery.start(dispatcher.run, Plans(plan_for(slow, "slow"), plan_for(quick, "quick")))
                 for number in range(100):
                     await accept(store, number, "slow", "quick")
@@ -191,7 +193,7 @@ async def test_P16_what_was_under_way_when_the_dispatcher_is_cancelled_is_pendin
     script = Script(never)
     async with opened_store(tmp_path) as store:
         async with trio.open_nursery() as nursery:
-            dispatcher = Dispatcher(store, Runtime(), Watcher())
+            dispatcher = Dispatcher(store, Runtime(), Watcher(), Path())
             await nursery.start(dispatcher.run, Plans(plan_for(script)))
             await accept(store, 1, "crm")
             dispatcher.hint("crm")
