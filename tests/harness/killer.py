@@ -18,9 +18,13 @@ import trio
 
 CALLS = {"fdatasync": 60, "pwrite64": 600, "fsync": 30, "sendto": 300}
 """System calls to die in, each with how many of them one cycle certainly makes under load."""
+STORE_CALLS = ["fdatasync", "pwrite64"]
+"""What a commit consists of."""
 WEIGHTS = {"fdatasync": 5, "pwrite64": 4, "fsync": 1, "sendto": 1, "": 3}
 """How often each is chosen; an empty name is a random moment."""
-DIED_IN = re.compile(r"^\d+ +(\w+)\(\d+<([^>]*)>.*= \?$", re.MULTILINE)
+DIED_IN = re.compile(r"^(\d+) +(\w+)\(\d+<([^>]*)>.*(?:= \?|<unfinished \.\.\.>)$", re.MULTILINE)
+START_SECONDS = 0.7
+"""About what a start takes: kills of a starting daemon are spread over it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +34,8 @@ class Plan:
     call: str
     nth: int
     after: float
+    starting: bool = False
+    """True: the moment is counted from the start of the process, so that recovery is what is killed."""
 
     def __str__(self) -> str:
         return f"{self.call} #{self.nth}" if self.call else f"after {self.after:.2f} s"
@@ -69,10 +75,13 @@ class Victim(Protocol):
         ...
 
 
-def draw(dice: random.Random) -> Plan:
-    """Choose a moment."""
-    call = dice.choices(list(WEIGHTS), list(WEIGHTS.values()))[0]
-    return Plan(call, dice.randint(1, CALLS[call]) if call else 0, dice.uniform(0.0, 0.6))
+def draw(dice: random.Random, *, aimed: bool = False) -> Plan:
+    """Choose a moment; `aimed` at a commit or record of the store, if too few have struck one so far."""
+    call = dice.choice(STORE_CALLS) if aimed else dice.choices(list(WEIGHTS), list(WEIGHTS.values()))[0]
+    if call:
+        return Plan(call, dice.randint(1, CALLS[call]), 0.0)
+    starting = dice.random() < 0.5
+    return Plan("", 0, dice.uniform(0.0, START_SECONDS), starting)
 
 
 def is_installed() -> bool:
@@ -104,6 +113,8 @@ def _attach(pid: int, plan: Plan, trace: Path) -> subprocess.Popen[bytes]:
 
 
 def landing(trace: str) -> Landing:
-    """Read where the traced process died."""
-    found = DIED_IN.findall(trace)
-    return Landing(*found[-1]) if found else AT_RANDOM
+    """Read where the traced process died: a call without a result, perhaps parted by other threads' lines."""
+    found = {thread: Landing(call, path) for thread, call, path in DIED_IN.findall(trace)}
+    whole = [line.split()[0] for line in trace.splitlines() if line.endswith("= ?")]
+    dead = [found[thread] for thread in whole if thread in found]
+    return dead[-1] if dead else AT_RANDOM

@@ -74,6 +74,9 @@ def test_a_call_that_was_finished_before_the_kill_is_no_landing():
     assert landing("12 fdatasync(7</s/hookgate.db-wal>) = 0\n12 +++ killed by SIGKILL +++\n") == AT_RANDOM
     assert landing('12 pwrite64(7</s/hookgate.db>, "x", 1, 0) = ?\n') == Landing("pwrite64", "/s/hookgate.db")
 
+    parted = '12 pwrite64(7</s/hookgate.db-wal>, "x" <unfinished ...>\n13 +++ killed by SIGKILL +++\n'
+    assert landing(parted + "12 <... pwrite64 resumed>)  = ?\n") == Landing("pwrite64", "/s/hookgate.db-wal")
+
 
 def test_more_than_half_of_the_plans_aim_at_the_store():
     dice = random.Random(1)
