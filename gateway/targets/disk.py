@@ -67,6 +67,7 @@ def make_folder(name: str, parent: int, ownership: Ownership) -> int:
         os.fsync(parent)
     except OSError:
         os.close(descriptor)
+        os.rmdir(name, dir_fd=parent)  # a later try shall not take it for one that has its mode and group
         raise
     return descriptor
 

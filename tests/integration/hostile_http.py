@@ -42,6 +42,10 @@ class Peer:
     async def read(self):
         return await self._stream.receive_some(65536)
 
+    async def send_raw(self, data):
+        """Send beside TLS."""
+        await self._raw.send(data)
+
     def reset(self):
         """End the connection with a RST."""
         self._raw.setsockopt(trio.socket.SOL_SOCKET, trio.socket.SO_LINGER, struct.pack("ii", 1, 0))

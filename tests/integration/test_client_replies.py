@@ -227,6 +227,17 @@ async def test_an_early_refusal_is_read_although_the_request_was_not_taken_whole
     assert reply.status == 413
 
 
+async def test_a_refusal_that_ends_the_connection_in_mid_request_is_read_nevertheless():
+    async def play(peer):
+        await peer.read()
+        await peer.send(b"HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\n\r\n")  # and closes on unread bytes: a reset
+
+    async with pair(play) as (server, client):
+        for _ in range(2):
+            assert (await client.request("POST", None, (), bytes(30_000_000))).status == 413
+        assert server.connections == 2
+
+
 async def test_a_connection_is_kept_and_used_again():
     async with pair(replies(OK)) as (server, client):
         for _ in range(5):
@@ -289,7 +300,7 @@ async def test_bytes_that_nobody_asked_for_are_never_the_next_answer(together):
     async def play(peer):
         await peer.request()
         if peer.server.connections == 1:
-            forged = b"HTTP/1.1 299 Forged\r\nContent-Length: 0\r\n\r\n"
+            forged = b"HTTP/1.1 299 Forged\r\nContent-Length: 6\r\n\r\nforged"
             if together:
                 await peer.send(OK + forged)
             else:
@@ -303,7 +314,7 @@ async def test_bytes_that_nobody_asked_for_are_never_the_next_answer(together):
             await peer.send(OK)
 
     async with pair(play) as (server, client):
-        assert (await client.request("POST", None, (), b"1")).status == 200
+        assert (await client.request("POST", None, (), b"1")).body == b"ok"
         await sent.wait()
         assert (await client.request("POST", None, (), b"2")).status == 200
         assert server.connections == 2

@@ -143,6 +143,15 @@ async def test_a_client_certificate_is_shown_to_a_server_that_asks(version, auth
         assert server.requests == []
 
 
+async def test_R11_bytes_that_are_no_tls_after_the_handshake_are_a_failure(authority, trusted):
+    async def play(peer):
+        await peer.request()
+        await peer.send_raw(OK)
+
+    async with hostile(play, served(authority.issue_cert("api.example"))) as server:
+        assert (await failure_of(server, TlsOptions(ca=trusted))).reason == "tls"
+
+
 async def test_a_handshake_that_stalls_is_given_up(trusted, autojump_clock):
     async def play(peer):
         await peer.read()

@@ -160,6 +160,19 @@ async def test_F3_a_line_that_even_truncation_could_not_remove_is_closed_by_the_
     await target.close()
 
 
+@pytest.mark.parametrize("call", ["fchmod", "fsync"])
+@pytest.mark.parametrize("path", ["events.jsonl", "sub/events.jsonl"])
+async def test_F3_a_file_or_folder_that_cannot_be_made_right_is_made_by_a_later_try(tmp_path, monkeypatch, call, path):
+    failing(monkeypatch, call, errno.EPERM)
+    with pytest.raises(OSError, match="not permitted"):
+        await opened(tmp_path, path=path)
+    assert list(tmp_path.rglob("*")) == []
+    target = await opened(tmp_path, path=path, mode="0644")
+    assert await target.deliver(message(1)) == Delivered()
+    assert stat.S_IMODE((tmp_path / path).stat().st_mode) == 0o644
+    await target.close()
+
+
 async def test_no_descriptor_left_is_our_own_trouble(tmp_path, monkeypatch):
     target = await opened(tmp_path)
     (tmp_path / "events.jsonl").unlink()
