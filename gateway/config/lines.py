@@ -5,7 +5,7 @@ text with 1.1 syntax that it cannot read has no places, and problems then name t
 """
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
 
 import tomli
 import tree_sitter_toml
@@ -13,6 +13,9 @@ from tree_sitter import Language, Node, Parser
 
 Path: TypeAlias = tuple[str | int, ...]
 """Keys and list positions from the top of a document down to one value."""
+
+
+_LINE_BYTES_COUNTED: Final = 4096
 
 
 class Position(NamedTuple):
@@ -36,8 +39,13 @@ def find_positions(text: str, file: str) -> dict[Path, Position]:
     lines = content.split(b"\n")
     for path, node in _document(tree.root_node, {}):
         line, byte = node.start_point
-        found.setdefault(path, Position(file, line + 1, len(lines[line][:byte].decode()) + 1))
+        found.setdefault(path, Position(file, line + 1, _column(lines[line], byte)))
     return found
+
+
+def _column(line: bytes, byte: int) -> int:
+    """Count characters, but bytes in a line so long that nobody counts: each item of a long list asks for its column."""
+    return (byte if len(line) > _LINE_BYTES_COUNTED else len(line[:byte].decode())) + 1
 
 
 def _document(root: Node, arrays: dict[Path, int]) -> Iterator[tuple[Path, Node]]:

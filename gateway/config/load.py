@@ -81,15 +81,15 @@ def merge(
     positions: dict[Path, Position] = {}
     twice: list[tuple[Path, str]] = []
     for document in documents:
-        found = document.positions
+        for key, place in document.positions.items():
+            positions.setdefault(key, place)
         for path, value in _tables(document.data):
             holder = whole if len(path) == 1 else whole.setdefault(path[0], {})
             if path[-1] in holder:
-                second = found.get(path) or document.file
+                second = document.positions.get(path) or document.file
                 twice.append((path, f"stands in two files, the second time at {second}: keep one"))
             else:
                 holder[path[-1]] = value
-                positions.update({key: place for key, place in found.items() if key[: len(path)] == path})
     return whole, positions, twice
 
 

@@ -45,7 +45,7 @@ def world(tmp_path_factory):
     write_secret(folder / "shop", b"a-demonstration-secret-of-systemd")
     authority = trustme.CA()
     certificate = authority.issue_cert("127.0.0.1")
-    tls = folder / "var/tls"
+    tls = folder / "tls"
     tls.mkdir()
     authority.cert_pem.write_to_path(tls / "ca.pem")
     certificate.cert_chain_pems[0].write_to_path(tls / "cert.pem")
@@ -66,7 +66,7 @@ def write_secret(file, content):
 def build_in(world, text, monkeypatch):
     monkeypatch.chdir(world)
     file = world / "config.toml"
-    file.write_text(text)
+    file.write_text(text.replace("/etc/hookgate/", f"{world}/"))
     environ = {"CREDENTIALS_DIRECTORY": str(world), "SHOP_TOKEN": "a-demonstration-secret-of-env"}
     return build(load(Path("config.toml"), environ))
 

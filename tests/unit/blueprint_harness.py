@@ -10,7 +10,6 @@ from gateway.errors import ConfigError
 
 AUDIT = '[targets.audit]\ntype = "file"\npath = "audit.jsonl"\n'
 TRUEWORK = '[sources.truework]\nprovider = "truework"\ncredentials.main = { secret = { file = "one" } }\n'
-TRUORA = 'verify = { secret = { file = "one" } }\n'
 
 
 class World:
@@ -49,7 +48,7 @@ class World:
         return list(self.build(*parts).warnings)
 
 
-@pytest.fixture
-def world(tmp_path, monkeypatch):
+@pytest.fixture(name="world")
+def make_world(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     return World(tmp_path)

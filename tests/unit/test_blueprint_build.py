@@ -1,7 +1,9 @@
+# ruff: noqa: E501 - a case of a table is one line
 import pytest
 import trustme
-from blueprint_harness import AUDIT, TRUEWORK, world  # noqa: F401 - a fixture
+from blueprint_harness import AUDIT, TRUEWORK, make_world  # noqa: F401 - the fixture `world`
 
+from gateway import plugin
 from gateway.blueprint import OWN_SOURCE
 from gateway.core.identify import identify
 from gateway.core.model import Proof, Request
@@ -102,7 +104,7 @@ def test_an_own_id_or_key_replaces_that_of_the_preset(world, written, kept):
         ('[policies.p]\nfirst = "1m"', "[policies.p]: expected an end: write give_up or attempts"),
         ('[targets.t]\ntype = "file"\npath = "y"\nformerly = "audit"', '[targets.t].formerly: "audit" is still a target'),
         ('[targets.t]\ntype = "file"\npath = "y"\nsend = { template = "no.j2" }', "[targets.t].send.template: template no.j2: cannot be read"),
-        ('[targets.t]\ntype = "http"\nurl = "https://a.example/"\ntls = { ca = "no.pem" }', "[targets.t].tls.ca: TLS file no.pem: cannot be read"),
+        ('[targets.t]\ntype = "http"\nurl = "https://a.example/"\ntls = { ca = "/no.pem" }', "[targets.t].tls.ca: TLS file /no.pem: cannot be read"),
         ('[server]\nbind = ["0.0.0.0:80"]', '[server].bind[0]: "0.0.0.0:80" would speak plain HTTP to the network'),
         ('[server]\nbind = ["127.0.0.1:80", "127.0.0.1:80"]', "stands here twice"),
         ('[server]\ntls = { cert = "no.pem", key = "no.key" }', "[server].tls: TLS certificate no.pem"),
@@ -214,6 +216,30 @@ def test_none_needs_no_credential_written(world):
 def test_another_scheme_than_the_preset_s_begins_without_the_preset_s_options(world):
     text = TRUEWORK + 'verify = { scheme = "hmac", header = "X-Sig" }'
     assert world.build(text, ROUTE, AUDIT).sources["truework"].credentials[0].scheme == "hmac"
+
+
+def test_options_that_a_kind_cannot_be_built_of_are_told_at_the_target(world, monkeypatch):
+    class Entry:
+        name = value = "picky"
+
+        def load(self):
+            return plugin.target(plugin.Options)(Picky)
+
+    class Picky:
+        def __init__(self, options):
+            raise ValueError("does not fit")
+
+    monkeypatch.setattr(plugin, "entry_points", lambda group: [Entry()])
+    assert world.problems('[targets.t]\ntype = "picky"') == ["config.toml:1:2: [targets.t]: does not fit"]
+
+
+def test_a_template_is_a_small_file_that_compiles(world):
+    def problem(text):
+        world.write("t.j2", text)
+        return world.problems(AUDIT + 'send = { template = "t.j2" }')[0]
+
+    assert "[targets.audit].send.template: template t.j2: " in problem("{% if %}")
+    assert "expected at most 262144 bytes, found more" in problem("x" * 300_000)
 
 
 def test_a_target_s_own_figures_win_over_those_of_its_kind(world):

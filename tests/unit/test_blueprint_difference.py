@@ -1,5 +1,6 @@
+# ruff: noqa: E501 - a case of a table is one line
 import pytest
-from blueprint_harness import AUDIT, TRUEWORK, world  # noqa: F401 - a fixture
+from blueprint_harness import AUDIT, TRUEWORK, make_world  # noqa: F401 - the fixture `world`
 
 from gateway.blueprint import difference
 
@@ -19,6 +20,7 @@ def test_equal_configurations_have_no_difference(world, old):
     ("parts", "lines"),
     [
         ((TRUEWORK, ROUTE, AUDIT + '[targets.b]\ntype = "file"\npath = "b"'), ["target b added"]),
+        ((TRUEWORK + TRUEWORK.replace("truework]", "t2]"), ROUTE, AUDIT), ["source t2 added"]),
         ((TRUEWORK, AUDIT), ["route r removed"]),
         ((TRUEWORK, ROUTE, AUDIT + 'timeout = "5s"'), ["target audit changed"]),
         ((TRUEWORK, ROUTE, AUDIT + 'retry = "truora"'), ["target audit changed"]),

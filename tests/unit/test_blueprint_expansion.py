@@ -1,6 +1,7 @@
+# ruff: noqa: E501 - a case of a table is one line
 import pytest
 import tomli
-from blueprint_harness import AUDIT, TRUEWORK, world  # noqa: F401 - a fixture
+from blueprint_harness import AUDIT, TRUEWORK, make_world  # noqa: F401 - the fixture `world`
 
 from gateway.blueprint.expand import expand
 from gateway.errors import ConfigError

@@ -1,5 +1,6 @@
+# ruff: noqa: E501 - a case of a table is one line
 import pytest
-from blueprint_harness import AUDIT, world  # noqa: F401 - a fixture
+from blueprint_harness import AUDIT, make_world  # noqa: F401 - the fixture `world`
 from hypothesis import given
 from hypothesis import strategies as st
 

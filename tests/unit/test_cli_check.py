@@ -1,7 +1,7 @@
 import json
 
 import pytest
-from blueprint_harness import AUDIT, TRUEWORK, world  # noqa: F401 - a fixture
+from blueprint_harness import AUDIT, TRUEWORK, make_world  # noqa: F401 - the fixture `world`
 from click.testing import CliRunner
 
 from gateway import plugin

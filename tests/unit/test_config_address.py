@@ -37,7 +37,7 @@ def test_addresses_are_read_and_written_back(text, private):
     ],
 )
 def test_what_is_no_address_is_refused(text):
-    with pytest.raises(ValueError, match='expected "127.0.0.1:8080"'):
+    with pytest.raises(ValueError, match=r'expected "127\.0\.0\.1:8080"'):
         parse_address(text)
 
 

@@ -48,6 +48,11 @@ def test_columns_count_characters_and_not_bytes():
     assert find_positions("x = { é = 1, y = 2 }".replace("é", '"é"'), "f")["x", "y"].column == 16
 
 
+def test_places_in_one_very_long_line_cost_little():
+    found = find_positions("x = [" + '"é", ' * 100_000 + "]", "f")
+    assert found["x", 99_999].column == 6 + 99_999 * 6
+
+
 def test_a_text_that_only_toml_1_1_allows_has_no_places():
     assert find_positions("x = {\n a = 1,\n}\n", "f") == {}
 

@@ -1,4 +1,5 @@
 import pytest
+from pydantic import BaseModel, Field, ValidationError
 
 from gateway.config.lines import Position
 from gateway.config.problems import Problem, Report, did_you_mean
@@ -42,3 +43,30 @@ def test_a_report_without_problems_raises_nothing():
 def test_only_a_near_word_is_suggested():
     assert did_you_mean("crn", ["crm", "audit"]) == '; did you mean "crm"?'
     assert did_you_mean("xyz", ["crm"]) == ""
+
+
+class Odd(BaseModel):
+    """Options as a plugin may have them."""
+
+    size: int = Field(gt=5, default=6)
+    name: str = Field(pattern="^a", max_length=3, default="a")
+    both: int | str = 1
+    token: str = ""
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        ({"size": 5}, "size: expected Input should be greater than 5, found 5"),
+        ({"name": "b"}, 'name: expected text that fits ^a, found "b"'),
+        ({"name": "aaaa"}, 'name: expected at most 3 characters, found "aaaa"'),
+        ({"both": [1]}, "both: expected a whole number or text in quotes, found a list"),
+        ({"token": 5}, "token: expected text in quotes, found something else"),
+    ],
+)
+def test_whatever_a_plugin_asks_for_is_told_in_one_sentence(data, expected):
+    report = Report("c.toml", {})
+    with pytest.raises(ValidationError) as caught:
+        Odd.model_validate(data)
+    report.add_invalid(caught.value, data, Odd.model_json_schema())
+    assert [str(problem) for problem in report.problems] == [f"c.toml: {expected}"]
