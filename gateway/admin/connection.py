@@ -136,8 +136,9 @@ class Connection:
     async def _finish(self) -> None:
         """Say that no more will come, and wait a moment for the other side to close."""
         self._stop_listening()
-        with suppress(*_GONE):
-            await self._stream.send_eof()
+        async with self._writing:
+            with suppress(*_GONE):
+                await self._stream.send_eof()
 
     def _stop_listening(self) -> None:
         """Discard further input for a moment, instead of closing at once: a close with unread input is a reset."""

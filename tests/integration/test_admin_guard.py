@@ -1,5 +1,7 @@
 """The guard: no bytes of one admin connection end the daemon, hold it, or stay for ever."""
 
+import itertools
+import random
 from pathlib import Path
 
 import hypercorn.trio
@@ -300,3 +302,55 @@ async def test_the_answer_does_not_name_the_server_software(tmp_path, autojump_c
     async with guarded(small_app(), tmp_path) as (_, connect):
         head = (await (await connect()).ask(GET)).lower()
         assert b"\r\nserver:" not in head
+
+
+CORPUS = [
+    GET,
+    WEBSOCKET,
+    H2C % b"AAAA",
+    PREFACE + SETTINGS + BAD_PATH,
+    PREFACE + SETTINGS + POST_HEAD + DATA,
+    b"POST /echo HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\nx: y\r\n\r\n",
+    b"POST /echo HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\ncontent-length: 5\r\n\r\nhello",
+    b"GET /hello HTTP/1.0\r\n\r\n",
+    GET + GET + b"HEAD /hello HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n",
+]
+
+
+def mutated(chance):
+    """One hostile input in one to three pieces: parts of the corpus cut, doubled, flipped and joined."""
+    data = bytearray(b"".join(chance.sample(CORPUS, chance.randint(1, 2))))
+    for _ in range(chance.randint(0, 6)):
+        at = chance.randrange(len(data))
+        kind = chance.randrange(4)
+        if kind == 0:
+            data[at] = chance.randrange(256)
+        elif kind == 1:
+            data[at:at] = data[at : at + chance.randint(1, 40)]
+        elif kind == 2 and len(data) > 60:
+            del data[at : at + chance.randint(1, 20)]
+        else:
+            data[at:at] = chance.choice([b"\r\n", b"\x00", b"\xff\xfe", b":", b" ", b"99999999999999999999"])
+    cuts = sorted(chance.randrange(len(data)) for _ in range(chance.randint(0, 2)))
+    return [bytes(data[a:b]) for a, b in itertools.pairwise([0, *cuts, len(data)])]
+
+
+async def test_P21_mutated_inputs_leave_no_connection_and_no_failure_behind(tmp_path, autojump_clock):
+    chance = random.Random(20261121)
+    async with guarded(small_app(), tmp_path) as (guard, connect):
+        for number in range(600):
+            peer = await connect()
+            try:
+                for piece in mutated(chance):
+                    await peer.send(piece)
+                    await trio.lowlevel.checkpoint()
+                if number % 2:
+                    await peer.stream.send_eof()
+            except trio.BrokenResourceError:
+                pass
+            with trio.fail_after(30):
+                await peer.read_all()
+            await trio.aclose_forcefully(peer.stream)
+        await trio.sleep(1)
+        assert guard.statistics() == GuardStatistics(0, 0, 0)
+        assert (await (await connect()).ask(GET)).endswith(b"hello")
