@@ -4,7 +4,7 @@ The form is the request's own: `METHOD path?query`, the client's address, then `
 value can hold LF (the listener refuses it), so it needs no escaping.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator, Mapping
 
 from gateway.core.model import Headers, Request
 
@@ -29,6 +29,42 @@ def decode_head(head: bytes) -> tuple[str, str, Headers]:
     client, _, lines = rest.partition(b"\n")
     pairs = (entry.partition(b": ") for entry in lines.split(b"\n") if entry)
     return line.decode("latin-1"), client.decode("latin-1"), tuple((name, value) for name, _, value in pairs)
+
+
+class StoredHeaders(Mapping[str, str]):
+    """The headers of a stored head by lower-case name, read when somebody asks; one that was sent twice is joined."""
+
+    __slots__ = ("_head", "_read")
+
+    def __init__(self, head: bytes) -> None:
+        self._head = head
+        self._read: dict[str, str] | None = None
+
+    def __getitem__(self, name: str) -> str:
+        return self._all()[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._all())
+
+    def __len__(self) -> int:
+        return len(self._all())
+
+    def _all(self) -> dict[str, str]:
+        if self._read is None:
+            self._read = {}
+            for name, value in decode_head(self._head)[2]:
+                key, text = name.decode("latin-1"), value.decode("latin-1")
+                self._read[key] = f"{self._read[key]}, {text}" if key in self._read else text
+        return self._read
+
+
+def content_type(head: bytes) -> str | None:
+    """Give the content type of a stored head without reading the rest; None if it has none."""
+    start = head.find(b"\ncontent-type: ")
+    if start < 0:
+        return None
+    end = head.find(b"\n", start + 1)
+    return head[start + 15 : end if end > 0 else None].decode("latin-1")
 
 
 def _without(query: str, names: Collection[str]) -> str:

@@ -12,13 +12,13 @@ What cannot be rendered is RenderError: such a delivery is dead, with the error'
 """
 
 from base64 import b64encode
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Final, Literal, TypeAlias
 
 import orjson
 
 from gateway.core.document import parse_document
-from gateway.core.head import decode_head
+from gateway.core.head import StoredHeaders, content_type
 from gateway.core.model import Delivery, Json, Message, StoredEvent, event_text
 from gateway.core.moments import write_moment
 from gateway.core.templates import CompiledTemplate, TemplateSource, TemplateUnfitError
@@ -45,7 +45,7 @@ class Renderer:
         """Prepare for the form `send`. Raises ValueError for a template that cannot be compiled, or an unknown form."""
         if isinstance(send, TemplateSource):
             template = CompiledTemplate(send)
-            self._content: Callable[[Delivery, StoredEvent, bytes, dict[str, str]], Content] = (
+            self._content: Callable[[Delivery, StoredEvent, bytes, Mapping[str, str]], Content] = (
                 lambda delivery, event, payload, headers: _templated(template, delivery, event, payload, headers)
             )
         elif send in _FORMS:
@@ -63,7 +63,7 @@ class Renderer:
         payload = event.payload
         if payload is None:
             raise RenderError("expired body: retention removed it")
-        headers = _headers(event.head)
+        headers = StoredHeaders(event.head)
         content, content_type = self._content(delivery, event, payload, headers)
         return Message(
             event_text(event.id),
@@ -84,45 +84,38 @@ class Renderer:
         )
 
 
-def _headers(head: bytes) -> dict[str, str]:
-    headers: dict[str, str] = {}
-    for name, value in decode_head(head)[2]:
-        key, text = name.decode("latin-1"), value.decode("latin-1")
-        headers[key] = f"{headers[key]}, {text}" if key in headers else text
-    return headers
+def _payload_type(event: StoredEvent) -> str:
+    return (content_type(event.head) or UNKNOWN_TYPE) if event.part is None else JSON_TYPE
 
 
-def _payload_type(event: StoredEvent, headers: dict[str, str]) -> str:
-    return headers.get("content-type", UNKNOWN_TYPE) if event.part is None else JSON_TYPE
+def _payload(_delivery: Delivery, event: StoredEvent, payload: bytes, _headers: Mapping[str, str]) -> Content:
+    return payload, _payload_type(event)
 
 
-def _payload(_delivery: Delivery, event: StoredEvent, payload: bytes, headers: dict[str, str]) -> Content:
-    return payload, _payload_type(event, headers)
-
-
-def _request(_delivery: Delivery, event: StoredEvent, _payload: bytes, headers: dict[str, str]) -> Content:
+def _request(_delivery: Delivery, event: StoredEvent, _payload: bytes, _headers: Mapping[str, str]) -> Content:
     if event.body is None:
         raise RenderError("expired body: retention removed it")
-    return event.body, headers.get("content-type", UNKNOWN_TYPE)
+    return event.body, content_type(event.head) or UNKNOWN_TYPE
 
 
-def _empty(_delivery: Delivery, _event: StoredEvent, _payload: bytes, _headers: dict[str, str]) -> Content:
+def _empty(_delivery: Delivery, _event: StoredEvent, _payload: bytes, _headers: Mapping[str, str]) -> Content:
     return b"", ""
 
 
-def _envelope(_delivery: Delivery, event: StoredEvent, payload: bytes, headers: dict[str, str]) -> Content:
+def _envelope(_delivery: Delivery, event: StoredEvent, payload: bytes, _headers: Mapping[str, str]) -> Content:
     facts = _facts(event)
-    facts["content_type"] = _payload_type(event, headers)
+    facts["content_type"] = _payload_type(event)
     # A part was written by us, so it is JSON; a body may be anything, whatever its content type says.
     if event.part is not None or _parsed(payload) is not _NO_JSON:
-        facts["payload"] = orjson.Fragment(payload.translate(None, b"\r\n"))
+        one_line = payload if b"\n" not in payload and b"\r" not in payload else payload.translate(None, b"\r\n")
+        facts["payload"] = orjson.Fragment(one_line)
     else:
         facts["payload_base64"] = b64encode(payload).decode("ascii")
     return orjson.dumps(facts), JSON_TYPE
 
 
 def _templated(
-    template: CompiledTemplate, delivery: Delivery, event: StoredEvent, payload: bytes, headers: dict[str, str]
+    template: CompiledTemplate, delivery: Delivery, event: StoredEvent, payload: bytes, headers: Mapping[str, str]
 ) -> Content:
     body = _parsed(payload)
     values = {
@@ -130,7 +123,7 @@ def _templated(
         "event": _facts(event),
         "body": None if body is _NO_JSON else body,
         "payload": payload.decode("utf-8", "replace"),
-        "header": headers,
+        "header": dict(headers),
         "route": delivery.route,
         "target": delivery.target,
     }

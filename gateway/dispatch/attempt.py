@@ -6,8 +6,8 @@ This is the one place where foreign code is called, so it has the one `except Ex
 outcome comes out.
 """
 
-from collections.abc import Sequence
-from typing import Final, NamedTuple
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final, NamedTuple, TypeAlias, get_args
 
 import trio
 
@@ -21,7 +21,11 @@ from gateway.runtime import Runtime
 from gateway.store.contract import AttemptRow, Claim, Record
 
 REASON_MAX: Final = 500
-OUTCOMES: Final = (*Outcome.__args__,)
+OUTCOMES: Final = get_args(Outcome)
+
+
+Note: TypeAlias = list[bytes]
+"""What a target wrote down during one try; the last counts."""
 
 
 class Tried(NamedTuple):
@@ -32,51 +36,52 @@ class Tried(NamedTuple):
     record: Record
 
 
-async def attempt(plan: TargetPlan, target: Target, slots: Sequence[Slot], runtime: Runtime) -> list[Tried]:
-    """Try each delivery once, together if the target delivers many at a time; never raises but Cancelled.
+Deliver: TypeAlias = Callable[[list[Message]], Awaitable[object]]
+"""Tries messages at a target; what comes back is the target's word for it and not yet believed."""
 
-    The target's timeout bounds the whole call; what had no outcome by then is a `Retry("timeout")`.
+
+def deliver_by(target: Target) -> tuple[Deliver, bool]:
+    """Give the way to deliver to `target`, and whether it takes many at once. Looked up once, not per try."""
+
+    async def one_by_one(messages: list[Message]) -> object:
+        return [await target.deliver(message) for message in messages]
+
+    return (target.deliver_many, True) if isinstance(target, BatchTarget) else (one_by_one, False)
+
+
+async def attempt(plan: TargetPlan, deliver: Deliver, slots: Sequence[Slot], runtime: Runtime) -> list[Tried]:
+    """Try each delivery once; never raises but Cancelled.
+
+    The target's timeout bounds the whole call; what had no outcome by then is a `Retry` for a timeout.
     """
-    started = runtime.now_ms()
-    progress: dict[tuple[int, int], bytes] = {}
-    outcomes: dict[tuple[int, int], Outcome] = {}
-    messages: list[tuple[Slot, Message]] = []
-    for slot in slots:
-        rendered = _render(plan, slot.claim, progress)
-        if isinstance(rendered, Message):
-            messages.append((slot, rendered))
-        else:
-            outcomes[_key(slot)] = rendered
-    began = runtime.monotonic()
-    found = await _deliver(plan, target, [message for _, message in messages])
-    outcomes.update((_key(slot), outcome) for (slot, _), outcome in zip(messages, found, strict=True))
+    started, began = runtime.now_ms(), runtime.monotonic()
+    notes: list[Note] = [[] for _ in slots]
+    rendered = [_render(plan, slot.claim, note) for slot, note in zip(slots, notes, strict=True)]
+    messages = [each for each in rendered if isinstance(each, Message)]
+    found = iter(await _deliver(plan, deliver, messages))
+    outcomes = [next(found) if isinstance(each, Message) else each for each in rendered]
+    now = runtime.now_ms()
     took_ms = int((runtime.monotonic() - began) * 1000)
-    return [_tried(plan, slot, outcomes[_key(slot)], progress, started, took_ms, runtime) for slot in slots]
+    return [
+        _tried(plan, slot, outcome, note, (started, took_ms, now, runtime.random()))
+        for slot, outcome, note in zip(slots, outcomes, notes, strict=True)
+    ]
 
 
-def _key(slot: Slot) -> tuple[int, int]:
-    return slot.claim.delivery.event_id, slot.claim.delivery.n
-
-
-def _render(plan: TargetPlan, claim: Claim, progress: dict[tuple[int, int], bytes]) -> Message | Rejected:
-    key = claim.delivery.event_id, claim.delivery.n
-
-    def save(noted: bytes) -> None:
-        progress[key] = noted
-
+def _render(plan: TargetPlan, claim: Claim, note: Note) -> Message | Rejected:
     try:
-        return plan.renderer.render(claim.delivery, claim.event, save)
+        return plan.renderer.render(claim.delivery, claim.event, note.append)
     except RenderError as error:
         return Rejected(str(error)[:REASON_MAX])
 
 
-async def _deliver(plan: TargetPlan, target: Target, messages: list[Message]) -> Sequence[Outcome]:
+async def _deliver(plan: TargetPlan, deliver: Deliver, messages: list[Message]) -> Sequence[Outcome]:
     if not messages:
         return ()
-    outcomes: Sequence[Outcome] = ()
+    outcomes: object = None
     with trio.move_on_after(plan.timeout_seconds) as scope:
         try:
-            outcomes = await _call(target, messages)
+            outcomes = await deliver(messages)
         except Exception as error:  # noqa: BLE001 - the one door to foreign code: its failure is an outcome
             return [Retry(f"{type(error).__name__}: {error}"[:REASON_MAX])] * len(messages)
     if scope.cancelled_caught:
@@ -84,41 +89,23 @@ async def _deliver(plan: TargetPlan, target: Target, messages: list[Message]) ->
     return _checked(outcomes, len(messages))
 
 
-async def _call(target: Target, messages: list[Message]) -> Sequence[Outcome]:
-    if isinstance(target, BatchTarget):
-        return await target.deliver_many(messages)
-    return [await target.deliver(message) for message in messages]
-
-
 def _checked(outcomes: object, expected: int) -> Sequence[Outcome]:
-    well_formed = isinstance(outcomes, (list, tuple)) and len(outcomes) == expected
-    if well_formed and all(isinstance(outcome, OUTCOMES) for outcome in outcomes):  # type: ignore[attr-defined]  # narrowed above
-        return outcomes  # type: ignore[return-value]  # just checked
-    return [TargetDown(f"the plugin broke its contract: expected an outcome, got {type(outcomes).__name__}")] * expected
+    """Give `outcomes` if they are what the contract says, else the same number of `TargetDown`."""
+    if isinstance(outcomes, list | tuple):
+        well_formed = [outcome for outcome in outcomes if isinstance(outcome, OUTCOMES)]
+        if len(well_formed) == len(outcomes) == expected:
+            return well_formed
+    return [TargetDown("the plugin broke its contract: expected one outcome for each message")] * expected
 
 
-def _tried(
-    plan: TargetPlan,
-    slot: Slot,
-    outcome: Outcome,
-    progress: dict[tuple[int, int], bytes],
-    started: int,
-    took_ms: int,
-    runtime: Runtime,
-) -> Tried:
+def _tried(plan: TargetPlan, slot: Slot, outcome: Outcome, note: Note, moment: tuple[int, int, int, float]) -> Tried:
+    started, took_ms, now, jitter = moment
     delivery = slot.claim.delivery
-    decision = decide(delivery, outcome, plan.policy, runtime.now_ms(), runtime.random())
-    row = AttemptRow(started, took_ms, decision.outcome_name, decision.reason[:REASON_MAX])
-    noted = progress.get((delivery.event_id, delivery.n), delivery.progress)
-    record = Record(
-        delivery.event_id,
-        delivery.n,
-        delivery.claims,
-        decision.state,
-        decision.due,
-        decision.attempts,
-        row,
-        noted,
-        delivery.target,
+    state, due, attempts, reason, name = decide(delivery, outcome, plan.policy, now, jitter)
+    row = AttemptRow(started, took_ms, name, reason[:REASON_MAX])
+    progress = note[-1] if note else delivery.progress
+    return Tried(
+        slot,
+        outcome,
+        Record(delivery.event_id, delivery.n, delivery.claims, state, due, attempts, row, progress, delivery.target),
     )
-    return Tried(slot, outcome, record)

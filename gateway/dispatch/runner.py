@@ -12,11 +12,11 @@ import trio
 
 from gateway.blueprint import TargetPlan
 from gateway.core.model import TargetDown
-from gateway.dispatch.attempt import Tried, attempt
+from gateway.dispatch.attempt import Tried, attempt, deliver_by
 from gateway.dispatch.gates import GateObserver, Gates
 from gateway.dispatch.line import Line, Slot
 from gateway.dispatch.window import Window
-from gateway.plugin import BatchTarget, Context
+from gateway.plugin import Context
 from gateway.store.contract import Claim, Record, Store
 
 BATCH_MAX: Final = 256
@@ -47,7 +47,7 @@ class Runner:
         self._runtime = context.runtime
         self._observer = observer
         self._target = plan.kind.build(plan.options)
-        self._batches = isinstance(self._target, BatchTarget)
+        self._deliver, self._batches = deliver_by(self._target)
         self.window = Window(WINDOW_BATCH if self._batches else max(WINDOW_MIN, plan.concurrency * WINDOW_PER_WORKER))
         self._workers_max = 1 if self._batches else plan.concurrency
         self._workers = 0
@@ -197,7 +197,7 @@ class Runner:
 
     async def _try(self, slots: Sequence[Slot]) -> None:
         try:
-            tried = await attempt(self.plan, self._target, slots, self._runtime)
+            tried = await attempt(self.plan, self._deliver, slots, self._runtime)
         except trio.Cancelled:
             self._put_back(slots)
             raise
