@@ -11,8 +11,9 @@ from gateway.config.address import Address
 from gateway.config.lines import Path
 from gateway.config.model import Config
 from gateway.config.places import Places
-from gateway.config.problems import Report, did_you_mean
+from gateway.config.problems import Report
 from gateway.config.secrets import Secret, read_secret
+from gateway.config.sentences import did_you_mean
 from gateway.config.units import duration_text
 from gateway.core.retry import Policy
 from gateway.core.routing import Pattern

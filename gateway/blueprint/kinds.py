@@ -7,7 +7,8 @@ from typing import Any, Generic, Literal, TypeVar
 from pydantic import ValidationError
 
 from gateway.config.lines import Path
-from gateway.config.problems import Report, did_you_mean
+from gateway.config.problems import Report
+from gateway.config.sentences import did_you_mean
 from gateway.errors import PluginError
 from gateway.plugin import Options, kind_names, load_kinds
 

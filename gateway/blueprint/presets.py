@@ -11,7 +11,8 @@ from pydantic import Field, JsonValue, ValidationError
 from gateway.config.documents import UnreadableError, read_document
 from gateway.config.lines import Path
 from gateway.config.load import Loaded
-from gateway.config.problems import Report, did_you_mean
+from gateway.config.problems import Report
+from gateway.config.sentences import did_you_mean
 from gateway.config.table import Table
 
 BUILT_IN: Final = File(str(files("gateway"))) / "presets"

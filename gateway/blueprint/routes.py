@@ -6,7 +6,8 @@ from gateway.blueprint.values import OWN_SOURCE
 from gateway.config import model_routes as model
 from gateway.config.lines import Path
 from gateway.config.model import Config
-from gateway.config.problems import Report, did_you_mean
+from gateway.config.problems import Report
+from gateway.config.sentences import did_you_mean
 from gateway.core.problems import ProblemsError
 from gateway.core.routing import Match, Pattern, Route, parse_match
 

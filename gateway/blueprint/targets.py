@@ -15,7 +15,8 @@ from gateway.config.load import config_schema
 from gateway.config.model import Config
 from gateway.config.model_targets import SendTemplate
 from gateway.config.places import Places
-from gateway.config.problems import Report, did_you_mean, known_keys
+from gateway.config.problems import Report
+from gateway.config.sentences import did_you_mean, known_keys
 from gateway.core.problems import ProblemsError
 from gateway.core.render import Renderer, TemplateSource
 from gateway.core.retry import DEFAULT_POLICY, NAMED_POLICIES, Policy, parse_policy

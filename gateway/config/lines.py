@@ -44,7 +44,7 @@ def find_positions(text: str, file: str) -> dict[Path, Position]:
 
 
 def _column(line: bytes, byte: int) -> int:
-    """Count characters, but bytes in a line so long that nobody counts: each item of a long list asks for its column."""
+    """Count characters, but bytes in a line so long that nobody counts: each item of a list asks."""
     return (byte if len(line) > _LINE_BYTES_COUNTED else len(line[:byte].decode())) + 1
 
 

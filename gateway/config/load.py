@@ -19,7 +19,8 @@ from gateway.config.documents import Document, read_documents
 from gateway.config.lines import Path, Position
 from gateway.config.model import Config
 from gateway.config.places import Places, find_places
-from gateway.config.problems import Problem, Report, real_path
+from gateway.config.problems import Problem, Report
+from gateway.config.sentences import real_path
 
 NAMED: Final = ("sources", "routes", "targets", "policies")
 """Sections whose tables have names; files may share one as long as the names differ."""

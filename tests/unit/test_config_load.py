@@ -5,7 +5,8 @@ import pytest
 
 from gateway.config import documents
 from gateway.config.load import load
-from gateway.config.problems import found_text, path_text
+from gateway.config.problems import path_text
+from gateway.config.sentences import found_text
 from gateway.errors import ConfigError
 
 

@@ -2,7 +2,8 @@ import pytest
 from pydantic import BaseModel, Field, ValidationError
 
 from gateway.config.lines import Position
-from gateway.config.problems import Problem, Report, did_you_mean
+from gateway.config.problems import Problem, Report
+from gateway.config.sentences import did_you_mean
 from gateway.errors import ConfigError
 
 PLACES = {("routes", "r"): Position("c.toml", 4, 1), ("routes", "r", "verify"): Position("c.toml", 5, 1)}
