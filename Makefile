@@ -46,7 +46,7 @@ format: $(VENV)/.ready ## format the code
 	$(BIN)/ruff format .
 
 bench: $(VENV)/.ready ## measure against the bare echo (needs wrk and two cores)
-	$(BIN)/python benchmarks/run.py
+	PYTHONPATH=tests $(BIN)/python benchmarks/run.py
 
 lock: ## renew the lock (needs uv)
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate pyproject.toml -o requirements/run.txt
