@@ -25,6 +25,15 @@ def open_writer(path: Path) -> apsw.Connection:
             "install apsw as a wheel, which brings its own"
         )
     connection = apsw.Connection(str(path), statementcachesize=256)
+    try:
+        _make_durable(connection, path)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _make_durable(connection: apsw.Connection, path: Path) -> None:
     connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)  # after an I/O error a close must write nothing
     connection.set_busy_timeout(BUSY_MS)
     mode = connection.pragma("journal_mode", "wal")
@@ -39,7 +48,6 @@ def open_writer(path: Path) -> apsw.Connection:
     connection.pragma("trusted_schema", 0)
     connection.pragma("temp_store", "memory")
     connection.pragma("cache_size", -16_384)
-    return connection
 
 
 def open_checkpointer(path: Path) -> apsw.Connection:

@@ -24,9 +24,7 @@ from gateway.store.filter_builder import FilterBuilder
 from gateway.store.group_commit import GroupCommit, fail
 from gateway.store.ledger import Ledger, Turn
 from gateway.store.queue import Batch, CommitQueue, Entry, Job, Recording
-from gateway.store.reads import Reads
 from gateway.store.settings import StoreSettings
-from gateway.store.space import Space
 from gateway.store.start import Started
 from gateway.store.worker import Worker
 
@@ -44,8 +42,8 @@ class Engine:
         self._settings = settings
         self._token = trio.lowlevel.current_trio_token()
         self._queue = CommitQueue(runtime, settings)
-        self._space = Space(path, runtime, settings)
-        self.reads = Reads(open_reader(path))
+        self._space = started.space
+        self.reads = started.reads
         self._reader = Worker(runtime, "store-reader")
         self._copier = Worker(runtime, "store-checkpoints")
         connection, keys = started.ledger.connection, started.ledger.keys
@@ -75,7 +73,6 @@ class Engine:
         await self._copier.call(self._checkpoints.close)
         await self._copier.call(self._filters.close)
         await self._copier.close()
-        await self._reader.call(self.reads.close)
         await self._reader.close()
 
     async def accept(self, acceptance: Acceptance) -> tuple[Verdict, ...]:

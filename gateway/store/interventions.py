@@ -89,8 +89,9 @@ def rename(ledger: Ledger, turn: Turn, kind: Literal["target", "source"], former
 
 
 def probe(ledger: Ledger, turn: Turn) -> None:
-    """Write one row, so that the commit is a real one."""
+    """Change one row, so that the commit is a real one."""
     del turn
+    ledger.cursor.execute(_SQL["probe"])
     ledger.keys.save_clock()
 
 

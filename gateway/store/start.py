@@ -5,6 +5,7 @@ log, everything that is visible flushed (a duplicate seen now must not vanish wi
 of dead processes due again.
 """
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -14,7 +15,7 @@ import apsw
 from gateway.errors import StoreError
 from gateway.runtime import Runtime
 from gateway.store.backlog import Backlogs
-from gateway.store.connection import open_writer
+from gateway.store.connection import open_reader, open_writer
 from gateway.store.disk import fsync_folder, refuse_network_file_system
 from gateway.store.ids import IdMint
 from gateway.store.key_filter import KeyFilter
@@ -23,8 +24,9 @@ from gateway.store.ledger import Ledger
 from gateway.store.lock import StoreLock
 from gateway.store.migrate import migrate
 from gateway.store.names import NameBook
-from gateway.store.reads import load_backlogs
+from gateway.store.reads import Reads, load_backlogs
 from gateway.store.settings import StoreSettings
+from gateway.store.space import Space
 from gateway.store.statements import load_statements
 from gateway.store.tail import TailMark, lost_tail, read_log_header
 
@@ -34,13 +36,15 @@ _MAGIC: Final = b"SQLite format 3\0"
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """A store that may be written."""
+    """A store that may be used: everything that was opened, in the writer thread."""
 
     lock: StoreLock
     tail: TailMark
     ledger: Ledger
     key_filter: KeyFilter
     backlogs: Backlogs
+    reads: Reads
+    space: Space
     warnings: list[str]
 
 
@@ -55,7 +59,7 @@ def start(path: Path, runtime: Runtime, settings: StoreSettings) -> Started:
     except OSError as error:
         raise StoreError(f"{folder}: cannot hold a store: {error.strerror}; check the folder and its owner") from error
     try:
-        _refuse_foreign_file(path)
+        _prepare_file(path)
         return _start_locked(path, runtime, settings, lock)
     except (apsw.Error, OSError) as error:
         lock.release()
@@ -84,19 +88,25 @@ def _start_locked(path: Path, runtime: Runtime, settings: StoreSettings, lock: S
         barrier(connection)
         tail.write(0)
         tail.flush()
+        space = Space(path, runtime, settings)
+        reads = Reads(open_reader(path))
     except BaseException:
         tail.close()
         connection.close()
         raise
-    return Started(lock, tail, ledger, key_filter, backlogs, [warning] if warning else [])
+    return Started(lock, tail, ledger, key_filter, backlogs, reads, space, [warning] if warning else [])
 
 
-def _refuse_foreign_file(path: Path) -> None:
-    """Raise StoreError if it is no database; read before SQLite locks it, because closing it would drop those locks."""
-    if not path.exists():
-        return
-    with path.open("rb") as file:
-        found = file.read(len(_MAGIC))
+def _prepare_file(path: Path) -> None:
+    """Make the file, for its owner only; raise StoreError if there is one that is no database.
+
+    Done before SQLite opens it: closing any descriptor of the file drops SQLite's locks on it.
+    """
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        found = os.pread(descriptor, len(_MAGIC), 0)
+    finally:
+        os.close(descriptor)
     if found and found != _MAGIC:
         raise StoreError(
             f"{path}: expected a SQLite database, found something else or a damaged one; "
@@ -154,6 +164,7 @@ def stop(started: Started, *, flush: bool) -> None:
             started.tail.write(0)
             started.tail.flush()
     finally:
+        started.reads.close()
         started.tail.close()
         started.ledger.connection.close()
         started.lock.release()

@@ -11,6 +11,7 @@ from typing import Final, Literal, TypeAlias, TypedDict, Unpack
 import trio
 
 from gateway.core.model import Delivery, Event, HoldReason, State
+from gateway.errors import StoreError
 from gateway.runtime import Runtime
 from gateway.store.contract import Acceptance, AttemptRow, Claim, Keep, NewDelivery, NewEvent, Record, Store, Verdict
 from gateway.store.settings import StoreSettings
@@ -125,16 +126,26 @@ class Desk:
         return claims[0].delivery
 
     async def record(self, *records: Record) -> list[bool]:
-        """Write records and wait until they are durable."""
+        """Write records and wait until they are durable. Raises the StoreError that broke the store."""
         done = trio.Event()
         taken: list[bool] = []
+        broken: list[StoreError] = []
 
         def settled(found: Sequence[bool]) -> None:
             taken.extend(found)
             done.set()
 
-        self.store.record(records, settled)
-        await done.wait()
+        async def watch() -> None:
+            broken.append(await self.store.wait_broken())
+            done.set()
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(watch)
+            self.store.record(records, settled)
+            await done.wait()
+            nursery.cancel_scope.cancel()
+        if broken:
+            raise broken[0]
         return taken
 
     async def settle(self, delivery: Delivery, state: State = "delivered", reason: str = "200") -> bool:

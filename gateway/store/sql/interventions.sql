@@ -34,5 +34,8 @@ UPDATE name SET text = ?2 WHERE id = ?1
 INSERT INTO gate(target, kind, since, until, reason) VALUES (?, ?, ?, ?, ?)
 ON CONFLICT (target, kind) DO UPDATE SET since = excluded.since, until = excluded.until, reason = excluded.reason
 
+-- probe: a write that SQLite cannot skip as one that changes nothing
+UPDATE meta SET probes = probes + 1 WHERE id = 1
+
 -- open_gate: open a gate
 DELETE FROM gate WHERE target = ? AND kind = ?

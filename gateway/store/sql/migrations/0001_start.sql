@@ -1,12 +1,13 @@
 -- 0001: requests, events, deliveries, attempts, gates, de-dup generations, names.
 
--- One row: whose process owns what is in flight, and the clock that ages de-dup keys.
+-- One row: whose process owns what is in flight, the clock that ages de-dup keys, and a count that every probe changes.
 CREATE TABLE meta(
   id INTEGER PRIMARY KEY CHECK (id = 1),
   epoch INTEGER NOT NULL CHECK (epoch >= 0),
-  dedup_ms INTEGER NOT NULL CHECK (dedup_ms >= 0)
+  dedup_ms INTEGER NOT NULL CHECK (dedup_ms >= 0),
+  probes INTEGER NOT NULL
 ) STRICT;
-INSERT INTO meta(id, epoch, dedup_ms) VALUES (1, 0, 0);
+INSERT INTO meta(id, epoch, dedup_ms, probes) VALUES (1, 0, 0, 0);
 
 -- Names of sources, credentials, types, versions, routes and targets, kept once; `kind` is NameKind in names.py.
 CREATE TABLE name(

@@ -1,0 +1,206 @@
+"""The SQLite store on a disk that fails: nothing is acknowledged that is not there afterwards."""
+
+import apsw
+import pytest
+import trio
+from store_faults import disk
+from store_samples import desk_on
+
+from gateway.errors import StoreBrokenError, StoreError, StoreFullError
+from gateway.store.contract import DeliveryQuery, EventQuery
+from gateway.store.settings import StoreSettings
+from gateway.testing.store_desk import PLENTY, new
+
+ALWAYS_LOW = StoreSettings(low_water_bytes=1 << 60, reserve_bytes=0)
+
+
+@pytest.fixture
+def faulty():
+    with disk() as shim:
+        yield shim
+
+
+def failing(call, suffix, error=apsw.IOError):
+    return lambda made, where: error("injected") if (made, where) == (call, suffix) else None
+
+
+async def refusals(calls):
+    found = []
+    for call in calls:
+        try:
+            await call()
+        except StoreError as error:
+            found.append(type(error))
+    return found
+
+
+@pytest.mark.parametrize("call", ["write", "sync"])
+async def test_P18_an_io_error_on_commit_ends_all_acknowledgement(call, faulty, tmp_path):
+    async with desk_on(tmp_path / "h.db") as desk:
+        store, answered = desk.store, []
+        kept = await desk.accept_one("kept")
+        delivery = await desk.claim_one()
+        faulty.fail = failing(call, "-wal")
+
+        async def send(key):
+            try:
+                answered.append(await desk.accept(new(key)))
+            except StoreBrokenError as error:
+                answered.append(str(error))
+
+        store.record([desk.ended(delivery, "delivered")], answered.append)
+        async with trio.open_nursery() as nursery:
+            for key in range(5):
+                nursery.start_soon(send, key)
+        assert len(answered) == 5, "the record is never called settled"
+        assert all("outcome is unknown" in answer for answer in answered)
+        assert isinstance(await store.wait_broken(), StoreBrokenError)
+        faulty.fail = lambda call, suffix: None
+        before = len(faulty.calls)
+        calls = [
+            lambda: desk.accept_one("later"),
+            lambda: store.claim("crm", 1, PLENTY, 0),
+            store.probe,
+            store.gates,
+            lambda: store.event(kept),
+        ]
+        assert await refusals(calls) == [StoreBrokenError] * 5
+        assert not store.health().accepting
+        store.record([], answered.append)
+    assert len(faulty.calls) == before, "not one byte is written after the error, not even at the close"
+    async with desk_on(tmp_path / "h.db") as desk:
+        assert await desk.store.event(kept), "the next start finds what was acknowledged"
+
+
+class Countdown:
+    """Fails the Nth call."""
+
+    def __init__(self, left):
+        self.left = left
+
+    def __call__(self, call, suffix):
+        self.left -= 1
+        return apsw.IOError("injected") if self.left == 0 else None
+
+
+async def a_short_run(path, faulty, fail, acknowledged):
+    async with desk_on(path) as desk:
+        faulty.fail = fail
+        for key in range(6):
+            event_id = await desk.accept_one(key)
+            acknowledged.append(event_id)
+        await desk.settle((await desk.claim(limit=1))[0].delivery)
+        await desk.store.probe()
+
+
+async def test_P2_whatever_call_fails_what_was_acknowledged_is_there(faulty, tmp_path):
+    """T3 in small: fail the Nth write, sync or truncate of a run, for every N, until a run has no fault left."""
+    failed = 0
+    for n in range(1, 200):
+        path = tmp_path / str(n) / "h.db"
+        acknowledged, countdown = [], Countdown(n)
+        try:
+            await a_short_run(path, faulty, countdown, acknowledged)
+        except (StoreError, apsw.Error):
+            failed += 1
+        faulty.fail = lambda call, suffix: None
+        async with desk_on(path) as desk:
+            listed = {row.id for row in await desk.store.events(EventQuery())}
+            assert set(acknowledged) <= listed, f"call {n} failed"
+        if countdown.left > 0:
+            break
+    assert failed > 10, "the run has more than ten calls that can fail"
+    assert countdown.left > 0, "a run without a fault was reached"
+
+
+async def test_P18_an_io_error_while_pages_are_copied_breaks_the_store(faulty, tmp_path, monkeypatch):
+    monkeypatch.setattr("gateway.store.checkpoints.COPY_FRAMES", 5)
+    async with desk_on(tmp_path / "h.db") as desk:
+        faulty.fail = failing("sync", "db")
+        with pytest.raises(StoreBrokenError):
+            for _ in range(1000):
+                await desk.accept_one()
+        assert "while the log was copied" in str(await desk.store.wait_broken())
+        faulty.fail = lambda call, suffix: None
+
+
+async def test_P19_below_the_low_water_mark_deliveries_settle_and_newcomers_are_refused(tmp_path):
+    async with desk_on(tmp_path / "h.db") as desk:
+        await desk.make_dead("a")
+        event_id = await desk.accept_one("b")
+    async with desk_on(tmp_path / "h.db", ALWAYS_LOW) as desk:
+        with pytest.raises(StoreFullError, match="expected at least"):
+            await desk.accept_one("c")
+        with pytest.raises(StoreFullError):
+            await desk.store.plan_again(event_id, (), "r")
+        assert await desk.settle(await desk.claim_one())
+        assert await desk.store.retry(DeliveryQuery(), 0) == 1
+        health = desk.store.health()
+        assert (health.accepting, "expected at least" in health.reason) == (False, True)
+
+
+async def test_P19_a_full_disk_is_survived_and_deliveries_settle_once_there_is_room(faulty, tmp_path):
+    async with desk_on(tmp_path / "h.db") as desk:
+        await desk.accept_one("a")
+    async with desk_on(tmp_path / "h.db", ALWAYS_LOW) as desk:
+        delivery = await desk.claim_one()
+        faulty.fail = failing("write", "-wal", apsw.FullError)
+        with pytest.raises(StoreFullError):
+            await desk.store.probe()
+        settled = []
+        desk.store.record([desk.ended(delivery, "delivered")], settled.extend)
+        with pytest.raises(StoreFullError):
+            await desk.store.probe()
+        assert settled == [], "a record that cannot be written waits"
+        faulty.fail = lambda call, suffix: None
+        while not settled:
+            await desk.store.probe()
+        assert settled == [True]
+        assert (await desk.store.deliveries(DeliveryQuery()))[0].state == "delivered"
+
+
+async def test_P19_a_full_disk_found_by_commit_itself_breaks_the_store(faulty, tmp_path):
+    async with desk_on(tmp_path / "h.db") as desk:
+        faulty.fail = failing("write", "-wal", apsw.FullError)
+        with pytest.raises(StoreBrokenError):
+            await desk.accept_one("a")
+        faulty.fail = lambda call, suffix: None
+    async with desk_on(tmp_path / "h.db") as desk:
+        assert await desk.accept_one("a")
+
+
+async def test_P19_the_reserve_is_given_up_when_the_disk_is_full_and_restored_after(faulty, tmp_path):
+    reserve = tmp_path / "h.db-reserve"
+    settings = StoreSettings(low_water_bytes=0, reserve_bytes=1 << 20)
+    async with desk_on(tmp_path / "h.db", settings) as desk:
+        assert reserve.stat().st_size == 1 << 20
+        await desk.accept_one("a")
+        desk.store._engine._space.low = True
+        faulty.fail = lambda call, suffix: apsw.FullError("injected") if reserve.exists() else None
+        delivery = await desk.claim_one()
+        assert not reserve.exists()
+        assert await desk.settle(delivery)
+        faulty.fail = lambda call, suffix: None
+        desk.runtime.advance(1000)
+        await desk.store.probe()
+        assert reserve.exists()
+
+
+async def test_what_waits_together_shares_a_flush(faulty, tmp_path):
+    async with desk_on(tmp_path / "h.db") as desk:
+        await desk.accept_one()
+        faulty.calls.clear()
+        async with trio.open_nursery() as nursery:
+            for _ in range(256):
+                nursery.start_soon(desk.accept, new())
+        assert faulty.calls.count(("sync", "-wal")) <= 4
+        assert len(await desk.store.events(EventQuery(limit=1000))) == 257
+
+
+async def test_synchronous_full_flushes_each_commit(faulty, tmp_path):
+    async with desk_on(tmp_path / "h.db") as desk:
+        await desk.accept_one()
+        faulty.calls.clear()
+        for _ in range(5):
+            await desk.accept_one()
+        assert faulty.calls.count(("sync", "-wal")) == 5
