@@ -122,11 +122,12 @@ def warn(blueprint: Blueprint, presets: Presets, report: Report) -> None:
 
 def _warn_of_idle_credentials(blueprint: Blueprint, report: Report) -> None:
     for source in blueprint.sources.values():
-        routes = [route for route in blueprint.routes.values() if route.source == source.name]
+        scopes = {(route.events, route.versions) for route in blueprint.routes.values() if route.source == source.name}
         for credential in source.credentials:
-            if not any(
-                overlap(credential.events, route.events) and overlap(credential.versions, route.versions)
-                for route in routes
+            # That of a self-contained route has the scope of its route: found at once, however many there are.
+            if (credential.events, credential.versions) not in scopes and not any(
+                overlap(credential.events, events) and overlap(credential.versions, versions)
+                for events, versions in scopes
             ):
                 report.warn(
                     ("sources", source.name, "credentials", credential.name),
