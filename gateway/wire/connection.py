@@ -40,6 +40,7 @@ class Connection:
         "_held",
         "_last",
         "_peer",
+        "_proxies",
         "_received",
         "_since",
         "_state",
@@ -57,6 +58,7 @@ class Connection:
         """When, on trio's clock, the present phase has lasted too long."""
         self._channel = channel
         self._peer = peer
+        self._proxies = state.proxies
         self._trusted = state.proxies.trusts(peer)
         self._state = state
         self._buffer = b""
@@ -68,8 +70,8 @@ class Connection:
 
     @property
     def idle(self) -> bool:
-        """True if it waits for a request and was not told to end."""
-        return self.phase == WAITING and not self._last
+        """True if it waits for a request."""
+        return self.phase == WAITING
 
     async def run(self) -> None:
         """Serve the connection to its end and close it. Raises nothing but cancellation."""
@@ -116,7 +118,6 @@ class Connection:
                 if not await self._answer(await self._reply(head), head):
                     break
         except RequestError as refusal:
-            self._expired = ""
             self._release()
             self._state.refused[refusal.reason] += 1
             await self._answer(error_reply(refusal.status), None)
@@ -175,7 +176,10 @@ class Connection:
         self.phase = HANDLING
         self.deadline = inf
         state.requests += 1
-        client = state.proxies.client(self._peer, head.headers) if self._trusted else self._peer
+        if state.proxies is not self._proxies:  # a reload may have listed the peer, or not list it any more
+            self._proxies = state.proxies
+            self._trusted = state.proxies.trusts(self._peer)
+        client = self._proxies.client(self._peer, head.headers) if self._trusted else self._peer
         try:
             return await state.handler.handle(
                 Request(head.method, head.path, head.query, head.headers, body, client, state.runtime.now_ms())
@@ -281,7 +285,7 @@ class Connection:
         self.deadline = self._state.now + LINGER_SECONDS
         self._channel.finish()
         left = LINGER_BYTES
-        while left > 0 and not self._expired:
+        while left > 0:
             dropped = await self._channel.discard()
             if not dropped:
                 return

@@ -15,7 +15,7 @@ import trio
 
 from gateway.runtime import Runtime, Socket
 from gateway.wire.channel import Channel, PlainChannel, TlsChannel
-from gateway.wire.connection import WAITING, Connection
+from gateway.wire.connection import Connection
 from gateway.wire.limits import ACCEPT_PAUSE_SECONDS, LINGER_SECONDS, SWEEP_SECONDS, Limits
 from gateway.wire.proxies import UNIX, TrustedProxies, peer_address, peer_group
 from gateway.wire.reply import Reply, encode_reply, error_reply
@@ -90,7 +90,7 @@ class Server:
         self._state.draining = True
         self._accepting.cancel()
         for connection in self._connections:
-            if connection.phase == WAITING:
+            if connection.idle:
                 connection.expire()
         with trio.move_on_after(seconds):
             while self._connections:
@@ -100,7 +100,7 @@ class Server:
             await self._changed.wait()
 
     def use(self, limits: Limits, trusted_proxies: Sequence[str]) -> None:
-        """Go by other limits and proxies from now on; deadlines that are running stay. Raises ValueError for a bad proxy."""
+        """Go by other limits and proxies from now on; running deadlines stay. Raises ValueError for a bad proxy."""
         proxies = TrustedProxies(trusted_proxies)
         self._state.limits, self._state.proxies = limits, proxies
 
@@ -141,7 +141,7 @@ class Server:
             return self._turn_away(socket, encrypted=tls is not None)
         channel: Channel = PlainChannel(socket) if tls is None else TlsChannel(socket, tls.context)
         connection = Connection(channel, peer, group, self._state)
-        if self._state.draining:  # accepted in the very moment: its request may be on its way, but not for long
+        if self._state.draining:  # accepted in that very moment: its request may be on its way
             connection.deadline = self._state.now + LINGER_SECONDS
         self._connections.add(connection)
         if group is not None:

@@ -93,13 +93,13 @@ async def serving(
 
 async def read_all(stream: trio.abc.ReceiveStream) -> bytes:
     """Read to the end; a reset is an end too."""
-    received = b""
+    received = bytearray()
     try:
         async for piece in stream:
             received += piece
     except trio.BrokenResourceError:
         pass
-    return received
+    return bytes(received)
 
 
 async def read_reply(stream: trio.abc.ReceiveStream) -> bytes:

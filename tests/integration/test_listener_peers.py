@@ -126,6 +126,9 @@ async def test_one_server_serves_v4_v6_unix_and_inherited_sockets(tmp_path):
     addresses = [socket.getsockname()[:2] for socket in (v4, v6, adopted)]
     async with trio.open_nursery() as nursery:
         await nursery.start(server.serve, [Listener(socket) for socket in (v4, v6, unix, adopted)])
+        await wait_all_tasks_blocked()
+        for socket in (v4, v6, adopted):
+            assert socket.getsockopt(trio.socket.IPPROTO_TCP, trio.socket.TCP_NODELAY)
         streams = [await trio.open_tcp_stream(*address) for address in addresses[:2]]
         streams += [await trio.open_unix_socket(path), await trio.open_unix_socket(path)]
         for stream in streams:
@@ -153,6 +156,18 @@ async def test_H19_forwarding_headers_count_only_from_a_listed_proxy(trusted, cl
         await stream.send_all(GET + FORGED + b"\r\n")
         await read_reply(stream)
         assert world.hooks.taken[0].client == client
+
+
+async def test_other_limits_and_proxies_hold_for_the_next_request_of_an_open_connection():
+    async with serving(trusted=["127.0.0.1"]) as world, await world.connect() as stream:
+        for trusted in (["127.0.0.1"], [], ["127.0.0.0/8"]):
+            world.server.use(Limits(header_count=5), trusted)
+            await stream.send_all(GET + FORGED + b"\r\n")
+            await read_reply(stream)
+        assert [request.client for request in world.hooks.taken] == ["9.9.9.9", "127.0.0.1", "9.9.9.9"]
+        world.server.use(Limits(header_count=4), [])
+        await stream.send_all(GET + FORGED + b"\r\n")
+        assert b" 431 " in await read_reply(stream)
 
 
 @pytest.mark.parametrize(("trusted", "client"), [([], "unix"), (["unix"], "9.9.9.9")])

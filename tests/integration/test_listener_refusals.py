@@ -284,5 +284,13 @@ async def test_H25_what_is_admitted_is_asked_to_continue():
         assert world.hooks.taken[0].body == b"hello"
 
 
+async def test_H25_what_has_begun_to_send_its_body_is_not_asked_to():
+    async with serving() as world, await world.connect() as stream:
+        await stream.send_all(POST + b"Expect: 100-continue\r\nContent-Length: 5\r\n\r\nhe")
+        await trio.testing.wait_all_tasks_blocked()
+        await stream.send_all(b"llo")
+        assert (await read_reply(stream)).startswith(b"HTTP/1.1 200 ")
+
+
 async def test_an_expectation_that_nobody_knows_is_refused():
     await refused(POST + b"Expect: 200-ok\r\n\r\n", 417, "expect")

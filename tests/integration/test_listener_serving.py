@@ -104,6 +104,27 @@ async def test_H11_a_compressed_body_is_kept_as_it_came():
         assert world.hooks.taken[0].body == bomb
 
 
+async def test_a_client_that_pipelines_does_not_keep_the_others_waiting():
+    async def other() -> None:
+        order.append("other")
+
+    async with serving() as world, await world.connect() as stream, trio.open_nursery() as nursery:
+        order: list[str] = []
+
+        def answer(_) -> Reply:
+            if not order:
+                nursery.start_soon(other)
+            order.append("pipelined")
+            return Reply(200)
+
+        world.hooks.answer = answer
+        await stream.send_all(GOOD * 100)
+        await stream.send_eof()
+        await read_all(stream)
+        assert len(order) == 101
+        assert order.index("other") < 4
+
+
 async def test_http_1_0_is_served_once():
     async with serving() as world:
         reply = await world.say(b"POST /hook HTTP/1.0\r\nContent-Length: 2\r\n\r\nhi" + GOOD)
@@ -278,14 +299,31 @@ async def test_draining_closes_idle_connections_at_once_and_lets_a_request_finis
         assert b"\r\nConnection: close\r\n" in reply
 
 
+async def test_draining_ends_a_connection_whose_reply_was_under_way(mock_clock):
+    async with serving() as world, await world.connect() as stream, trio.open_nursery() as nursery:
+        world.hooks.answer = lambda _: Reply(200, b"x" * 64 * 1024 * 1024)
+        await stream.send_all(GOOD)
+        await wait_all_tasks_blocked()
+        nursery.start_soon(world.server.drain, 60)
+        await wait_all_tasks_blocked()
+        assert len(await read_all(stream)) > 64 * 1024 * 1024
+        await let_pass(mock_clock, 1)
+
+
 async def test_a_connection_accepted_in_the_moment_of_draining_is_served_or_refused_but_does_not_hold_it_up(mock_clock):
+    async def go_on() -> None:
+        while True:
+            await let_pass(mock_clock, 0.25)
+
     for _ in range(20):  # whether accept or drain runs first is trio's choice
-        async with serving() as world, await world.connect() as stream, trio.open_nursery() as nursery:
-            nursery.start_soon(world.server.drain, 60)
-            await wait_all_tasks_blocked()
-            await let_pass(mock_clock, 1)
-            assert world.server.statistics().connections == 0
-            assert await read_all(stream) == b""
+        async with serving() as world, trio.open_nursery() as nursery:
+            begun = trio.current_time()
+            async with await world.connect() as stream:
+                nursery.start_soon(go_on)
+                await world.server.drain(60)
+                assert await read_all(stream) == b""
+            assert trio.current_time() - begun <= 1.5
+            nursery.cancel_scope.cancel()
 
 
 async def test_cancelling_the_server_closes_every_connection():

@@ -65,7 +65,8 @@ async def test_a_last_reply_under_tls_ends_with_a_farewell(tls):
         raw = await world.connect()
         stream = trio.SSLStream(raw, trusting(), server_hostname="one.example", https_compatible=False)
         await stream.send_all(b"POST /hook HTTP/1.1\r\nConnection: close\r\n" + HOST + b"\r\n")
-        assert (await read_all(stream)).startswith(b"HTTP/1.1 200 ")
+        received = b"".join([piece async for piece in stream])  # raises where the end is not the server's word
+        assert received.startswith(b"HTTP/1.1 200 ")
         await stream.aclose()
 
 
@@ -131,6 +132,18 @@ async def test_H3_a_client_under_tls_that_never_reads_is_reset(tls, mock_clock):
         await wait_all_tasks_blocked()
         await let_pass(mock_clock, 10.25)
         assert world.server.statistics().connections == 0
+
+
+async def test_what_tls_has_to_say_does_not_pile_up_at_a_client_that_takes_nothing(tls):
+    async with serving(tls=tls) as world, await shake(world) as stream:
+        await wait_all_tasks_blocked()
+        (connection,) = world.server._connections
+        connection._channel._outgoing.write(bytes(64 * 1024 * 1024))  # as many key updates would
+        await stream.send_all(b"P")
+        await wait_all_tasks_blocked()
+        assert world.server.statistics().connections == 0
+        assert world.refused == {"disconnected": 1}
+        await trio.aclose_forcefully(stream)
 
 
 async def test_a_new_certificate_serves_new_connections_and_leaves_open_ones(tls, tmp_path):

@@ -4,7 +4,7 @@ import httptools
 import pytest
 
 from gateway.errors import RequestError
-from gateway.wire.parser import CHUNKED, check_partial, parse_head
+from gateway.wire.parser import CHUNKED, _frame, check_partial, parse_head
 
 HOST = b"Host: h\r\n"
 
@@ -79,6 +79,21 @@ def test_what_llhttp_alone_would_take_is_refused(raw):
     httptools.HttpRequestParser(object()).feed_data(raw)
     with pytest.raises(RequestError):
         parse_head(raw, 10)
+
+
+@pytest.mark.parametrize(
+    "framing",
+    [
+        [(b"content-length", b"3"), (b"content-length", b"3")],
+        [(b"content-length", b"3"), (b"transfer-encoding", b"chunked")],
+        [(b"transfer-encoding", b"chunked"), (b"content-length", b"3")],
+        [(b"transfer-encoding", b"chunked"), (b"transfer-encoding", b"chunked")],
+        [(b"content-length", b"+3")],
+    ],
+)
+def test_H4_H5_our_own_reading_of_the_length_does_not_lean_on_llhttp(framing):
+    with pytest.raises(RequestError):
+        _frame([(b"host", b"h"), *framing], http_1_1=True)
 
 
 def test_a_head_of_16_KiB_costs_time_in_proportion_to_its_size():
