@@ -66,6 +66,7 @@ class Control:
         swapped: Callable[[Blueprint], None],
         supervisor: Supervisor,
         listening: Sequence[str],
+        admin_failures: Callable[[], int],
     ) -> None:
         self.store = store
         self._config_path = config_path
@@ -80,6 +81,7 @@ class Control:
         self._swapped = swapped
         self._supervisor = supervisor
         self._listening = listening
+        self._admin_failures = admin_failures
         self._started_at = runtime.now_ms()
         self._last_reload: ReloadResult | None = None
         self._asked: AskedReload | None = None
@@ -202,6 +204,7 @@ class Control:
                 monotonic=self._runtime.monotonic(),
                 connections=statistics.connections,
                 body_bytes=statistics.body_bytes,
+                admin_failures=self._admin_failures(),
             )
         )
 

@@ -83,15 +83,16 @@ def run(config_path: Path) -> int:
 async def _main(config_path: Path) -> None:
     runtime = Runtime()
     supervisor = Supervisor(runtime, os.environ)
-    loaded = load(config_path, os.environ)
-    blueprint = build(loaded)
+    blueprint = build(load(config_path, os.environ))
     config = blueprint.config
     configure(config.log.level, config.log.format)
-    database = loaded.places.state / config.store.sqlite
+    database = blueprint.places.state / config.store.sqlite
     async with open_sqlite(database, runtime, _store_settings(config)) as store:
         log.info("store.opened", path=str(database))
+        for warning in store.warnings:
+            log.warning("store.warned", warning=warning)
         await rename_owned(blueprint, store)
-        await Daemon(config_path, loaded.places, blueprint, store, runtime, supervisor).run()
+        await Daemon(config_path, blueprint, store, runtime, supervisor).run()
     log.info("daemon.stopped")
 
 
@@ -101,7 +102,6 @@ class Daemon:
     def __init__(
         self,
         config_path: Path,
-        places: Places,
         blueprint: Blueprint,
         store: Store,
         runtime: Runtime,
@@ -112,11 +112,11 @@ class Daemon:
         self._store = store
         self._runtime = runtime
         self._supervisor = supervisor
-        config = blueprint.config
+        config, places = blueprint.config, blueprint.places
         inherited = inherited_listeners(os.environ, os.getpid())
-        self._tls = _server_tls(config, places)
+        self._tls = self._next_tls = _server_tls(config, places)
         self._sockets = open_listeners(config.server.bind, "[server].bind", runtime, inherited)
-        admin_address = config.admin.bind or Address("unix", "", 0, str(places.runtime / "admin.sock"))
+        admin_address = config.admin.bind or Address("unix", "", 0, str(places.admin_socket))
         self._admin_sockets = open_listeners([admin_address], "[admin].bind", runtime, inherited)
         self.listening = [describe(each) for each in self._sockets]
         self.admin_listening = describe(self._admin_sockets[0])
@@ -139,12 +139,16 @@ class Daemon:
             receiver=self._receiver,
             server=self._server,
             exposition=Exposition(CollectorRegistry(), counters, __version__, runtime),
-            build=lambda: build(load(config_path, os.environ)),
+            build=self._build,
             swapped=self._swapped,
             supervisor=supervisor,
             listening=self.listening,
+            admin_failures=lambda: self._guard.statistics().failed,
         )
-        self._guard = Guard(cast(AsgiApp, make_app(self.control, None, runtime)), AdminLimits())
+        token = blueprint.admin_token
+        self._guard = Guard(
+            cast(AsgiApp, make_app(self.control, token.reveal() if token else None, runtime)), AdminLimits()
+        )
 
     async def run(self) -> None:
         """Serve until told to stop; then drain. Raises StoreBrokenError if the disk failed us."""
@@ -189,8 +193,16 @@ class Daemon:
         self._runtime.exit_after(BROKEN_EXIT_SECONDS, status=1)
         raise error
 
+    def _build(self) -> Blueprint:
+        """Build what the files say now, the certificate included. Raises ConfigError; nothing has changed then."""
+        blueprint = build(load(self._config_path, os.environ))
+        self._next_tls = _server_tls(blueprint.config, blueprint.places)
+        return blueprint
+
     def _swapped(self, blueprint: Blueprint) -> None:
         self._blueprint = blueprint
+        if self._tls and self._next_tls:
+            self._tls.context = self._next_tls.context
         configure(blueprint.config.log.level, blueprint.config.log.format)
         self._server.use(_limits(blueprint.config), blueprint.config.server.trusted_proxies)
 
@@ -223,7 +235,11 @@ async def _ignore(signals: AsyncIterator[int]) -> None:
 
 def _server_tls(config: Config, places: Places) -> ServerTls | None:
     tls = config.server.tls
-    return ServerTls(server_context(str(places.config / tls.cert), str(places.config / tls.key))) if tls else None
+    return (
+        ServerTls(server_context(str(places.beside_config(tls.cert)), str(places.beside_config(tls.key))))
+        if tls
+        else None
+    )
 
 
 def _limits(config: Config) -> Limits:

@@ -1,7 +1,6 @@
 """Opens what the configuration's addresses name: TCP, unix sockets, and sockets that the service manager passed."""
 
 import os
-import stat
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
@@ -56,20 +55,17 @@ def _open(address: Address, runtime: Runtime, inherited: Mapping[str, list[int]]
     if address.kind == "tcp":
         return [runtime.listen_tcp(address.host, address.port, BACKLOG)]
     path = Path(address.name)
-    _remove_stale(path)
+    _make_way(path, runtime)
     listener = runtime.listen_unix(str(path), BACKLOG)
     path.chmod(SOCKET_MODE)
     return [listener]
 
 
-def _remove_stale(path: Path) -> None:
-    """Remove a socket file that an earlier run left; the store's lock has shown that no other daemon of ours lives."""
+def _make_way(path: Path, runtime: Runtime) -> None:
+    """Remove a socket that an earlier run left behind; one that somebody answers on stays, any other file too."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o750)
-    try:
-        if stat.S_ISSOCK(path.lstat().st_mode):
-            path.unlink()
-    except FileNotFoundError:
-        pass
+    if path.is_socket() and not runtime.is_answered(str(path)):
+        path.unlink()
 
 
 def _advice(error: OSError) -> str:

@@ -54,7 +54,7 @@ def redact(_logger: object, _method: str, entry: MutableMapping[str, Any]) -> Mu
 def _final(form: Format, stream: TextIO, journald: bool) -> list[structlog.typing.Processor]:
     on_terminal = stream.isatty() and not journald
     if form == "console" or (form == "auto" and on_terminal):
-        return [structlog.dev.ConsoleRenderer(colors=on_terminal)]
+        return [structlog.dev.ConsoleRenderer(colors=on_terminal, exception_formatter=structlog.dev.plain_traceback)]
     render = _render_for_journald if journald else _render_json
     return [structlog.processors.format_exc_info, render]
 

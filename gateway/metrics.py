@@ -20,7 +20,6 @@ OVERFLOW: Final = "_other"
 
 ACCEPT_SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.5, 2.5)
 ATTEMPT_SECONDS: Final = (0.005, 0.025, 0.1, 0.5, 2.5, 10.0, 30.0)
-COMMIT_REQUESTS: Final = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0)
 
 
 class Tally(dict[str, int]):
@@ -141,15 +140,13 @@ class Family(dict[str, CountsT], Generic[CountsT]):
 class Counters:
     """All numbers of the process; made once by the daemon, passed down. Every method belongs to the trio thread."""
 
-    __slots__ = ("accept_seconds", "commit_requests", "last_accepted_at", "sources", "targets")
+    __slots__ = ("accept_seconds", "last_accepted_at", "sources", "targets")
 
     def __init__(self) -> None:
         self.sources: Family[SourceCounts] = Family(SourceCounts)
         self.targets: Family[TargetCounts] = Family(TargetCounts)
         self.accept_seconds = Histogram(ACCEPT_SECONDS)
         """From a request's last byte to its durable answer."""
-        self.commit_requests = Histogram(COMMIT_REQUESTS)
-        """Requests in one group commit."""
         self.last_accepted_at: int | None = None
 
     def refused(self, source: str, reason: str) -> None:

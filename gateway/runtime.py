@@ -142,6 +142,12 @@ class Runtime:
             raise
         return trio.socket.from_stdlib_socket(listener)
 
+    def is_answered(self, path: str) -> bool:
+        """Tell whether somebody listens on the unix socket at `path`; False for one that its owner left behind."""
+        with stdlib_socket.socket(stdlib_socket.AF_UNIX, stdlib_socket.SOCK_STREAM) as probe:
+            probe.setblocking(False)
+            return probe.connect_ex(path) != errno.ECONNREFUSED
+
     def adopt_listener(self, descriptor: int) -> trio.socket.SocketType:
         """Take over a listening socket that systemd (or a parent) opened."""
         return trio.socket.from_stdlib_socket(stdlib_socket.socket(fileno=descriptor))

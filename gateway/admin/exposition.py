@@ -78,8 +78,6 @@ class Exposition:
         counters = self._counters
         seconds = "From a request's last byte to its durable answer"
         yield _histogram("hookgate_accept_seconds", seconds, [((), counters.accept_seconds)], [])
-        requests = "Requests made durable by one commit"
-        yield _histogram("hookgate_commit_requests", requests, [((), counters.commit_requests)], [])
         if self._gauges is not None:
             yield from _of_state(self._gauges)
 
