@@ -13,7 +13,13 @@ from gateway.core.model import Request
 from gateway.errors import RequestError
 from gateway.wire.channel import Channel
 from gateway.wire.chunks import ChunkedBody
-from gateway.wire.limits import BODY_RATE_GRACE_SECONDS, LINGER_BYTES, LINGER_SECONDS, RECEIVE_BYTES
+from gateway.wire.limits import (
+    BODY_RATE_GRACE_SECONDS,
+    LAST_HANDSHAKE_SECONDS,
+    LINGER_BYTES,
+    LINGER_SECONDS,
+    RECEIVE_BYTES,
+)
 from gateway.wire.parser import CHUNKED, Head, check_partial, parse_head
 from gateway.wire.reply import CONTINUE, Reply, encode_reply, error_reply
 from gateway.wire.state import ServerState
@@ -95,6 +101,13 @@ class Connection:
             seconds = state.now - self._since
             if seconds > BODY_RATE_GRACE_SECONDS and self._received < seconds * state.limits.body_rate:
                 self.expire()
+
+    def drain(self) -> None:
+        """End soon: at once if idle, after its request if there is one; a handshake gets a moment to complete."""
+        if self.phase == WAITING:
+            self.expire()
+        elif self.phase == OPENING:
+            self.deadline = min(self.deadline, self._state.now + LAST_HANDSHAKE_SECONDS)
 
     def expire(self) -> None:
         """End the present phase now: wakes the task, which says 408 where a request was on its way and closes."""

@@ -10,6 +10,8 @@ SWEEP_SECONDS: Final = 0.25
 """How often deadlines are looked at: every deadline is kept to within this much."""
 BODY_RATE_GRACE_SECONDS: Final = 5.0
 """How long a body may arrive below the minimum rate before that counts."""
+LAST_HANDSHAKE_SECONDS: Final = 1.0
+"""How long a handshake may still take once the server drains."""
 LINGER_SECONDS: Final = 0.5
 """How long the client gets to take a last reply before the connection goes."""
 LINGER_BYTES: Final = 1024 * 1024

@@ -16,7 +16,7 @@ import trio
 from gateway.runtime import Runtime, Socket
 from gateway.wire.channel import Channel, PlainChannel, TlsChannel
 from gateway.wire.connection import Connection
-from gateway.wire.limits import ACCEPT_PAUSE_SECONDS, LINGER_SECONDS, SWEEP_SECONDS, Limits
+from gateway.wire.limits import ACCEPT_PAUSE_SECONDS, SWEEP_SECONDS, Limits
 from gateway.wire.proxies import UNIX, TrustedProxies, peer_address, peer_group
 from gateway.wire.reply import Reply, encode_reply, error_reply
 from gateway.wire.state import Handler, ServerState
@@ -65,7 +65,10 @@ class Server:
         self._groups: Counter[str] = Counter()
         self._accepting = trio.CancelScope()
         self._serving = trio.CancelScope()
+        self._closed = trio.Event()
+        """The listeners are: what was accepted is among the connections."""
         self._changed = trio.Event()
+        """The set of connections is not what it was; a new event for every change."""
 
     async def serve(
         self, listeners: Sequence[Listener], task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
@@ -84,15 +87,16 @@ class Server:
                 finally:
                     for listener in listeners:
                         listener.socket.close()
+                    self._closed.set()
 
     async def drain(self, seconds: float) -> None:
         """Accept no more; close idle connections now, answer requests under way; after `seconds` cut off the rest."""
         self._state.draining = True
         self._accepting.cancel()
-        for connection in self._connections:
-            if connection.idle:
-                connection.expire()
         with trio.move_on_after(seconds):
+            await self._closed.wait()
+            for connection in self._connections:
+                connection.drain()
             while self._connections:
                 await self._changed.wait()
         self._serving.cancel()
@@ -141,8 +145,6 @@ class Server:
             return self._turn_away(socket, encrypted=tls is not None)
         channel: Channel = PlainChannel(socket) if tls is None else TlsChannel(socket, tls.context)
         connection = Connection(channel, peer, group, self._state)
-        if self._state.draining:  # accepted in that very moment: its request may be on its way
-            connection.deadline = self._state.now + LINGER_SECONDS
         self._connections.add(connection)
         if group is not None:
             self._groups[group] += 1

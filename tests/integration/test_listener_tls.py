@@ -87,6 +87,16 @@ async def test_H23_a_handshake_that_stalls_ends_after_ten_seconds(tls, mock_cloc
         assert world.refused == {"opening_timeout": 1}
 
 
+async def test_H23_a_handshake_that_stalls_does_not_hold_up_draining(tls, mock_clock):
+    async with serving(tls=tls) as world, await world.connect() as stream, trio.open_nursery() as nursery:
+        await stream.send_all(b"\x16\x03\x01\x02\x00\x01")
+        await wait_all_tasks_blocked()
+        nursery.start_soon(world.server.drain, 60)
+        await wait_all_tasks_blocked()
+        await let_pass(mock_clock, 1.5)
+        assert world.server.statistics().connections == 0
+
+
 async def test_H23_a_client_hello_of_64_KiB_ends_within_ten_seconds(tls, mock_clock):
     async with serving(tls=tls) as world, await world.connect() as stream:
         record = b"\x16\x03\x01\x40\x00"
