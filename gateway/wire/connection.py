@@ -39,23 +39,6 @@ _END: Final = b"\r\n\r\n"
 class Connection:
     """One connection's task is `run`; the sweeper and the server call `sweep` and `expire`."""
 
-    __slots__ = (
-        "_buffer",
-        "_channel",
-        "_expired",
-        "_held",
-        "_last",
-        "_peer",
-        "_proxies",
-        "_received",
-        "_since",
-        "_state",
-        "_trusted",
-        "deadline",
-        "group",
-        "phase",
-    )
-
     def __init__(self, channel: Channel, peer: str, group: str | None, state: ServerState) -> None:
         """`group` is what the peer is counted by, None if it is not."""
         self.group = group
