@@ -16,8 +16,8 @@ from hypercorn.typing import (
 
 async def app(scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
     """Read the whole body, keep nothing, answer."""
-    if scope["type"] == "lifespan":
-        return
+    if scope["type"] != "http":
+        raise NotImplementedError(scope["type"])  # how an application says that it has no lifespan
     while (message := await receive())["type"] == "http.request" and message["more_body"]:
         pass
     headers = [(b"content-length", b"0")]

@@ -14,16 +14,25 @@ from typing import Final
 import apsw
 import trio
 
-from harness.daemon import Daemon, Home, running, temporary_home
+from harness.daemon import Daemon, Home, cpu_seconds, running, temporary_home
 from harness.settings import ORDERS_TOKEN, TRUORA_KEY, Settings
 from load import DAEMON_CORE, HERE, BenchmarkError, Tokens, saturate, saturate_plainly, send_at
 from payloads import write_truora_tokens
-from servers import counted, echo, fast_sink, hypercorn
+from servers import Server, counted, echo, fast_sink, hypercorn
 
 MEGABYTE: Final = 1_000_000
 SETTLE_SECONDS: Final = 120.0
 TOKENS_PER_SECOND: Final = 25_000
 """More than any run takes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """Something to compare with, at full speed."""
+
+    rate: float
+    cpu_us: float
+    """Of one request; a neighbour on the core changes the rate, but hardly this."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,18 +93,16 @@ class Idle:
     rss_mb: float
 
 
-async def measure_echo(seconds: int) -> float:
+async def measure_echo(seconds: int) -> Reference:
     """The denominator."""
-    with temporary_home() as home:
-        async with echo() as port:
-            return await saturate_plainly(port, seconds, home.folder)
+    async with echo() as server:
+        return await _compare(server, seconds)
 
 
-async def measure_hypercorn(seconds: int) -> float:
+async def measure_hypercorn(seconds: int) -> Reference:
     """The stock stack."""
-    with temporary_home() as home:
-        async with hypercorn() as port:
-            return await saturate_plainly(port, seconds, home.folder)
+    async with hypercorn() as server:
+        return await _compare(server, seconds)
 
 
 async def measure_idle() -> Idle:
@@ -157,6 +164,13 @@ async def measure_pending(count: int, seconds: int) -> Pending:
                 raise BenchmarkError(f"{waiting} of {count} deliveries wait")
             full = await _ingest(home, daemon, seconds, old=count)
             return Pending(count, daemon.ready_seconds, rss, full.rss_mb, full.rate, empty.rate)
+
+
+async def _compare(server: Server, seconds: int) -> Reference:
+    with temporary_home() as home:
+        before = cpu_seconds(server.pid)
+        rate = await saturate_plainly(server.port, seconds, home.folder)
+        return Reference(rate, 1e6 * (cpu_seconds(server.pid) - before) / (rate * seconds))
 
 
 def _settings(home: Home, *, crm: str = "", dead_target: bool = False) -> Settings:

@@ -21,8 +21,8 @@ from typing import Any, Final
 from payloads import NUMBER, truework_request, truora_request
 
 NAP: Final = 100e-6
-GRACE_SECONDS: Final = 10.0
-"""How long answers may still come after the last request left."""
+GRACE_SECONDS: Final = 60.0
+"""How long answers may still come after the last request left: a disk may stall for long, but each must be counted."""
 
 
 class Connection:

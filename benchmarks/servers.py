@@ -4,15 +4,22 @@ import json
 import socket
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import trio
 
 from harness.senders import Client
 from load import DAEMON_CORE, HERE, LOAD_CORE
+
+
+class Server(NamedTuple):
+    """Something to compare with, while it runs."""
+
+    port: int
+    pid: int
 
 
 @asynccontextmanager
@@ -28,21 +35,21 @@ async def process(*command: str) -> AsyncIterator[trio.Process]:
 
 
 @asynccontextmanager
-async def echo(core: Sequence[str] = DAEMON_CORE) -> AsyncIterator[int]:
-    """Run the bare echo; give its port."""
-    async with process(*core, sys.executable, str(HERE / "echo.py")) as started:
-        yield int((await _first_line(started)).rpartition(":")[2])
+async def echo() -> AsyncIterator[Server]:
+    """Run the bare echo."""
+    async with process(*DAEMON_CORE, sys.executable, str(HERE / "echo.py")) as started:
+        yield Server(int((await _first_line(started)).rpartition(":")[2]), started.pid)
 
 
 @asynccontextmanager
-async def hypercorn() -> AsyncIterator[int]:
-    """Run the stock stack; give its port."""
+async def hypercorn() -> AsyncIterator[Server]:
+    """Run the stock stack."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = int(probe.getsockname()[1])
-    async with process(*DAEMON_CORE, sys.executable, str(HERE / "hypercorn_app.py"), "--port", str(port)):
+    async with process(*DAEMON_CORE, sys.executable, str(HERE / "hypercorn_app.py"), "--port", str(port)) as started:
         await _wait_open(port)
-        yield port
+        yield Server(port, started.pid)
 
 
 @asynccontextmanager

@@ -268,8 +268,7 @@ class Daemon:
 
     def cpu_seconds(self) -> float:
         """User and system time it has used so far, all threads."""
-        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        return cpu_seconds(self.pid)
 
     def close(self) -> None:
         """Make sure that nothing of it is left."""
@@ -286,6 +285,12 @@ class Daemon:
                 return
             self.notices.extend(datagram.decode().splitlines())
             self._noticed.set()
+
+
+def cpu_seconds(pid: int) -> float:
+    """User and system time that a process has used so far, all threads."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 @asynccontextmanager
