@@ -132,6 +132,10 @@ class GroupCommit:
             raise
         try:
             cursor.execute("COMMIT")
+        except apsw.FullError:
+            # No room for the last page, so the commit mark is not there either; an fsync that fails is an IOError.
+            self._roll_back()
+            raise
         except BaseException as error:
             raise _CommitError(str(error)) from error
         self._ledger.committed()
