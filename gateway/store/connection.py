@@ -47,7 +47,7 @@ def _make_durable(connection: apsw.Connection, path: Path) -> None:
     connection.pragma("cell_size_check", 1)
     connection.pragma("trusted_schema", 0)
     connection.pragma("temp_store", "memory")
-    connection.pragma("cache_size", -16_384)
+    connection.pragma("cache_size", -1000)
 
 
 def open_checkpointer(path: Path) -> apsw.Connection:

@@ -13,7 +13,7 @@ from typing import Any, Final, TypeAlias
 import apsw
 
 FOLDER: Final = Path(__file__).parent / "sql"
-SIZES: Final = (256, 128, 64, 32, 16, 8, 4, 2, 1)
+SIZES: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 _HEADING: Final = re.compile(r"^-- (\w+): \S.*\n", re.MULTILINE)
 
 Values: TypeAlias = list[Any]
@@ -27,34 +27,43 @@ def load_statements(noun: str) -> Mapping[str, str]:
 
 
 class RowStatement:
-    """A statement over rows of `width` values each, in place of `:rows`."""
+    """A statement over rows of `width` values each, in place of `:rows`.
+
+    Rows of NULL pad them to one of the sizes, so each chunk is one call: every call into SQLite may wait for the
+    interpreter's lock. The statement must pass over rows whose first value is NULL.
+    """
 
     def __init__(self, text: str, width: int) -> None:
         row = "(" + ",".join("?" * width) + ")"
-        self.width = width
-        self._texts = [(size, text.replace(":rows", ",".join([row] * size))) for size in SIZES]
+        self._width = width
+        self._texts = {size: text.replace(":rows", ",".join([row] * size)) for size in SIZES}
 
     def execute(self, cursor: apsw.Cursor, values: Values) -> None:
-        """Carry it out for all rows in `values`: at most one call for each size, besides chunks of the largest."""
-        width, start, left = self.width, 0, len(values) // self.width
-        for size, text in self._texts:
-            while left >= size:
-                end = start + size * width
-                cursor.execute(text, values if not start and end == len(values) else values[start:end])
-                start, left = end, left - size
+        """Carry it out for all rows in `values`."""
+        width = self._width
+        for start in range(0, len(values), SIZES[-1] * width):
+            chunk = values[start : start + SIZES[-1] * width]
+            size = fitting(len(chunk) // width)
+            chunk += [None] * (size * width - len(chunk))
+            cursor.execute(self._texts[size], chunk)
 
 
 class ListStatement:
     """A statement over a list of values, in place of `:ids`; padded with the last one, so each chunk is one call."""
 
     def __init__(self, text: str) -> None:
-        self._texts = [(size, text.replace(":ids", ",".join("?" * size))) for size in reversed(SIZES)]
+        self._texts = {size: text.replace(":ids", ",".join("?" * size)) for size in SIZES}
 
     def run(self, cursor: apsw.Cursor, values: Sequence[Any]) -> list[tuple[Any, ...]]:
         """Carry it out for all `values`; give the rows it returned."""
         found: list[tuple[Any, ...]] = []
-        for start in range(0, len(values), SIZES[0]):
-            chunk = values[start : start + SIZES[0]]
-            size, text = next(pair for pair in self._texts if pair[0] >= len(chunk))
-            found += cursor.execute(text, [*chunk, *[chunk[-1]] * (size - len(chunk))]).fetchall()
+        for start in range(0, len(values), SIZES[-1]):
+            chunk = values[start : start + SIZES[-1]]
+            size = fitting(len(chunk))
+            found += cursor.execute(self._texts[size], [*chunk, *[chunk[-1]] * (size - len(chunk))]).fetchall()
         return found
+
+
+def fitting(count: int) -> int:
+    """Give the smallest size that holds `count` rows (1 to 256)."""
+    return 1 << (count - 1).bit_length()

@@ -1,11 +1,14 @@
 -- insert_requests: the raw messages of one group commit
-INSERT INTO request(id, head, body) VALUES :rows
+INSERT INTO request(id, head, body)
+SELECT * FROM (VALUES :rows) WHERE column1 IS NOT NULL
 
 -- insert_events: the events of one group commit
-INSERT INTO event(id, request, source, credential, type, version, accepted_at, occurred_at, hold, replaces, part) VALUES :rows
+INSERT INTO event(id, request, source, credential, type, version, accepted_at, occurred_at, hold, replaces, part)
+SELECT * FROM (VALUES :rows) WHERE column1 IS NOT NULL
 
 -- insert_deliveries: the deliveries of one group commit, claimed by this process or due
-INSERT INTO delivery(event, n, route, target, state, due, epoch, claims) VALUES :rows
+INSERT INTO delivery(event, n, route, target, state, due, epoch, claims)
+SELECT * FROM (VALUES :rows) WHERE column1 IS NOT NULL
 
 -- find_repeats_to_act_on: of events that were sent again, those with dead deliveries and those that no route had taken
 SELECT e.id, e.hold FROM event e WHERE e.id IN (:ids)

@@ -2,7 +2,8 @@
 SELECT key, digest, event FROM :generation WHERE key IN (:ids)
 
 -- insert_keys: the new keys of one group commit
-INSERT INTO :generation(key, digest, event) VALUES :rows
+INSERT INTO :generation(key, digest, event)
+SELECT * FROM (VALUES :rows) WHERE column1 IS NOT NULL
 
 -- create_generation: an empty table of keys; a key has a second row only after a conflict
 CREATE TABLE :generation(key BLOB NOT NULL, digest BLOB NOT NULL, event INTEGER NOT NULL, PRIMARY KEY (key, digest)) STRICT, WITHOUT ROWID

@@ -6,4 +6,5 @@ FROM new WHERE delivery.event = new.event AND delivery.n = new.n AND delivery.cl
 AND delivery.state = 1 AND +delivery.epoch = (SELECT epoch FROM meta)
 
 -- append_attempts: the tries that were made
-INSERT INTO attempt(event, n, try, started_at, took_ms, outcome, reason) VALUES :rows
+INSERT INTO attempt(event, n, try, started_at, took_ms, outcome, reason)
+SELECT * FROM (VALUES :rows) WHERE column1 IS NOT NULL

@@ -1,0 +1,119 @@
+"""The line before the writer: who comes first, how much at once, and who is turned away."""
+
+import pytest
+
+from gateway.errors import StoreBusyError
+from gateway.store import queue
+from gateway.store.contract import Acceptance
+from gateway.store.queue import CommitQueue, Job, Recording
+from gateway.store.settings import StoreSettings
+from gateway.testing.store_desk import SteppedRuntime, new
+
+
+@pytest.fixture
+def runtime():
+    return SteppedRuntime()
+
+
+def line(runtime, **settings):
+    return CommitQueue(runtime, StoreSettings(**settings))
+
+
+def request(source="shop", size=10):
+    return Acceptance(b"", bytes(size), 0, (new(source=source),))
+
+
+def sources(batch):
+    return [entry.acceptance.events[0].event.source for entry in batch.entries]
+
+
+def test_sources_take_turns_so_that_a_flood_delays_only_itself(runtime):
+    waiting = line(runtime)
+    for _ in range(300):
+        waiting.add_entry(request("flood"))
+    waiting.add_entry(request("quiet"))
+    waiting.add_entry(request("calm"))
+    first = sources(waiting.take())
+    assert first[:4] == ["flood", "quiet", "calm", "flood"]
+    assert len(first) == queue.BATCH_REQUESTS
+
+
+def test_a_source_keeps_its_order(runtime):
+    waiting = line(runtime)
+    entries = [waiting.add_entry(request(source)) for source in "abaab"]
+    taken = waiting.take().entries
+    assert [entry for entry in taken if entry in (entries[0], entries[2], entries[3])] == [
+        entries[i] for i in (0, 2, 3)
+    ]
+
+
+def test_a_batch_is_bounded_in_bytes_but_takes_one_request_of_any_size(runtime):
+    waiting = line(runtime)
+    for size in (queue.BATCH_BYTES * 2, 10, queue.BATCH_BYTES - 5, 10, 10):
+        waiting.add_entry(request(size=size))
+    assert [len(waiting.take().entries) for _ in range(3)] == [1, 2, 2]
+
+
+def test_records_and_jobs_come_with_the_first_batch(runtime):
+    waiting = line(runtime)
+    for _ in range(300):
+        waiting.add_entry(request())
+    job = Job(lambda ledger, turn: None, None, grows=False)
+    waiting.add_job(job)
+    recording = Recording([], lambda taken: None)
+    waiting.add_recording(recording)
+    batch = waiting.take()
+    assert (batch.recordings, batch.jobs) == ([recording], [job])
+
+
+def test_a_queue_over_its_bytes_turns_newcomers_away(runtime):
+    waiting = line(runtime, queue_bytes=100)
+    waiting.add_entry(request(size=90))
+    with pytest.raises(StoreBusyError, match="90 bytes wait"):
+        waiting.add_entry(request(size=11))
+    waiting.add_entry(request(size=10))
+    waiting.take()
+    waiting.add_entry(request(size=500))
+    assert (waiting.count, waiting.size) == (1, 500), "a single one may be larger than the queue"
+
+
+def test_a_queue_that_waits_too_long_turns_newcomers_away(runtime):
+    waiting = line(runtime, queue_wait_seconds=1.0)
+    waiting.add_entry(request("a"))
+    runtime.advance(900)
+    waiting.add_entry(request("b"))
+    runtime.advance(200)
+    with pytest.raises(StoreBusyError, match=r"waited 1\.1 s"):
+        waiting.add_entry(request("a"))
+    waiting.take()
+    waiting.add_entry(request("a"))
+
+
+def test_the_oldest_is_known_after_a_part_was_taken(runtime, monkeypatch):
+    monkeypatch.setattr(queue, "BATCH_REQUESTS", 1)
+    waiting = line(runtime, queue_wait_seconds=1.0)
+    waiting.add_entry(request("a"))
+    runtime.advance(500)
+    waiting.add_entry(request("b"))
+    waiting.take()
+    runtime.advance(900)
+    waiting.add_entry(request("c"))
+    runtime.advance(200)
+    with pytest.raises(StoreBusyError):
+        waiting.add_entry(request("c"))
+
+
+def test_what_is_put_back_comes_first(runtime):
+    waiting = line(runtime)
+    one, two, three = (Recording([], lambda taken: None) for _ in range(3))
+    waiting.add_recording(three)
+    waiting.put_back([one, two])
+    assert waiting.take().recordings == [one, two, three]
+
+
+def test_a_closed_queue_gives_what_is_left_and_then_nothing(runtime):
+    waiting = line(runtime)
+    waiting.add_entry(request())
+    waiting.close()
+    assert len(waiting.take().entries) == 1
+    assert waiting.take() is None
