@@ -159,14 +159,17 @@ async def test_P19_a_full_disk_is_survived_and_deliveries_settle_once_there_is_r
         assert (await desk.store.deliveries(DeliveryQuery()))[0].state == "delivered"
 
 
-async def test_P19_a_full_disk_found_by_commit_itself_breaks_the_store(faulty, tmp_path):
+async def test_P19_a_full_disk_found_by_commit_itself_is_refused_and_the_store_goes_on(faulty, tmp_path):
     async with desk_on(tmp_path / "h.db") as desk:
         faulty.fail = failing("write", "-wal", apsw.FullError)
-        with pytest.raises(StoreBrokenError):
+        with pytest.raises(StoreFullError):
             await desk.accept_one("a")
         faulty.fail = lambda call, suffix: None
+        desk.runtime.advance(1000)
+        assert (await desk.accept(new("a")))[0].kind == "new", "what was refused left nothing behind"
+        assert await desk.accept_one("b")
     async with desk_on(tmp_path / "h.db") as desk:
-        assert await desk.accept_one("a")
+        assert len(await desk.store.events(EventQuery())) == 2
 
 
 async def test_P19_the_reserve_is_given_up_when_the_disk_is_full_and_restored_after(faulty, tmp_path):
