@@ -41,7 +41,7 @@ class Admission(Protocol):
         ...
 
 
-Lanes: TypeAlias = tuple[Lane | None, ...]
+Lanes: TypeAlias = Sequence[Lane | None]
 """For each planned delivery of an event, the lane that has a slot for it."""
 
 
@@ -79,8 +79,8 @@ class Intake:
         promised.
         """
         size = len(request.body) + 512
-        planned = tuple(self._plan(source, request, event, size) for event in events)
-        news = tuple(new for new, _ in planned)
+        planned = [self._plan(source, request, event, size) for event in events]
+        news = tuple([new for new, _ in planned])
         acceptance = Acceptance(encode_head(request, *secrets), request.body, request.received_at, news)
         try:
             verdicts = await self._store.accept(acceptance)
@@ -124,11 +124,14 @@ class Intake:
         if not planned:
             hold: HoldReason = "ignored" if source.unmatched == "ignore" else "unmatched"
             return NewEvent(event, hold, (), source.on_conflict), ()
-        lanes = tuple(self._admission.reserve(target, size) for target, _ in planned)
-        deliveries = tuple(
-            NewDelivery(route, target, lane is not None) for (target, route), lane in zip(planned, lanes, strict=True)
-        )
-        return NewEvent(event, None, deliveries, source.on_conflict), lanes
+        reserve = self._admission.reserve
+        lanes: list[Lane | None] = []
+        deliveries = []
+        for target, route in planned:
+            lane = reserve(target, size)
+            lanes.append(lane)
+            deliveries.append(NewDelivery(route, target, lane is not None))
+        return NewEvent(event, None, tuple(deliveries), source.on_conflict), lanes
 
     def _hand_over(self, acceptance: Acceptance, new: NewEvent, lanes: Lanes, event_id: int, size: int) -> None:
         stored = _stored(acceptance, new.event, event_id)
