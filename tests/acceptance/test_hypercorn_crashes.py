@@ -5,6 +5,8 @@ and an event.
 """
 
 import base64
+import subprocess
+import sys
 
 import pytest
 import trio
@@ -16,8 +18,8 @@ from harness.settings import ORDERS_TOKEN, Settings
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 SETTINGS = b"\x00\x00\x00\x04\x00\x00\x00\x00\x00"
 H2C = (
-    b"POST /health HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n"
-    b"HTTP2-Settings: %b\r\nContent-Length: 0\r\n\r\n"
+    b"GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n"
+    b"HTTP2-Settings: %b\r\n\r\n"
 )
 WEBSOCKET = (
     b"GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
@@ -30,21 +32,21 @@ def _frame(kind, flags, stream, payload):
     return len(payload).to_bytes(3, "big") + bytes([kind, flags]) + stream.to_bytes(4, "big") + payload
 
 
-def _headers_with_high_byte_path():
-    """HPACK: :method GET, :scheme http, :authority localhost, and a :path that holds the byte 0x80."""
-    literal = b"\x82\x86" + b"\x41\x09localhost" + b"\x44\x02/\x80"
-    return _frame(1, 0x05, 1, literal)
-
+AUTHORITY = b"\x41\x09localhost"
+POST = b"\x83\x86\x84" + AUTHORITY
+"""HPACK: :method POST, :scheme http, :path /."""
+HIGH_BYTE = b"\x82\x86" + AUTHORITY + b"\x44\x02/\x80"
+"""HPACK: :method GET, :scheme http, and a :path that holds the byte 0x80."""
 
 INPUTS = {
-    "h2c upgrade, then DATA after the early reply": [
+    "h2c upgrade, then DATA after an early reply": [
         H2C % GOOD_SETTINGS,
-        PREFACE + SETTINGS + _frame(0, 1, 1, b"late"),
+        PREFACE + SETTINGS + _frame(1, 0x04, 3, POST),
+        _frame(0, 1, 3, b"late"),
     ],
     "h2c upgrade with settings of 3 bytes": [H2C % base64.urlsafe_b64encode(b"abc")],
     "WebSocket upgrade and one trailing byte": [WEBSOCKET + b"\x00"],
-    "WebSocket upgrade, the byte a little later": [WEBSOCKET, b"\x00"],
-    "h2 by prior knowledge with a path byte of 0x80": [PREFACE + SETTINGS, _headers_with_high_byte_path()],
+    "h2 by prior knowledge with a path byte of 0x80": [PREFACE + SETTINGS, _frame(1, 0x05, 1, HIGH_BYTE)],
 }
 
 
@@ -53,7 +55,7 @@ async def test_an_input_that_ends_stock_hypercorn_ends_only_its_connection(home,
     Settings(home).write()
     async with running(home) as daemon:
         for _ in range(3):
-            await _say(home.admin, INPUTS[what])
+            await _say(str(home.admin), INPUTS[what])
         assert (await daemon.ask("/health")) == {"alive": True}
         assert daemon.running
         assert (await post(daemon.port, truework("order-1", ORDERS_TOKEN))).status == 200
@@ -62,16 +64,56 @@ async def test_an_input_that_ends_stock_hypercorn_ends_only_its_connection(home,
     assert len(home.lines("audit.jsonl")) == 1
 
 
-async def _say(path, pieces):
-    """Send the pieces, read whatever comes until the daemon closes or a while has passed."""
-    with trio.socket.socket(trio.socket.AF_UNIX) as connection:
-        await connection.connect(str(path))
-        with trio.move_on_after(0.5):
-            for piece in pieces:
-                try:
-                    await connection.send(piece)
-                except OSError:
-                    return
+STOCK = """
+import sys, trio
+from hypercorn.config import Config
+from hypercorn.trio import serve
+
+async def app(scope, receive, send):
+    if scope["type"] != "http":
+        raise NotImplementedError(scope["type"])
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": b"early"})
+
+config = Config()
+config.bind = [sys.argv[1]]
+trio.run(serve, app, config)
+"""
+
+
+@pytest.fixture
+def stock(home):
+    address = home.folder / "stock.sock"
+    command = [sys.executable, "-c", STOCK, f"unix:{address}"]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    yield process, str(address)
+    process.kill()
+    process.wait()
+
+
+@pytest.mark.parametrize("what", INPUTS)
+async def test_the_same_input_ends_a_stock_hypercorn(stock, what):
+    """Without this the tests above could pass on inputs that harm nobody."""
+    process, address = stock
+    with trio.fail_after(20):
+        while process.poll() is None:
+            try:
+                await _say(address, INPUTS[what])
+            except OSError:
                 await trio.sleep(0.05)
-            while await connection.recv(65536):
-                pass
+    assert process.returncode == 1
+
+
+async def _say(path, pieces):
+    """Send the pieces, read whatever comes until the server closes or a while has passed."""
+    with trio.socket.socket(trio.socket.AF_UNIX) as connection:
+        await connection.connect(path)
+        with trio.move_on_after(0.5):
+            try:
+                for piece in pieces:
+                    await connection.send(piece)
+                    await trio.sleep(0.1)
+                while await connection.recv(65536):
+                    pass
+            except OSError:
+                return
