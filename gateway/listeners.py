@@ -1,5 +1,6 @@
 """Opens what the configuration's addresses name: TCP, unix sockets, and sockets that the service manager passed."""
 
+import errno
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -71,4 +72,6 @@ def _make_way(path: Path, runtime: Runtime) -> None:
 def _advice(error: OSError) -> str:
     if isinstance(error, PermissionError):
         return "Ports below 1024 need a socket unit; a unix socket needs a folder that the daemon may write."
+    if error.errno == errno.EINVAL:
+        return "Its socket unit needs ListenStream= and Accept=no."
     return "Is another program, or another Hookgate, listening there? Choose another address or stop it."

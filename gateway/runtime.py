@@ -22,7 +22,7 @@ AddressInfo = tuple[int, str, int]
 """Family, numeric address, port: what `Runtime.resolve` gives and `Runtime.connect` takes."""
 
 Socket: TypeAlias = stdlib_socket.socket
-"""A non-blocking socket of the standard library: what `Runtime.accept` gives, for those who cannot name that module."""
+"""A socket of the standard library, as `Runtime.accept` gives it, for those who cannot name that module."""
 
 DNS_THREADS: Final = 16
 FILE_THREADS: Final = 16
@@ -74,6 +74,13 @@ class Runtime:
         """Run a blocking file operation; not abandoned on cancellation, so that its effect is known."""
         return await trio.to_thread.run_sync(call, limiter=self.file_limiter)
 
+    async def in_thread(self, call: Callable[[], T], limiter: trio.CapacityLimiter) -> T:
+        """Run a blocking conversation in a thread of the caller's own pool; abandoned on cancellation.
+
+        The caller must make an abandoned one end (shut its socket); it holds its slot of `limiter` until then.
+        """
+        return await trio.to_thread.run_sync(call, limiter=limiter, abandon_on_cancel=True)
+
     async def resolve(self, host: str, port: int, seconds: float) -> list[AddressInfo]:
         """Look `host` up in our own small pool of threads, within `seconds`.
 
@@ -105,6 +112,12 @@ class Runtime:
             connection.close()
             raise
         return connection
+
+    def as_blocking(self, connection: trio.socket.SocketType, seconds: float) -> Socket:
+        """Make a connection one for a thread: each of its operations takes at most `seconds`, else TimeoutError."""
+        bare = stdlib_socket.socket(fileno=connection.detach())
+        bare.settimeout(seconds)
+        return bare
 
     async def connect_unix(self, path: str) -> trio.socket.SocketType:
         """Open a connection to a unix socket."""
@@ -149,8 +162,16 @@ class Runtime:
             return probe.connect_ex(path) != errno.ECONNREFUSED
 
     def adopt_listener(self, descriptor: int) -> trio.socket.SocketType:
-        """Take over a listening socket that systemd (or a parent) opened."""
-        return trio.socket.from_stdlib_socket(stdlib_socket.socket(fileno=descriptor))
+        """Take over a listening socket that systemd (or a parent) opened; closing it here leaves theirs open.
+
+        Raises OSError (EINVAL) if it is no listening stream socket.
+        """
+        listener = stdlib_socket.socket(fileno=descriptor)
+        listening = listener.getsockopt(stdlib_socket.SOL_SOCKET, stdlib_socket.SO_ACCEPTCONN)
+        if listener.type != stdlib_socket.SOCK_STREAM or not listening:
+            listener.close()
+            raise OSError(errno.EINVAL, "the socket that was passed does not listen for connections")
+        return trio.socket.from_stdlib_socket(listener)
 
     async def accept(self, listener: trio.socket.SocketType) -> tuple[Socket, object]:
         """Take one connection, as a non-blocking socket, and its peer's name as the kernel gives it. Raises OSError.

@@ -5,12 +5,18 @@ fatal.
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Final
+
+import trio
 
 from gateway.errors import ConfigError
 from gateway.runtime import Runtime
 
-FIRST_INHERITED = 3
+FIRST_INHERITED: Final = 3
+EXTEND_EVERY_SECONDS: Final = 10
+EXTEND_BY_SECONDS: Final = 30
 
 
 class Supervisor:
@@ -40,12 +46,27 @@ class Supervisor:
         self._send(f"STATUS={text}")
 
     def feed_watchdog(self) -> None:
-        """Tell that real work was done just now."""
-        self._send("WATCHDOG=1")
+        """Tell that real work was done just now; nothing is sent where no watchdog waits for it."""
+        if self.watchdog_seconds is not None:
+            self._send("WATCHDOG=1")
 
-    def extend_start(self, seconds: int) -> None:
-        """Ask for more time to start (a migration, a large backlog)."""
-        self._send(f"EXTEND_TIMEOUT_USEC={seconds * 1_000_000}")
+    @asynccontextmanager
+    async def starting(self, what: str) -> AsyncIterator[None]:
+        """Ask for more time to start as long as the block runs, and show `what` is being done.
+
+        Without an end: killed in the middle of a recovery or a migration, the next start would begin it again.
+        """
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._keep_extending, what)
+            yield
+            nursery.cancel_scope.cancel()
+
+    async def _keep_extending(self, what: str) -> None:
+        seconds = 0
+        while True:
+            self._send(f"EXTEND_TIMEOUT_USEC={EXTEND_BY_SECONDS * 1_000_000}\nSTATUS={what}, for {seconds} s")
+            await trio.sleep(EXTEND_EVERY_SECONDS)
+            seconds += EXTEND_EVERY_SECONDS
 
     def _send(self, text: str) -> None:
         if self._address:

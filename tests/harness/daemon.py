@@ -84,9 +84,15 @@ class Daemon:
     """One process of the daemon in a home."""
 
     def __init__(
-        self, home: Home, environ: Mapping[str, str], before: tuple[str, ...] = (), config: Path | None = None
+        self,
+        home: Home,
+        environ: Mapping[str, str],
+        before: tuple[str, ...] = (),
+        config: Path | None = None,
+        descriptors: tuple[int, ...] = (),
     ) -> None:
         self.home = home
+        self._descriptors = descriptors
         self._config = config or home.config
         self.notices: list[str] = []
         """Every line that came by sd_notify, in order."""
@@ -150,7 +156,15 @@ class Daemon:
     def _spawn(self, command: list[str], environ: dict[str, str]) -> subprocess.Popen[bytes]:
         with self.home.stderr.open("ab") as stderr:
             folder = self.home.folder
-            return subprocess.Popen(command, cwd=folder, env=environ, stdin=DEVNULL, stdout=stderr, stderr=stderr)
+            return subprocess.Popen(
+                command,
+                cwd=folder,
+                env=environ,
+                stdin=DEVNULL,
+                stdout=stderr,
+                stderr=stderr,
+                pass_fds=self._descriptors,
+            )
 
     async def wait_ready(self, seconds: float = READY_SECONDS) -> None:
         """Wait for READY=1. Raises DaemonDiedError if the process ends first or takes longer."""
@@ -301,9 +315,13 @@ async def running(
     *,
     wait: bool = True,
     config: Path | None = None,
+    descriptors: tuple[int, ...] = (),
 ) -> AsyncIterator[Daemon]:
-    """Run a daemon in `home` for the length of a block; it is ready when the block begins, unless `wait` is False."""
-    daemon = Daemon(home, environ or {}, before, config)
+    """Run a daemon in `home` for the length of a block; it is ready when the block begins, unless `wait` is False.
+
+    It inherits `descriptors` under their numbers.
+    """
+    daemon = Daemon(home, environ or {}, before, config, descriptors)
     async with trio.open_nursery() as nursery:
         await daemon.start(nursery)
         try:

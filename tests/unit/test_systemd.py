@@ -4,10 +4,19 @@ import os
 import socket
 
 import pytest
+import trio
 
+from gateway.config.address import parse_address
 from gateway.errors import ConfigError
+from gateway.listeners import open_listeners
 from gateway.runtime import Runtime
-from gateway.systemd import Supervisor, inherited_listeners, pick_inherited
+from gateway.systemd import (
+    EXTEND_BY_SECONDS,
+    EXTEND_EVERY_SECONDS,
+    Supervisor,
+    inherited_listeners,
+    pick_inherited,
+)
 
 
 @pytest.fixture
@@ -35,6 +44,45 @@ async def test_a_reload_tells_its_monotonic_time(manager):
 
 async def test_without_a_manager_nothing_is_sent_and_nothing_fails():
     Supervisor(Runtime(), {}).feed_watchdog()
+
+
+async def test_the_watchdog_is_fed_only_where_there_is_one(manager):
+    address, received = manager
+    Supervisor(Runtime(), {"NOTIFY_SOCKET": address}).feed_watchdog()
+    Supervisor(Runtime(), {"NOTIFY_SOCKET": address, "WATCHDOG_USEC": "30000000"}).feed_watchdog()
+    Supervisor(Runtime(), {"NOTIFY_SOCKET": address}).status("next")
+    assert [received(), received()] == ["WATCHDOG=1", "STATUS=next"]
+
+
+async def test_a_long_start_asks_for_more_time_before_what_it_got_runs_out(manager, autojump_clock):
+    address, received = manager
+    supervisor = Supervisor(Runtime(), {"NOTIFY_SOCKET": address})
+    async with supervisor.starting("opening the store"):
+        await trio.sleep(25)
+    supervisor.status("next")
+    for seconds in (0, 10, 20):
+        assert received() == f"EXTEND_TIMEOUT_USEC=30000000\nSTATUS=opening the store, for {seconds} s"
+    assert received() == "STATUS=next"
+    assert EXTEND_EVERY_SECONDS < EXTEND_BY_SECONDS
+
+
+async def test_a_passed_socket_that_does_not_listen_is_told_with_its_remedy():
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        address = parse_address("fd:http")
+        with pytest.raises(ConfigError, match=r"fd:http: .*does not listen.*needs ListenStream= and Accept=no"):
+            open_listeners([address], "[server].bind", Runtime(), {"http": [os.dup(bound.fileno())]})
+
+
+async def test_closing_an_adopted_listener_leaves_the_holders_queue_alone():
+    with socket.create_server(("127.0.0.1", 0)) as held:
+        adopted = open_listeners([parse_address("fd:http")], "x", Runtime(), {"http": [os.dup(held.fileno())]})
+        with socket.create_connection(held.getsockname()) as waiting:
+            adopted[0].close()
+            held.settimeout(5)
+            connection, _ = held.accept()
+            with connection:
+                assert connection.getpeername() == waiting.getsockname()
 
 
 async def test_a_manager_that_has_gone_does_not_stop_the_daemon(tmp_path):
