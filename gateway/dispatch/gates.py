@@ -10,13 +10,19 @@ more try.
 from collections.abc import Collection, Iterable
 from typing import Final, Protocol
 
+import structlog
+
 from gateway.core.breaker import Breaker, GateMove, restored
 from gateway.core.model import Outcome
+from gateway.errors import StoreError
 from gateway.runtime import Runtime
 from gateway.store.contract import Gate, GateKind, Store
 
 FOREVER_MS: Final = 86_400_000
 """What `wait_ms` gives for a gate that only a person opens; whoever opens it hints."""
+
+
+log = structlog.get_logger()
 
 
 class GateObserver(Protocol):
@@ -67,9 +73,12 @@ class Gates:
         self._breaker = self._breaker.probe(now) or self._breaker
 
     async def note(self, outcome: Outcome) -> bool:
-        """Take note of an outcome; True if it moved a gate. The move is in memory at once, durable on return."""
+        """Take note of an outcome; True if it moved a gate. The move is in memory at once, and durable on return if the store can write."""
         self._breaker, moves = self._breaker.after(outcome, self._runtime.now_ms(), self._runtime.random())
-        await self._carry_out(moves)
+        try:
+            await self._carry_out(moves)
+        except StoreError as error:  # it holds in memory; a restart would only try the target once more
+            log.debug("store.postponed", target=self._target, problem=str(error))
         return bool(moves)
 
     async def hold(self, reason: str) -> bool:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Final, Protocol
 
+import structlog
 import trio
 
 from gateway.blueprint import TargetPlan
@@ -16,6 +17,7 @@ from gateway.dispatch.attempt import Tried, attempt, deliver_by
 from gateway.dispatch.gates import GateObserver, Gates
 from gateway.dispatch.line import Line, Slot
 from gateway.dispatch.window import Window
+from gateway.errors import StoreError
 from gateway.plugin import Context
 from gateway.store.contract import Claim, Record, Store
 
@@ -25,7 +27,10 @@ WINDOW_MIN: Final = 64
 WINDOW_BATCH: Final = 1024
 LOOK_AGAIN_SECONDS: Final = 30.0
 """A lost hint costs at most this long."""
+STORE_TROUBLE_SECONDS: Final = 1.0
 CLOSE_SECONDS: Final = 2.0
+
+log = structlog.get_logger()
 
 
 class Observer(GateObserver, Protocol):
@@ -116,7 +121,11 @@ class Runner:
         """Claim from the store whenever something is due, the gates let it through and the window has room."""
         while not self._draining:
             self._hint = trio.Event()
-            pause = await self._claim_due()
+            try:
+                pause = await self._claim_due()
+            except StoreError as error:  # a full disk passes, a broken store ends the daemon from another task
+                log.debug("store.postponed", target=self.plan.name, problem=str(error))
+                pause = STORE_TROUBLE_SECONDS
             if pause > 0:
                 with trio.move_on_after(pause):
                     await self._hint.wait()

@@ -7,6 +7,7 @@ from dispatch_bench import Plans, Script, Watcher, accept, opened_store, plan_fo
 
 from gateway.core.model import Delivered, Delivery, NotTried, Rejected, Retry, StoredEvent, TargetDown
 from gateway.dispatch.dispatcher import Dispatcher
+from gateway.errors import StoreBusyError, StoreFullError
 from gateway.runtime import Runtime
 from gateway.store.contract import Claim, DeliveryQuery
 
@@ -260,3 +261,34 @@ async def test_a_fresh_event_overtakes_an_old_backlog(tmp_path):
             await wait_until(lambda: not store.backlog("crm").pending and not store.backlog("crm").in_flight)
         place = [message.content for message in script.seen].index(b'{"n":1000}')
         assert place <= 4, f"delivered as number {place} of 301"
+
+
+async def test_P19_a_store_that_cannot_write_for_a_moment_ends_no_runner(tmp_path, monkeypatch):
+    script = Script()
+    async with opened_store(tmp_path) as store:
+        claim, failures = store.claim, [StoreFullError("no room"), StoreBusyError("the queue is full")]
+
+        async def fail_first(*arguments):
+            if failures:
+                raise failures.pop()
+            return await claim(*arguments)
+
+        monkeypatch.setattr(store, "claim", fail_first)
+        monkeypatch.setattr("gateway.dispatch.runner.STORE_TROUBLE_SECONDS", 0.01)
+        async with running(store, plan_for(script)):
+            await accept(store, 1, "crm")
+            await script.wait_seen(1)
+
+
+async def test_P19_a_gate_that_cannot_be_written_down_is_closed_all_the_same(tmp_path, monkeypatch):
+    script = Script(lambda _: TargetDown("refused"))
+    async with opened_store(tmp_path) as store:
+
+        async def fail(_gate):
+            raise StoreFullError("no room")
+
+        monkeypatch.setattr(store, "close_gate", fail)
+        async with running(store, plan_for(script)) as (dispatcher, watcher):
+            await accept(store, 1, "crm")
+            await wait_until(lambda: watcher.closed)
+            assert dispatcher.reserve("crm", 1) is None
