@@ -73,7 +73,10 @@ class Gates:
         self._breaker = self._breaker.probe(now) or self._breaker
 
     async def note(self, outcome: Outcome) -> bool:
-        """Take note of an outcome; True if it moved a gate. The move is in memory at once, and durable on return if the store can write."""
+        """Take note of an outcome; True if it moved a gate.
+
+        The move is in memory at once, and durable on return if the store can write.
+        """
         self._breaker, moves = self._breaker.after(outcome, self._runtime.now_ms(), self._runtime.random())
         try:
             await self._carry_out(moves)
