@@ -83,9 +83,11 @@ class Backlogs:
                 self._targets.pop(target, None)
 
     def rename(self, formerly: str, name: str) -> None:
-        """`name` now owns what waited for `formerly`."""
-        if formerly in self._targets:
-            self._targets[name] = self._targets.pop(formerly)
+        """`name` now owns what waited for `formerly`, besides what has come for it since."""
+        old, new = self._targets.pop(formerly, _EMPTY), self.of(name)
+        counts = (old.pending + new.pending, old.in_flight + new.in_flight, old.dead + new.dead)
+        if any(counts):
+            self._targets[name] = Backlog(*counts, _earlier(old.next_due, new.next_due))
 
 
 _EMPTY = Backlog()

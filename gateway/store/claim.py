@@ -13,7 +13,9 @@ _TAKE_DUE: Final = RowStatement(_SQL["take_due"], 2)
 
 def claim_due(ledger: Ledger, turn: Turn, *, target: str, limit: int, limit_bytes: int, now: int) -> list[Claim]:
     """Claim up to `limit` deliveries of `target` due at `now`, oldest first, until payloads exceed `limit_bytes`."""
-    number = ledger.names.targets[target]
+    number = ledger.names.targets.known(target)
+    if number is None:
+        return []
     claims: list[Claim] = []
     chosen: Values = []
     size = 0

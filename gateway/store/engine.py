@@ -135,6 +135,8 @@ class Engine:
 
     def _finished(self, batch: Batch, turn: Turn) -> None:
         self.backlogs.apply(turn.changes)
+        for renamed in turn.renamed:
+            self.backlogs.rename(renamed.formerly, renamed.name)
         for recording in batch.recordings:
             recording.settled(recording.taken)
         for job in batch.jobs:

@@ -1,9 +1,9 @@
 """The writer thread: one transaction for whatever waited while the last one ran.
 
 It alone writes. A batch that breaks a constraint is done again, each request under a savepoint, so that one bad request
-fails alone. An I/O error, or a COMMIT that fails in any way, leaves the outcome unknown: everyone who waits gets
-StoreBrokenError and nothing is ever written again by this process. A full disk found before COMMIT is rolled back for
-certain; then only newcomers are refused.
+fails alone. An I/O error leaves the outcome unknown: everyone who waits gets StoreBrokenError and nothing is ever
+written again by this process. A disk without room is no unknown outcome: the commit mark is written last, so what was
+refused is not there; newcomers are turned away, records wait for room.
 """
 
 from collections.abc import Callable, Sequence
@@ -138,7 +138,7 @@ class GroupCommit:
             raise
         except BaseException as error:
             raise _CommitError(str(error)) from error
-        self._ledger.committed()
+        self._ledger.committed(turn)
         self.last_commit = self._runtime.monotonic()
         self._after_commit()
         return turn
@@ -190,7 +190,7 @@ class GroupCommit:
         finally:
             if self._ledger.connection.in_transaction:
                 cursor.execute("RELEASE one")
-        turn.changes.add(part.changes)
+        turn.add(part)
         return None
 
 

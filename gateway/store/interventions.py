@@ -6,7 +6,7 @@ from typing import Any, Final, Literal
 from gateway.store.accept import plan_more
 from gateway.store.codes import GATE_CODES, STATE_CODES, NameKind
 from gateway.store.contract import DeliveryQuery, Gate, GateKind, NewDelivery
-from gateway.store.ledger import Ledger, Turn
+from gateway.store.ledger import Ledger, Renamed, Turn
 from gateway.store.statements import load_statements
 
 _SQL: Final = load_statements("interventions")
@@ -72,7 +72,7 @@ def close_gate(ledger: Ledger, turn: Turn, gate: Gate) -> None:
 def open_gate(ledger: Ledger, turn: Turn, target: str, kind: GateKind) -> bool:
     """Open a gate; False if it was not closed."""
     del turn
-    ledger.cursor.execute(_SQL["open_gate"], (ledger.names.targets[target], GATE_CODES[kind]))
+    ledger.cursor.execute(_SQL["open_gate"], (ledger.names.targets.known(target), GATE_CODES[kind]))
     return ledger.connection.changes() == 1
 
 
@@ -84,6 +84,8 @@ def rename(ledger: Ledger, turn: Turn, kind: Literal["target", "source"], former
         return False
     ledger.cursor.execute(_SQL["rename"], (number, name))
     ledger.names.forget_all()
+    if kind == "target":
+        turn.renamed.append(Renamed(formerly, name, ledger.ids.mint(turn.now)))
     _audit(ledger, turn, "rename", f"{kind} {formerly}", count=1, reason=name)
     return True
 

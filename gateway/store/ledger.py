@@ -5,6 +5,7 @@ after it.
 """
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import apsw
 
@@ -14,6 +15,14 @@ from gateway.store.keys import KeyGenerations
 from gateway.store.names import NameBook
 
 
+class Renamed(NamedTuple):
+    """Events up to `last_event` that were for the target `formerly` are for `name`."""
+
+    formerly: str
+    name: str
+    last_event: int
+
+
 @dataclass(slots=True)
 class Turn:
     """One transaction as the verbs see it."""
@@ -21,6 +30,12 @@ class Turn:
     now: int
     """Milliseconds since 1970 when it began."""
     changes: Changes = field(default_factory=Changes)
+    renamed: list[Renamed] = field(default_factory=list)
+
+    def add(self, part: "Turn") -> None:
+        """Take over what a part of the transaction gathered."""
+        self.changes.add(part.changes)
+        self.renamed += part.renamed
 
 
 @dataclass(slots=True)
@@ -33,9 +48,18 @@ class Ledger:
     ids: IdMint
     keys: KeyGenerations
     epoch: int
+    renamed: dict[str, Renamed] = field(default_factory=dict)
+    """Targets that were renamed since the start: records of what was in flight still come under the old name."""
 
-    def committed(self) -> None:
+    def owner(self, target: str, event_id: int) -> str:
+        """Give the name under which the delivery of `event_id` to `target` is counted now."""
+        renamed = self.renamed.get(target)
+        return target if renamed is None or event_id > renamed.last_event else renamed.name
+
+    def committed(self, turn: Turn) -> None:
         """What the transaction gave out is now true."""
+        for renamed in turn.renamed:
+            self._note(renamed)
         self.names.keep_fresh()
         self.keys.committed()
 
@@ -43,3 +67,12 @@ class Ledger:
         """What the transaction gave out never was."""
         self.names.forget_fresh()
         self.keys.rolled_back()
+
+    def _note(self, renamed: Renamed) -> None:
+        """Note a new name; what was renamed to the one that is given up goes along."""
+        self.renamed = {
+            old: known._replace(name=renamed.name) if known.name == renamed.formerly else known
+            for old, known in self.renamed.items()
+            if old != renamed.name
+        }
+        self.renamed[renamed.formerly] = renamed

@@ -24,16 +24,23 @@ class Numbers(dict[str, int]):
 
     def __missing__(self, text: str) -> int:
         """Find the number in the table, or insert the name."""
-        row = self._cursor.execute("SELECT id FROM name WHERE kind = ? AND text = ?", (self._kind, text)).get
-        if row is None:
-            row = self._cursor.execute(
-                "INSERT INTO name(kind, text) VALUES (?, ?) RETURNING id", (self._kind, text)
-            ).get
+        number = self.known(text)
+        if number is None:
+            row = (self._kind, text)
+            number = self._cursor.execute("INSERT INTO name(kind, text) VALUES (?, ?) RETURNING id", row).get
             self._fresh.append(text)
         if len(self) >= LIMIT:
             self.clear()
-        number: int = row
         self[text] = number
+        return number
+
+    def known(self, text: str) -> int | None:
+        """Give the number of a name that was used before; None if it never was."""
+        if text in self:
+            return self[text]
+        number: int | None = self._cursor.execute(
+            "SELECT id FROM name WHERE kind = ? AND text = ?", (self._kind, text)
+        ).get
         return number
 
     def forget_fresh(self) -> None:

@@ -126,10 +126,7 @@ class SqliteStore:
 
     async def rename(self, kind: Literal["target", "source"], formerly: str, name: str) -> bool:
         """See `Store.rename`."""
-        renamed = await self._engine.do(partial(interventions.rename, kind=kind, formerly=formerly, name=name))
-        if renamed and kind == "target":
-            self._engine.backlogs.rename(formerly, name)
-        return renamed
+        return await self._engine.do(partial(interventions.rename, kind=kind, formerly=formerly, name=name))
 
     async def retain(self, keep: Keep, now: int) -> int:
         """See `Store.retain`."""

@@ -108,6 +108,21 @@ async def a_renamed_target_keeps_its_backlog(open_store: OpenStore) -> None:
         expect((store.backlog("crm").pending, store.targets()), (1, ["audit", "crm", "sales"]), "the old name is free")
 
 
+async def what_was_in_flight_under_an_old_name_is_recorded_under_the_new(open_store: OpenStore) -> None:
+    """A reload renames a target while its deliveries are on their way; the old name may be in use again."""
+    runtime = SteppedRuntime()
+    async with open_store(runtime, SETTINGS) as store:
+        desk = Desk(store, runtime)
+        await desk.accept_one("k")
+        old = await desk.claim_one()
+        for formerly, name in (("crm", "b"), ("b", "crm"), ("crm", "b"), ("b", "sales")):
+            expect(await store.rename("target", formerly, name), True, "the new name owns nothing yet")
+        await desk.accept_one("l")
+        young = await desk.claim_one()
+        expect([await desk.settle(one, "dead") for one in (old, young)], [True, True], "both claims hold")
+        expect((store.backlog("sales"), store.backlog("crm")), (Backlog(dead=1),) * 2, "each is counted where it is")
+
+
 async def a_renamed_source_keeps_its_keys(open_store: OpenStore) -> None:
     """A repeat that arrives under the new name is a repeat."""
     runtime = SteppedRuntime()
@@ -187,6 +202,7 @@ OPERATE_CHECKS = (
     a_cancelled_delivery_is_settled_with_a_reason,
     a_gate_is_closed_changed_and_opened,
     a_renamed_target_keeps_its_backlog,
+    what_was_in_flight_under_an_old_name_is_recorded_under_the_new,
     a_renamed_source_keeps_its_keys,
     events_are_listed_newest_first_by_page,
     an_event_row_counts_its_deliveries,
