@@ -10,7 +10,7 @@ from typing import Literal
 
 import trio
 
-from gateway.core.model import UNSETTLED, Delivery, StoredEvent
+from gateway.core.model import Delivery, StoredEvent
 from gateway.errors import StoreError
 from gateway.runtime import Runtime
 from gateway.store.contract import (
@@ -75,7 +75,9 @@ class MemoryStore:
         rivals = self._rivals(new, event_id)
         if rivals.get(event.digest, event_id) != event_id:
             first = rivals[event.digest]
-            return Verdict("duplicate", first, self._act_on_repeat(first, new.deliveries)), request
+            return Verdict(
+                "duplicate", first, tables.act_on_repeat(first, new.deliveries, self._runtime.now_ms())
+            ), request
         replaces = min((rival for rival in rivals.values() if rival != event_id), default=None)
         held = replaces is not None and new.on_conflict == "hold"
         if not request:
@@ -99,26 +101,6 @@ class MemoryStore:
         known = self._tables.keys.setdefault((event.source, event.key), MemoryKey(self._dedup_now(), {}))
         known.events.setdefault(event.digest, event_id)
         return known.events
-
-    def _act_on_repeat(self, event_id: int, planned: Sequence[NewDelivery]) -> int:
-        stored = self._tables.events.get(event_id)
-        if stored is None:
-            return 0
-        now = self._runtime.now_ms()
-        revived = 0
-        for one in stored.deliveries:
-            if one.state == "dead":
-                one.to_pending(now)
-                one.attempts = 0
-                revived += 1
-        return revived + (self._plan(event_id, planned, None) if stored.hold == "unmatched" else 0)
-
-    def _plan(self, event_id: int, planned: Sequence[NewDelivery], replay: str | None) -> int:
-        for new in planned:
-            self._tables.add_delivery(event_id, new, self._runtime.now_ms(), None).replay = replay
-        if planned:
-            self._tables.events[event_id].hold = None
-        return len(planned)
 
     async def claim(self, target: str, limit: int, limit_bytes: int, now: int) -> list[Claim]:
         """See `Store.claim`."""
@@ -145,21 +127,10 @@ class MemoryStore:
 
     def record(self, records: Sequence[Record], settled: Callable[[Sequence[bool]], None]) -> None:
         """See `Store.record`; `settled` is called at the next turn of the trio loop."""
-        taken = [self._record(record) for record in records]
+        now = self._runtime.now_ms()
+        taken = [self._tables.record(record, self.epoch, now) for record in records]
         self._commit()
         trio.lowlevel.current_trio_token().run_sync_soon(settled, taken)
-
-    def _record(self, record: Record) -> bool:
-        one = self._tables.find(record.event_id, record.n)
-        if one is None or (one.state, one.epoch, one.claims) != ("in_flight", self.epoch, record.claims):
-            return False
-        one.state, one.due, one.epoch = record.state, record.due, None
-        one.attempts, one.progress = record.attempts, record.progress
-        one.settled_at = None if record.state in UNSETTLED else self._runtime.now_ms()
-        if record.attempt is not None:
-            one.tries.append(record.attempt)
-        self._tables.refile(one)
-        return True
 
     def backlog(self, target: str) -> Backlog:
         """See `Store.backlog`."""
@@ -213,7 +184,7 @@ class MemoryStore:
         if any(one.replay == replay for one in stored.deliveries):
             return 0
         self._commit()
-        return self._plan(event_id, deliveries, replay)
+        return self._tables.plan(event_id, deliveries, self._runtime.now_ms(), replay)
 
     async def cancel(self, query: DeliveryQuery, reason: str, now: int) -> int:
         """See `Store.cancel`."""

@@ -3,11 +3,11 @@
 It outlives the store that is open on it, as a disk does, so that a simulation can crash a process and start another.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from gateway.core.model import UNSETTLED, Event, HoldReason, State
-from gateway.store.contract import AttemptRow, DeliveryQuery, Gate, GateKind, NewDelivery
+from gateway.store.contract import AttemptRow, DeliveryQuery, Gate, GateKind, NewDelivery, Record
 from gateway.store.ids import IdMint
 
 
@@ -98,6 +98,38 @@ class MemoryTables:
         stored.deliveries.append(delivery)
         self.refile(delivery)
         return delivery
+
+    def plan(self, event_id: int, planned: Sequence[NewDelivery], due: int, replay: str | None) -> int:
+        """Add deliveries to a stored event, due at `due`; it is held no more."""
+        for new in planned:
+            self.add_delivery(event_id, new, due, None).replay = replay
+        if planned:
+            self.events[event_id].hold = None
+        return len(planned)
+
+    def act_on_repeat(self, event_id: int, planned: Sequence[NewDelivery], now: int) -> int:
+        """Revive the dead deliveries of a repeated event, plan it if no route had taken it; give the number of both."""
+        stored = self.events.get(event_id)
+        if stored is None:
+            return 0
+        dead = [one for one in stored.deliveries if one.state == "dead"]
+        for one in dead:
+            one.to_pending(now)
+            one.attempts = 0
+        return len(dead) + (self.plan(event_id, planned, now, None) if stored.hold == "unmatched" else 0)
+
+    def record(self, record: Record, epoch: int, now: int) -> bool:
+        """Write a delivery's next state if the claim of `epoch` on it still holds."""
+        one = self.find(record.event_id, record.n)
+        if one is None or (one.state, one.epoch, one.claims) != ("in_flight", epoch, record.claims):
+            return False
+        one.state, one.due, one.epoch = record.state, record.due, None
+        one.attempts, one.progress = record.attempts, record.progress
+        one.settled_at = None if record.state in UNSETTLED else now
+        if record.attempt is not None:
+            one.tries.append(record.attempt)
+        self.refile(one)
+        return True
 
     def refile(self, delivery: MemoryDelivery) -> None:
         """Take notice of a delivery's new state."""
