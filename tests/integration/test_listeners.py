@@ -3,6 +3,7 @@
 import os
 import socket
 import stat
+from pathlib import Path
 
 import pytest
 import trio
@@ -64,10 +65,10 @@ async def test_a_port_in_use_is_an_error_that_names_key_and_address_and_leaves_n
     (first,) = opened("127.0.0.1:0")
     with first:
         taken = describe(first)
-        before = len(os.listdir("/proc/self/fd"))
+        before = len(list(Path("/proc/self/fd").iterdir()))
         with pytest.raises(ConfigError, match=rf"\[server\].bind: cannot listen on {taken}: Address already in use"):
             opened("127.0.0.1:0", taken)
-        assert len(os.listdir("/proc/self/fd")) == before
+        assert len(list(Path("/proc/self/fd").iterdir())) == before
 
 
 async def test_an_inherited_socket_is_taken_by_its_name():
