@@ -1,11 +1,13 @@
-"""What every store promises; SQLite keeps it today, PostgreSQL is meant to, and `gateway.testing.check_store` proves it.
+"""What every store promises.
 
-Durability: when `accept` returns, the events, their deliveries and their de-dup keys have survived a successful flush. A state of a
-delivery is written only by whoever holds its current claim (the epoch of this process and the `claims` number). The contract
-assumes no global unique index and no clock shared with other processes.
+SQLite keeps it today, PostgreSQL is meant to, and `gateway.testing.check_store` proves it.
 
-All times are milliseconds since 1970. Names of sources, routes and targets are plain strings here; how they are kept is the
-store's own matter.
+Durability: when `accept` returns, the events, their deliveries and their de-dup keys have survived a successful
+flush. A state of a delivery is written only by whoever holds its current claim (the epoch of this process and the
+`claims` number). The contract assumes no global unique index and no clock shared with other processes.
+
+All times are milliseconds since 1970. Names of sources, routes and targets are plain strings here; how they are kept
+is the store's own matter.
 """
 
 from collections.abc import Callable, Sequence
@@ -24,7 +26,10 @@ class NewDelivery(NamedTuple):
     route: str
     target: str
     admitted: bool
-    """True: a slot in the target's window is reserved, insert it `in_flight` with claims = 1; False: insert it `pending`, due now."""
+    """True: a slot in the target's window is reserved, insert it `in_flight` with claims = 1.
+
+    False: insert it `pending`, due now.
+    """
 
 
 class NewEvent(NamedTuple):
@@ -50,12 +55,16 @@ class Verdict(NamedTuple):
     """What became of one event of an acceptance."""
 
     kind: VerdictKind
-    """`new`: stored with its deliveries. `duplicate`: nothing stored, `event_id` is the first one's. `conflict`: the key is known with
-    another payload; stored without deliveries (hold `conflict`) unless `on_conflict` is `accept`, then it is `new`."""
+    """`new`: stored with its deliveries.
+
+    `duplicate`: nothing stored, `event_id` is the first one's. `conflict`: the key is known with another payload;
+    stored without deliveries (hold `conflict`) unless `on_conflict` is `accept`, then it is `new`.
+    """
     event_id: int
     revived: int = 0
-    """Duplicate only: dead deliveries of the first event made pending again, plus deliveries planned for an event that had none
-    because it was `unmatched`."""
+    """Duplicate only: dead deliveries of the first event made pending again, plus deliveries planned for an event
+    that had none because it was `unmatched`.
+    """
 
 
 class AttemptRow(NamedTuple):
@@ -175,8 +184,11 @@ class Keep(NamedTuple):
     """How long settled things are kept, in milliseconds. Unsettled work is never removed."""
 
     bodies: int
+    """Heads, bodies and parts of requests without dead deliveries."""
     metadata: int
+    """Events and deliveries of requests without dead deliveries."""
     dead: int
+    """Requests with dead deliveries, whole: until then they can be retried."""
     keys: int
 
 
@@ -198,8 +210,9 @@ class StoreHealth(NamedTuple):
 class Store(Protocol):
     """A durable store. All methods are called from the trio thread; none blocks it.
 
-    Cancellation: a cancelled caller stops waiting, but what it handed over is still carried out, whole. Errors: `StoreBusyError`,
-    `StoreFullError`, `StoreBrokenError`; after the last nothing but `health` answers and `wait_broken` returns.
+    Cancellation: a cancelled caller stops waiting, but what it handed over is still carried out, whole. Errors:
+    `StoreBusyError`, `StoreFullError`, `StoreBrokenError`; after the last nothing but `health` answers and
+    `wait_broken` returns.
     """
 
     epoch: int
@@ -208,20 +221,24 @@ class Store(Protocol):
     async def accept(self, acceptance: Acceptance) -> tuple[Verdict, ...]:
         """Make one request's events durable and give a verdict for each, in order.
 
-        A key that repeats inside the request, or inside one group commit, counts as a duplicate of its first use. A duplicate revives the
-        first event's dead deliveries and, if that event was held as `unmatched`, plans the deliveries given here for it.
-        Raises `StoreBusyError`, `StoreFullError` or `StoreBrokenError`; then nothing may be acknowledged.
+        A key that repeats inside the request, or inside one group commit, counts as a duplicate of its first use. A
+        duplicate revives the first event's dead deliveries and, if that event was held as `unmatched`, plans the
+        deliveries given here for it. Raises `StoreBusyError`, `StoreFullError` or `StoreBrokenError`; then nothing
+        may be acknowledged.
         """
         ...
 
     async def claim(self, target: str, limit: int, limit_bytes: int, now: int) -> list[Claim]:
-        """Take up to `limit` due deliveries of `target`, oldest due first, until their payloads exceed `limit_bytes` (at least one)."""
+        """Take up to `limit` due deliveries of `target`, oldest due first; at least one, then up to `limit_bytes`."""
         ...
 
     def record(self, records: Sequence[Record], settled: Callable[[Sequence[bool]], None]) -> None:
-        """Write new states and attempts, each only if our claim on it still holds; `settled` is called in the trio thread once durable.
+        """Write new states and attempts, each only if our claim on it still holds.
 
-        `settled` gets True for each record that was taken. Ordered before waiting acceptances. On a broken store it is never called.
+        `settled` is called in the trio thread once durable.
+
+        `settled` gets True for each record that was taken. Ordered before waiting acceptances. On a broken store it
+        is never called.
         """
         ...
 
@@ -246,15 +263,24 @@ class Store(Protocol):
         ...
 
     async def retry(self, query: DeliveryQuery, now: int) -> int:
-        """Make the dead deliveries that `query` selects pending again, due now; give their number. Attempts count on from 0."""
+        """Make the dead deliveries that `query` selects pending again, due now; give their number.
+
+        Attempts count on from 0.
+        """
         ...
 
     async def plan_again(self, event_id: int, deliveries: Sequence[NewDelivery], replay: str) -> int | None:
-        """Add linked deliveries to a stored event under the replay id `replay`; the same id twice adds nothing. None if there is no such event."""
+        """Add linked deliveries to a stored event under the replay id `replay`; the same id twice adds nothing.
+
+        None if there is no such event.
+        """
         ...
 
     async def cancel(self, query: DeliveryQuery, reason: str, now: int) -> int:
-        """Cancel pending and dead deliveries that `query` selects, with an attempt row that tells the reason; give their number."""
+        """Cancel pending and dead deliveries that `query` selects, with an attempt row that tells the reason.
+
+        Give their number.
+        """
         ...
 
     async def event(self, event_id: int) -> StoredEvent | None:
@@ -274,11 +300,17 @@ class Store(Protocol):
         ...
 
     async def rename(self, kind: Literal["target", "source"], formerly: str, name: str) -> bool:
-        """Let `name` own what `formerly` owned (backlog, de-dup keys), in O(1); False if there was nothing, or `name` already owns something."""
+        """Let `name` own what `formerly` owned (backlog, de-dup keys), in O(1).
+
+        False if there was nothing, or `name` already owns something.
+        """
         ...
 
     async def retain(self, keep: Keep, now: int) -> int:
-        """Remove one small batch of what is older than `keep`, never unsettled work; give the number of rows removed (0 = done)."""
+        """Remove one small batch of what is older than `keep`, never unsettled work.
+
+        Give the number of rows removed (0 = done).
+        """
         ...
 
     async def probe(self) -> None:

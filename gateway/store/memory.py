@@ -236,7 +236,7 @@ class MemoryStore:
         window = max(keep.keys, self._settings.dedup_window_ms)
         self._commit()
         return (
-            blank(self._tables, first_id(now - keep.bodies))
+            blank(self._tables, first_id(now - keep.bodies), first_id(now - keep.dead))
             or forget(self._tables, first_id(now - keep.metadata), first_id(now - keep.dead))
             or expire(self._tables, self._dedup_now() - window)
         )

@@ -8,10 +8,13 @@ from gateway.store.memory_tables import MemoryTables
 BATCH: Final = 256
 
 
-def blank(tables: MemoryTables, below: int) -> int:
-    """Take heads, bodies and parts of requests with ids below `below`; give the number of requests."""
+def blank(tables: MemoryTables, below: int, dead_below: int) -> int:
+    """Take heads, bodies and parts of requests with ids below `below`, with dead deliveries only below `dead_below`.
+
+    Gives the number of requests.
+    """
     old = (number for number, request in tables.requests.items() if number < below and (request.head or request.body))
-    chosen = [number for number in old if not _states(tables, number) & UNSETTLED][:BATCH]
+    chosen = [number for number in old if _may_go(tables, number, dead_below)][:BATCH]
     for number in chosen:
         request = tables.requests[number]
         request.head, request.body = b"", None

@@ -92,12 +92,13 @@ class Retention:
         self.steps: tuple[Step, ...] = (self.blank, self.forget, self.expire_keys, self.forget_audit)
 
     def blank(self, ledger: Ledger, turn: Turn, keep: Keep, now: int) -> Done:
-        """Take heads, bodies and parts of requests that are older than `keep.bodies`."""
+        """Take heads, bodies and parts: past `keep.bodies`, and past `keep.dead` where something is dead."""
         del turn
         found, more = self._blanking.next(ledger, first_id(now - keep.bodies))
+        dead_below = first_id(now - keep.dead)
         chosen: list[_Old] = []
         for old in found:
-            if old.state == _UNSETTLED:
+            if old.state == _UNSETTLED or (old.state == _DEAD and old.id >= dead_below):
                 self._blanking.keep(old)
             elif old.size:
                 chosen.append(old)

@@ -92,6 +92,19 @@ async def retention_takes_bodies_first(open_store: OpenStore) -> None:
         expect(found[2] and found[2].payload, b"{}", "what is in flight keeps its own")
 
 
+async def a_dead_delivery_keeps_its_body_until_its_own_time_is_over(open_store: OpenStore) -> None:
+    """`keep.dead` promises that it can be retried until then."""
+    runtime = SteppedRuntime()
+    async with open_store(runtime, SETTINGS) as store:
+        desk = Desk(store, runtime)
+        await desk.make_dead("a")
+        runtime.advance(4 * DAY)
+        await desk.retain_all(KEEP)
+        await store.retry(DeliveryQuery(), runtime.now_ms())
+        (claim,) = await desk.claim()
+        expect(claim.event.payload, b"{}", "the payload is there")
+
+
 async def a_delivery_whose_body_is_gone_can_be_claimed(open_store: OpenStore) -> None:
     """A dead delivery is retried after its body's time: the claim comes without a payload."""
     runtime = SteppedRuntime()
@@ -99,7 +112,7 @@ async def a_delivery_whose_body_is_gone_can_be_claimed(open_store: OpenStore) ->
         desk = Desk(store, runtime)
         await desk.make_dead("a")
         runtime.advance(2 * DAY)
-        await desk.retain_all(KEEP)
+        await desk.retain_all(KEEP._replace(dead=DAY))
         await store.retry(DeliveryQuery(), runtime.now_ms())
         (claim,) = await desk.claim()
         expect((claim.event.head, claim.event.payload, claim.event.type), (b"", None, "order.paid"), "without payload")
@@ -152,6 +165,7 @@ KEEP_CHECKS = (
     a_key_is_known_for_the_whole_window_and_then_forgotten,
     keys_outlast_a_restart,
     retention_takes_bodies_first,
+    a_dead_delivery_keeps_its_body_until_its_own_time_is_over,
     a_delivery_whose_body_is_gone_can_be_claimed,
     retention_never_touches_unsettled_work,
     a_repeat_of_an_event_that_retention_took_is_a_repeat,
