@@ -4,10 +4,12 @@ Log names are past tense (`event.accepted`, `delivery.dead`); docs/logs.md lists
 masked here as a second wall: the first is that secrets, headers and bodies are never handed to a logger.
 """
 
+import json
 import logging
 import os
 import sys
 from collections.abc import Mapping, MutableMapping
+from contextlib import suppress
 from typing import Any, Final, Literal, TextIO
 
 import orjson
@@ -33,14 +35,30 @@ def configure(
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         redact,
     ]
+    printer = _Printer(chosen)
     final = _final(form, chosen, "JOURNAL_STREAM" in environment)
     structlog.configure(
         processors=[*shared, *final],
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
-        logger_factory=structlog.PrintLoggerFactory(chosen),
+        logger_factory=lambda *_names: printer,
         cache_logger_on_first_use=False,
     )
     _adopt_standard_logging(shared, final, level, chosen)
+
+
+class _Printer(structlog.PrintLogger):
+    """Writes lines to a stream; one that cannot be written is lost, and costs nobody anything else.
+
+    A full disk or a reader that went away must end no task and turn no answer into another.
+    """
+
+    def msg(self, message: str) -> None:
+        """Write one line."""
+        with suppress(OSError, ValueError):
+            super().msg(message)
+
+    log = debug = info = warn = warning = msg
+    fatal = failure = err = error = critical = exception = msg
 
 
 def redact(_logger: object, _method: str, entry: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
@@ -60,7 +78,10 @@ def _final(form: Format, stream: TextIO, journald: bool) -> list[structlog.typin
 
 
 def _render_json(_logger: object, _method: str, entry: MutableMapping[str, Any]) -> str:
-    return orjson.dumps(dict(entry), default=str, option=orjson.OPT_NON_STR_KEYS).decode()
+    try:
+        return orjson.dumps(dict(entry), default=str, option=orjson.OPT_NON_STR_KEYS).decode()
+    except TypeError:  # a lone surrogate, an integer beyond 64 bits: a slower writer takes them
+        return json.dumps(dict(entry), default=str)
 
 
 def _render_for_journald(logger: object, method: str, entry: MutableMapping[str, Any]) -> str:

@@ -3,6 +3,8 @@
 import io
 import json
 import logging
+from contextlib import suppress
+from pathlib import Path
 
 import pytest
 import structlog
@@ -49,6 +51,22 @@ def test_libraries_that_use_standard_logging_come_out_as_json_too(logged):
     configure("info", "json", logged, {})
     logging.getLogger("hypercorn.error").error("it broke: %s", "why")
     assert json.loads(logged.getvalue())["event"] == "it broke: why"
+
+
+def test_P2_a_line_that_cannot_be_written_costs_nobody_anything():
+    with Path("/dev/full").open("w") as full:
+        configure("info", "json", full, {})
+        structlog.get_logger().error("request.postponed")
+        structlog.reset_defaults()
+        logging.getLogger().handlers.clear()
+        with suppress(OSError):
+            full.close()
+
+
+def test_what_the_fast_json_writer_cannot_write_is_logged_all_the_same(logged):
+    configure("info", "json", logged, {})
+    structlog.get_logger().info("attempt.failed", reason="half \ud83d", next=2**70)
+    assert json.loads(logged.getvalue())["reason"] == "half \ud83d"
 
 
 def test_the_console_form_is_for_people(logged):
