@@ -5,10 +5,10 @@ BIN := $(VENV)/bin
 SECRETS := var/secrets
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check format bench lock clean
+.PHONY: help run test check format bench lock install plugin uninstall clean
 
 help: ## show what can be made
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
 
 $(VENV)/.ready: requirements/dev.txt pyproject.toml
 	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) not found: install Python 3.11 or newer, or say make PYTHON=/path/to/python3.12"; exit 1; }
@@ -49,8 +49,18 @@ bench: $(VENV)/.ready ## measure against the bare echo (needs wrk and two cores)
 	PYTHONPATH=tests $(BIN)/python benchmarks/run.py
 
 lock: ## renew the lock (needs uv)
+	echo 'hatchling>=1.27' | uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate - -o requirements/build.txt
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate pyproject.toml -o requirements/run.txt
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --extra dev pyproject.toml -o requirements/dev.txt
+
+install: ## install or upgrade the system service (sudo make install); DESTDIR= for a scratch root
+	@PYTHON="$(PYTHON)" DESTDIR="$(DESTDIR)" CHECK="$(CHECK)" systemd/install.sh install
+
+plugin: ## add a plugin to the system service (sudo make plugin PLUGIN=folder-or-package)
+	@DESTDIR="$(DESTDIR)" PLUGIN="$(PLUGIN)" systemd/install.sh plugin
+
+uninstall: ## remove the system service, but not its data and configuration
+	@DESTDIR="$(DESTDIR)" systemd/install.sh uninstall
 
 clean: ## remove what was made, but not ./var
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

@@ -10,6 +10,7 @@ import click
 from gateway.cli.failures import Failure
 from gateway.cli.format import point, say, table, write_json
 from gateway.cli.options import examples, with_config, with_json
+from gateway.cli.unit import judge_unit
 from gateway.errors import ConfigError, PluginError
 
 if TYPE_CHECKING:
@@ -18,19 +19,22 @@ if TYPE_CHECKING:
 AGAIN = "correct these, then: hookgate check"
 
 
-@click.command(epilog=examples("hookgate check", "hookgate check --strict --json", "hookgate check --expand"))
+@click.command(epilog=examples("hookgate check", "hookgate check --strict --json", "sudo hookgate check --unit"))
 @with_config
 @with_json
 @click.option("--strict", is_flag=True, help="Warnings count as problems.")
 @click.option("--expand", "as_toml", is_flag=True, help="Print the long form: includes and self-contained routes.")
+@click.option("--unit", "for_unit", is_flag=True, help="Print what the hardened systemd unit lacks for it instead.")
 @click.pass_context
-def check(context: click.Context, config: Path, as_json: bool, strict: bool, as_toml: bool) -> None:
+def check(context: click.Context, config: Path, as_json: bool, strict: bool, as_toml: bool, for_unit: bool) -> None:
     """Tell all that is wrong with the configuration, with file and line. Exit status 0: the daemon would take it."""
     from gateway.blueprint import build  # noqa: PLC0415 - loads what the configuration names
     from gateway.blueprint.expand import expand  # noqa: PLC0415
     from gateway.config.load import load  # noqa: PLC0415
 
     try:
+        if for_unit:
+            context.exit(judge_unit(config, as_json=as_json))
         loaded = load(config, os.environ)
         blueprint = build(loaded)
     except ConfigError as error:
