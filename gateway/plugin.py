@@ -19,9 +19,12 @@ from typing import Any, Generic, Literal, Protocol, TypeAlias, TypeVar, runtime_
 
 from pydantic import BaseModel, ConfigDict
 
+from gateway.config.model_smtp import Sender, Smtp
+from gateway.config.references import SecretText, TemplateFile
 from gateway.config.units import ByteCount, Duration, parse_duration
 from gateway.core.document import parse_document, refuse_repeated_keys
 from gateway.core.head import decode_head
+from gateway.core.mailbox import check_address, parse_mailbox
 from gateway.core.model import (
     Delivered,
     Headers,
@@ -35,14 +38,17 @@ from gateway.core.model import (
     Retry,
     TargetDown,
 )
+from gateway.core.render import CompiledTemplate, TemplateSource, TemplateUnfitError, message_values
 from gateway.core.selector import Scope, Selector, Template, parse_selector, parse_template
 from gateway.errors import PluginError, RequestError, VerificationError
-from gateway.runtime import Runtime
+from gateway.runtime import Runtime, Socket
 from gateway.wire.client import HttpClient, HttpReply, TlsOptions, Url, WireError, check_headers, parse_url
+from gateway.wire.dial import dial_blocking, tls_cause
 
 __all__ = [
     "BatchTarget",
     "ByteCount",
+    "CompiledTemplate",
     "Context",
     "Delivered",
     "Duration",
@@ -62,27 +68,39 @@ __all__ = [
     "Retry",
     "Runtime",
     "Scope",
+    "SecretText",
     "Selector",
     "SendForm",
+    "Sender",
+    "Smtp",
+    "Socket",
     "Target",
     "TargetDown",
     "TargetKind",
     "Template",
+    "TemplateFile",
+    "TemplateSource",
+    "TemplateUnfitError",
     "TlsOptions",
     "Url",
     "VerificationError",
     "Verifier",
     "VerifierKind",
     "WireError",
+    "check_address",
     "check_headers",
     "decode_head",
+    "dial_blocking",
     "load_kinds",
+    "message_values",
     "parse_document",
+    "parse_mailbox",
     "parse_selector",
     "parse_template",
     "parse_url",
     "refuse_repeated_keys",
     "target",
+    "tls_cause",
     "verifier",
 ]
 
@@ -90,7 +108,12 @@ SendForm: TypeAlias = Literal["payload", "request", "envelope", "empty"]
 
 
 class Options(BaseModel):
-    """The base of a plugin's options: frozen, unknown keys refused, field docstrings used as documentation."""
+    """The base of a plugin's options: frozen, unknown keys refused, field docstrings used as documentation.
+
+    A field of type `SecretText` takes a reference to a secret, one of type `TemplateFile` the path of a template; the
+    gateway reads both, and a new content counts as a change of the target. A field `smtp: Smtp` gets the table
+    `[smtp]`, with the keys that the target's own `smtp` table says anew.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 

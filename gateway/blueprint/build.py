@@ -27,7 +27,7 @@ def build(loaded: Loaded) -> Blueprint:
     check_server(loaded.config, places, report)
     token = admin_token(loaded.config, places, report)
     sources = SourceBuilder(config, places, presets, report).build()
-    targets = TargetBuilder(config, places, broken, report).build()
+    targets = TargetBuilder(config, expansion.data.get("smtp"), places, broken, report).build()
     routes = RouteBuilder(config, broken, report).build()
     check_loops(config, places, targets, report)
     report.check()

@@ -77,3 +77,6 @@ def _fixed_secrets(blueprint: Blueprint) -> Iterable[str]:
             if credential.secret_is_fixed:
                 place = f"{source.name}.{credential.name}"
                 yield f"credential {place} keeps its secret ({credential.secret_at}) until the next restart"
+    for target in blueprint.targets.values():
+        for place in target.fixed_secrets:
+            yield f"target {target.name} keeps its secret ({place}) until the next restart"

@@ -8,6 +8,7 @@ from pydantic import ValidationError
 
 from gateway.config.lines import Path
 from gateway.config.problems import Report
+from gateway.config.references import References
 from gateway.config.sentences import did_you_mean
 from gateway.errors import PluginError
 from gateway.plugin import Options, kind_names, load_kinds
@@ -46,14 +47,19 @@ class Kinds(Generic[KindT]):
         return kinds.get(name)
 
     def options(
-        self, form: type[Options], table: dict[str, Any], path: Path, also_known: Iterable[str]
+        self,
+        form: type[Options],
+        table: dict[str, Any],
+        path: Path,
+        also_known: Iterable[str],
+        references: References | None = None,
     ) -> Options | None:
         """Check `table`, which stands at `path`, against a kind's options; None if it does not fit, which is reported.
 
-        `also_known` are the keys that may stand beside the options.
+        `also_known` are the keys that may stand beside the options; `references` reads what they refer to.
         """
         try:
-            return form.model_validate_json(json.dumps(table), strict=True)
+            return form.model_validate_json(json.dumps(table), strict=True, context=references)
         except ValidationError as error:
             self._report.add_invalid(error, table, form.model_json_schema(), path, also_known)
             return None

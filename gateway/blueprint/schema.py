@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from copy import deepcopy
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from pydantic import BaseModel
 
@@ -83,7 +83,24 @@ def _describe_verify(definitions: Node) -> None:
 
 def _options(kind: str, model: type[BaseModel], definitions: Node) -> Node:
     """Give the schema of a kind's options; what it refers to goes into `definitions` under the kind's name."""
-    node = model.model_json_schema(ref_template=f"#/$defs/{kind}.{{model}}")
-    below: Mapping[str, Node] = node.pop("$defs", {})
+    node: Node = _sharing(model.model_json_schema(ref_template=f"#/$defs/{kind}.{{model}}"), kind)
+    below: Mapping[str, Node] = {name: each for name, each in node.pop("$defs", {}).items() if name not in _SHARED}
+    if "Smtp" in below:  # the rest comes from `[smtp]`
+        below["Smtp"].pop("required", None)
+        node["required"] = [key for key in node.get("required", []) if key != "smtp"]
     definitions.update({f"{kind}.{name}": each for name, each in below.items()})
     return node
+
+
+_SHARED: Final = ("SecretReference",)
+"""Tables that the configuration itself has too: not described once more for each kind."""
+
+
+def _sharing(node: Any, kind: str) -> Any:  # noqa: ANN401 - any part of a schema
+    """Let a kind's schema refer to the tables that it shares with the configuration."""
+    if isinstance(node, list):
+        return [_sharing(each, kind) for each in node]
+    if not isinstance(node, dict):
+        return node
+    own = {f"#/$defs/{kind}.{name}": f"#/$defs/{name}" for name in _SHARED}
+    return {key: own.get(each, each) if key == "$ref" else _sharing(each, kind) for key, each in node.items()}

@@ -1,9 +1,10 @@
 """Targets: kinds loaded, options checked, policies and templates compiled."""
 
+import json
 from collections.abc import Iterator, Mapping
 from hashlib import blake2b
 from pathlib import Path as File
-from typing import Any, Final
+from typing import Any
 
 from pydantic import BaseModel
 
@@ -16,20 +17,23 @@ from gateway.config.model import Config
 from gateway.config.model_targets import SendTemplate
 from gateway.config.places import Places
 from gateway.config.problems import Report
+from gateway.config.references import References, read_small
 from gateway.config.sentences import did_you_mean, known_keys
 from gateway.core.problems import ProblemsError
 from gateway.core.render import Renderer, TemplateSource
 from gateway.core.retry import DEFAULT_POLICY, NAMED_POLICIES, Policy, parse_policy
-from gateway.plugin import SendForm, TargetKind
-
-TEMPLATE_BYTES_MAX: Final = 256 * 1024
+from gateway.plugin import SendForm, Smtp, TargetKind
 
 
 class TargetBuilder:
     """Builds the targets of one configuration."""
 
-    def __init__(self, config: Config, places: Places, broken: frozenset[Path], report: Report) -> None:
+    def __init__(
+        self, config: Config, smtp: Mapping[str, Any] | None, places: Places, broken: frozenset[Path], report: Report
+    ) -> None:
+        """Prepare; `smtp` is the table `[smtp]` as it is written."""
         self._config = config
+        self._smtp = smtp
         self._places = places
         self._broken = broken
         self._report = report
@@ -51,8 +55,10 @@ class TargetBuilder:
         kind = self._kinds.find(target.type, (*path, "type"))
         if kind is None:
             return None
-        table = dict(target.__pydantic_extra__ or {})
-        options = self._kinds.options(kind.options, table, path, known_keys(config_schema(), path))
+        table = self._with_smtp(kind, dict(target.__pydantic_extra__ or {}), path)
+        references = References(self._places, self._places.beside_config(self._config.secrets.folder))
+        also_known = known_keys(config_schema(), path)
+        options = None if table is None else self._kinds.options(kind.options, table, path, also_known, references)
         renderer = self._renderer(target.send or kind.send, (*path, "send"))
         if options is None or renderer is None:
             return None
@@ -71,8 +77,29 @@ class TargetBuilder:
             timeout_seconds=target.timeout or kind.timeout_seconds,
             concurrency=target.concurrency or kind.concurrency,
             formerly=target.formerly,
-            fingerprint=_digest(target.model_dump_json().encode(), repr(policy).encode(), renderer[1], *tls_files),
+            fingerprint=_digest(
+                json.dumps([target.model_dump(mode="json"), table], sort_keys=True).encode(),
+                repr(policy).encode(),
+                renderer[1],
+                *tls_files,
+                *references.digests,
+            ),
+            fixed_secrets=tuple(references.fixed),
         )
+
+    def _with_smtp(self, kind: TargetKind[Any], table: dict[str, Any], path: Path) -> dict[str, Any] | None:
+        """Put `[smtp]` under a table whose kind wants it; None if there is none, which is reported once."""
+        field = kind.options.model_fields.get("smtp")
+        own = table.get("smtp", {})
+        if field is None or field.annotation is not Smtp or not isinstance(own, dict):
+            return table
+        if self._smtp is None and not own:
+            if ("smtp",) not in self._broken:
+                self._report.add(path, "expected a mail server, found none: write [smtp] with host and from")
+            return None
+        for key in (self._smtp or {}).keys() - own.keys():
+            self._report.come_from((*path, "smtp", key), ("smtp", key))
+        return {**table, "smtp": {**(self._smtp or {}), **own}}
 
     def _policies(self) -> dict[str, Policy]:
         policies = dict(NAMED_POLICIES)
@@ -107,7 +134,7 @@ class TargetBuilder:
             return Renderer(send), b""
         file = self._places.beside_config(send.template)
         try:
-            content = _read(file, TEMPLATE_BYTES_MAX)
+            content = read_small(file)
             source = TemplateSource(file.name, content.decode(), send.content_type)
             return Renderer(source), content
         except ValueError as error:
@@ -115,27 +142,16 @@ class TargetBuilder:
             return None
 
     def _tls_files(self, options: object, path: Path) -> Iterator[bytes]:
-        """Give the contents of the files that a target's `tls` table names, so that a new one counts as a change."""
-        table = getattr(options, "tls", None)
-        for key in ("ca", "cert", "key"):
-            name = getattr(table, key, None) if isinstance(table, BaseModel) else None
-            if name is not None:
-                try:
-                    yield _read(File(name), TEMPLATE_BYTES_MAX)
-                except ValueError as error:
-                    self._report.add((*path, "tls", key), f"TLS file {name}: {error}")
-
-
-def _read(file: File, bytes_max: int) -> bytes:
-    """Read a small file. Raises ValueError that tells why it cannot be used."""
-    try:
-        with file.open("rb") as opened:
-            content = opened.read(bytes_max + 1)
-    except OSError as error:
-        raise ValueError(f"cannot be read: {error.strerror}") from None
-    if len(content) > bytes_max:
-        raise ValueError(f"expected at most {bytes_max} bytes, found more")
-    return content
+        """Give the contents of the files that a target's `tls` or `smtp` table names: a new one counts as a change."""
+        for name, keys in (("tls", ("ca", "cert", "key")), ("smtp", ("ca",))):
+            table = getattr(options, name, None)
+            for key in keys:
+                file = getattr(table, key, None) if isinstance(table, BaseModel) else None
+                if file is not None:
+                    try:
+                        yield read_small(File(file))
+                    except ValueError as error:
+                        self._report.add((*path, name, key), f"TLS file {file}: {error}")
 
 
 def _digest(*parts: bytes) -> str:

@@ -71,6 +71,8 @@ class TargetPlan:
     formerly: str | None
     fingerprint: str
     """Equal fingerprints = the running target object may be kept over a reload."""
+    fixed_secrets: tuple[str, ...] = ()
+    """Where secrets of its options are whose new value needs a restart."""
 
 
 @dataclass(frozen=True, slots=True)

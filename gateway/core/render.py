@@ -24,7 +24,7 @@ from gateway.core.moments import write_moment
 from gateway.core.templates import CompiledTemplate, TemplateSource, TemplateUnfitError
 from gateway.errors import RequestError
 
-__all__ = ["RenderError", "Renderer", "TemplateSource"]
+__all__ = ["CompiledTemplate", "RenderError", "Renderer", "TemplateSource", "TemplateUnfitError", "message_values"]
 
 Form: TypeAlias = Literal["payload", "request", "envelope", "empty"]
 Content: TypeAlias = tuple[bytes, str]
@@ -117,31 +117,50 @@ def _envelope(_delivery: Delivery, event: StoredEvent, payload: bytes, _headers:
 def _templated(
     template: CompiledTemplate, delivery: Delivery, event: StoredEvent, payload: bytes, headers: Mapping[str, str]
 ) -> Content:
-    body = _parsed(payload)
-    values = {
-        "source": event.source,
-        "event": _facts(event),
-        "body": None if body is _NO_JSON else body,
-        "payload": payload.decode("utf-8", "replace"),
-        "header": dict(headers),
-        "route": delivery.route,
-        "target": delivery.target,
-    }
+    values = _values(_facts(event), payload, headers, delivery.route, delivery.target)
     try:
         return template.fill(values), template.content_type
     except TemplateUnfitError as error:
         raise RenderError(f"template: {error}") from None
 
 
-def _facts(event: StoredEvent) -> dict[str, Any]:
-    occurred_at = None if event.occurred_at is None else write_moment(event.occurred_at)
+def message_values(message: Message) -> dict[str, Any]:
+    """Give what a template may name, for a target that fills templates of its own: the same as for `send`."""
+    facts = _written(
+        message.id, message.source, message.type, message.version, message.occurred_at, message.accepted_at
+    )
+    return _values(facts, message.payload, message.headers, message.route, message.target)
+
+
+def _values(
+    facts: dict[str, Any], payload: bytes, headers: Mapping[str, str], route: str, target: str
+) -> dict[str, Any]:
+    body = _parsed(payload)
     return {
-        "id": event_text(event.id),
-        "source": event.source,
-        "type": event.type,
-        "version": event.version,
-        "occurred_at": occurred_at,
-        "accepted_at": write_moment(event.accepted_at),
+        "source": facts["source"],
+        "event": facts,
+        "body": None if body is _NO_JSON else body,
+        "payload": payload.decode("utf-8", "replace"),
+        "header": dict(headers),
+        "route": route,
+        "target": target,
+    }
+
+
+def _facts(event: StoredEvent) -> dict[str, Any]:
+    return _written(event_text(event.id), event.source, event.type, event.version, event.occurred_at, event.accepted_at)
+
+
+def _written(
+    event_id: str, source: str, event_type: str, version: str, occurred_at: int | None, accepted_at: int
+) -> dict[str, Any]:
+    return {
+        "id": event_id,
+        "source": source,
+        "type": event_type,
+        "version": version,
+        "occurred_at": None if occurred_at is None else write_moment(occurred_at),
+        "accepted_at": write_moment(accepted_at),
     }
 
 

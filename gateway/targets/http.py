@@ -5,9 +5,10 @@ the original request's headers only those that the operator lists go along. The 
 goes nor which headers it has.
 """
 
-from typing import Annotated, Final, Literal
+from collections.abc import Mapping
+from typing import Annotated, Final, Literal, TypeAlias
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 
 from gateway.plugin import (
     Context,
@@ -16,15 +17,15 @@ from gateway.plugin import (
     Options,
     Outcome,
     Rejected,
+    SecretText,
     TlsOptions,
     WireError,
     check_headers,
     parse_url,
     target,
 )
+from gateway.targets.hops import hops_of, loop
 from gateway.targets.verdicts import judge_failure, judge_reply
-
-MAX_HOPS: Final = 5
 
 _NEVER_PASSED: Final = frozenset(
     {
@@ -52,8 +53,26 @@ def _check_url(text: str) -> str:
     return text
 
 
-def _check_static(headers: dict[str, str]) -> dict[str, str]:
-    check_headers(headers.items())
+def _form(value: object) -> str:
+    return "<text>" if isinstance(value, str) else "<secret>"
+
+
+_Value: TypeAlias = Annotated[
+    Annotated[str, Tag("<text>")] | Annotated[SecretText, Tag("<secret>")], Discriminator(_form)
+]
+"""A header's value, or where it is."""
+
+
+def _plain(headers: Mapping[str, str | SecretText]) -> dict[str, str]:
+    """Give headers as they are sent; a value that was not read is empty."""
+    return {
+        name: value if isinstance(value, str) else value.reveal() if value.is_read else ""
+        for name, value in headers.items()
+    }
+
+
+def _check_static(headers: dict[str, str | SecretText]) -> dict[str, str | SecretText]:
+    check_headers(_plain(headers).items())
     own = sorted(_OWN.intersection(name.lower() for name in headers))
     if own:
         raise ValueError(f"{', '.join(own)} is written by the gateway")
@@ -104,8 +123,8 @@ class HttpOptions(Options):
     """`http://host:port/path`, `https://host/path`, or `unix:/path/of/the.sock:/path`."""
     method: Literal["POST", "PUT", "PATCH"] = "POST"
     """The request's method."""
-    headers: Annotated[dict[str, str], AfterValidator(_check_static), Field(default_factory=dict, repr=False)]
-    """Headers to send with each request."""
+    headers: Annotated[dict[str, _Value], AfterValidator(_check_static), Field(default_factory=dict, repr=False)]
+    """Headers to send with each request; a value is text, or a reference to a secret that holds the whole value."""
     pass_headers: Annotated[tuple[str, ...], AfterValidator(_check_passed)] = ()
     """Names of headers of the original request to send along."""
     tls: TlsTable | None = None
@@ -135,7 +154,7 @@ class Http:
         """Read the TLS files; nothing is connected yet."""
         self._runtime = context.runtime
         tls = TlsOptions(**self._options.tls.model_dump()) if self._options.tls else None
-        headers = dict(self._options.headers)
+        headers = _plain(self._options.headers)
         if not any(name.lower() == "user-agent" for name in headers):
             headers["User-Agent"] = context.user_agent
         self._client = await self._runtime.in_file_thread(
@@ -146,11 +165,9 @@ class Http:
 
     async def deliver(self, message: Message) -> Outcome:
         """Send the message once and judge the reply. Cancellation closes the connection; the endpoint may have it."""
-        hops = _hops(message)
-        if hops >= MAX_HOPS:
-            return Rejected(
-                f"loop: the message has passed through {hops} gateways; look for a target that leads back here"
-            )
+        hops = hops_of(message)
+        if rejected := loop(hops):
+            return rejected
         runtime = self._runtime
         started = runtime.monotonic()
         try:
@@ -180,9 +197,3 @@ class Http:
             found = message.headers
             headers += [(name, found[name]) for name in self._passed if name in found and name not in hop_by_hop]
         return headers
-
-
-def _hops(message: Message) -> int:
-    """Read how many gateways passed the original request on; what is no small number counts as none."""
-    text = message.headers.get("hookgate-hops", "0")
-    return int(text) if text.isascii() and text.isdigit() and len(text) <= 3 else 0

@@ -11,7 +11,7 @@ from typing import Final
 
 import trio
 
-from gateway.runtime import AddressInfo, Runtime
+from gateway.runtime import AddressInfo, Runtime, Socket
 from gateway.wire.addresses import DeniedHostError, is_literal, literal, vet
 from gateway.wire.failures import (
     ConnectTimeoutError,
@@ -40,6 +40,17 @@ async def dial(runtime: Runtime, url: Url, context: ssl.SSLContext | None, serve
         if context is None:
             return PlainStream(connection)
         return await _secure(PlainStream(connection), context, server_name, url)
+    raise ConnectTimeoutError(f"{url.place} took no connection within {CONNECT_SECONDS:g} s")
+
+
+async def dial_blocking(runtime: Runtime, host: str, port: int, seconds: float) -> Socket:
+    """Open a connection for a thread, within `CONNECT_SECONDS`, to a host that is looked up and vetted like any other.
+
+    Each of its operations takes at most `seconds`. Raises WireError.
+    """
+    url = Url(tls=False, host=host, port=port, socket_path="", target="/")
+    with trio.move_on_after(CONNECT_SECONDS):
+        return runtime.as_blocking(await _connect(runtime, url), seconds)
     raise ConnectTimeoutError(f"{url.place} took no connection within {CONNECT_SECONDS:g} s")
 
 

@@ -7,26 +7,43 @@ from pathlib import Path
 
 import pytest
 
-from gateway.plugin import HttpReply, load_kinds
+from gateway.plugin import HttpReply, Smtp, load_kinds
 from gateway.targets.verdicts import judge_reply
 
 PAGE = (Path(__file__).parents[2] / "docs" / "targets.md").read_text(encoding="utf-8")
-KINDS = ("http", "file")
-EXAMPLES = re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL)
+KINDS = ("http", "file", "email")
+BLOCKS = re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL)
+EXAMPLES = [block for block in BLOCKS if "[targets." in block]
+(SMTP,) = (tomllib.loads(block)["smtp"] for block in BLOCKS if "[smtp]" in block)
 ROWS = re.findall(r"^\| ([0-9x, ]+) \| (\w+)", PAGE, re.MULTILINE)
+
+
+def told_in(section, head):
+    """The names in the first column of the table that begins with `head`."""
+    rows = section.split(f"| {head} | meaning |\n")[1].split("\n\n")[0].splitlines()
+    return {name for row in rows for name in re.findall(r"`(\w+)`", row.split("|")[1])}
+
+
+def keys_of(model):
+    return {field.alias or name for name, field in model.model_fields.items()}
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_option_of_a_kind_is_in_its_table_and_nothing_else(kind):
     section = PAGE.split(f"\n## {kind}\n")[1].split("\n## ")[0]
-    told = set(re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE))
-    assert told == set(load_kinds("targets", {kind})[kind].options.model_fields)
+    assert told_in(section, "option") == keys_of(load_kinds("targets", {kind})[kind].options)
+
+
+def test_every_key_of_smtp_is_in_its_table_and_nothing_else():
+    assert told_in(PAGE, "key of `[smtp]`") == keys_of(Smtp)
 
 
 @pytest.mark.parametrize("text", EXAMPLES)
 def test_every_example_builds(text):
     (table,) = tomllib.loads(text)["targets"].values()
     kind = load_kinds("targets", {table["type"]})[table.pop("type")]
+    if "smtp" in kind.options.model_fields:
+        table["smtp"] = {**SMTP, **table.get("smtp", {})}
     assert kind.build(kind.options.model_validate_json(json.dumps(table), strict=True))
 
 

@@ -9,7 +9,8 @@ from hostile_http import OK, hostile, replies
 
 from gateway.plugin import Context, Delivered, NotTried, Rejected, Retry, TargetDown, load_kinds
 from gateway.runtime import Runtime
-from gateway.targets.http import MAX_HOPS, Http, HttpOptions
+from gateway.targets.hops import MAX_HOPS
+from gateway.targets.http import Http, HttpOptions
 from gateway.targets.verdicts import retry_after
 from gateway.testing.target import check_target, sample_message
 

@@ -1,0 +1,63 @@
+"""The options of the `email` target: who gets a mail, what it says, and over which server."""
+
+import re
+from typing import Annotated, Final
+
+from pydantic import AfterValidator, Field
+
+from gateway.plugin import Options, Sender, Smtp, Template, TemplateFile, check_address, parse_template
+from gateway.targets.mail import check_subject
+
+RECIPIENTS_MAX: Final = 50
+
+_FIELDS: Final = re.compile(r"event\.(id|type|version|source)|source|body\..+")
+_PLACEHOLDER: Final = re.compile(r"\{[^{}]*\}")
+
+
+def _check_template(text: str) -> Template:
+    template = parse_template(text)
+    unfit = [selector.text for selector in template.selectors if not _FIELDS.fullmatch(selector.text)]
+    if unfit:
+        raise ValueError(
+            f"{{{unfit[0]}}} cannot stand here: expected event.id, event.type, event.version, body.… or source"
+        )
+    return template
+
+
+def _check_subject(text: str) -> str:
+    _check_template(text)
+    check_subject(text)
+    return text
+
+
+def _check_recipient(text: str) -> str:
+    if _check_template(text).selectors:
+        text_without = _PLACEHOLDER.sub("x", text)
+        if text_without != "x":
+            check_address(text_without)
+    else:
+        check_address(text)
+    return text
+
+
+_Recipient = Annotated[str, AfterValidator(_check_recipient)]
+
+
+class EmailOptions(Options):
+    """Who gets a mail, and what it says. The mail server stands in `[smtp]`."""
+
+    to: Annotated[tuple[_Recipient, ...], Field(min_length=1, max_length=RECIPIENTS_MAX)]
+    """Addresses; `{body.…}` in one stands for a value of the payload."""
+    cc: Annotated[tuple[_Recipient, ...], Field(max_length=RECIPIENTS_MAX)] = ()
+    """Addresses that get a copy."""
+    sender: Sender | None = Field(default=None, alias="from")
+    """Who mails come from, in place of `from` in `[smtp]`."""
+    subject: Annotated[str, AfterValidator(_check_subject), Field(min_length=1)] = "{source}: {event.type}"
+    """The subject, with selectors. If a value is missing, the mail goes out with the subject that is the default."""
+    text: TemplateFile | None = None
+    """A minijinja file for the text, relative to the configuration file; unless written, the text tells the event's
+    facts and where to look, without the payload."""
+    html: TemplateFile | None = None
+    """A minijinja file for an HTML form beside the text; every value in it is escaped."""
+    smtp: Smtp
+    """Keys of `[smtp]` that are different for this target."""

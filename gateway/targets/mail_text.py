@@ -1,0 +1,140 @@
+"""What a mail says unless the operator writes templates: the facts of an event, where to look, and what to do.
+
+No payload: mail is read on telephones and kept by others. The gateway's own events (source `hookgate`) are the
+exception: theirs holds only what the gateway says itself, and is what somebody who was woken needs.
+
+Pure.
+"""
+
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from gateway.plugin import Json, Message
+
+OWN_SOURCE: Final = "hookgate"
+VALUE_MAX: Final = 500
+
+_TITLES: Final = {
+    "target.down": "Target {subject} is down",
+    "target.disabled": "Target {subject} is disabled",
+    "target.up": "Target {subject} is back",
+    "delivery.dead": "A delivery to {subject} is dead",
+    "event.unmatched": "Nobody takes {subject}",
+    "event.version_unseen": "An unexpected version: {subject}",
+    "event.conflict": "Two events of {subject} with one key",
+}
+_MEANINGS: Final = {
+    "target.down": (
+        "Nothing is lost: its deliveries wait and are tried again by themselves. Other targets are not affected.",
+        "hookgate targets list                 what waits, and when it is tried next",
+        "hookgate targets enable {target}      try again now, once it is repaired",
+    ),
+    "target.disabled": (
+        "It said that it is gone for good. Nothing is lost: its deliveries wait until somebody enables it.",
+        "hookgate targets list                 what waits",
+        "hookgate targets enable {target}      go on, once its settings are right",
+    ),
+    "target.up": ("It takes deliveries again; what waited is on its way. There is nothing to do.", "hookgate status"),
+    "delivery.dead": (
+        "It will not be tried again by itself. More may have died: this is told once in ten minutes for a target.",
+        "hookgate events show {event_id}",
+        "hookgate deliveries list              find all that died",
+        "hookgate retry {event_id}             send it again, once the cause is gone",
+    ),
+    "event.unmatched": (
+        "Such events are accepted and kept, but no route takes them. Told once a day for each type.",
+        "hookgate events list",
+        "hookgate check                        after adding a route; hookgate replay sends what was kept",
+    ),
+    "event.version_unseen": (
+        "Such events are accepted and kept, but not delivered, as the source expects other versions. Told once a day.",
+        "hookgate events list",
+        "hookgate check                        after changing the version of the source; hookgate replay sends them",
+    ),
+    "event.conflict": (
+        "An event came again with another payload. The later one is kept without deliveries.",
+        "hookgate events list",
+        "hookgate replay --help                send it after all",
+    ),
+}
+
+
+def default_subject(message: Message, body: Json) -> str:
+    """Give the subject of a mail whose own cannot be written, or was not asked for."""
+    if message.source == OWN_SOURCE:
+        return f"Hookgate: {_title(message, body)}"
+    return f"{message.source}: {message.type}"
+
+
+def default_text(message: Message, body: Json) -> str:
+    """Give the text of a mail without templates."""
+    if message.source == OWN_SOURCE:
+        return "\n".join(_own_lines(message, body))
+    rows = {
+        "source": message.source,
+        "type": message.type,
+        "version": message.version or "-",
+        "event": message.id,
+        "accepted at": _moment(message.accepted_at),
+        "route": message.route,
+        "target": message.target,
+    }
+    return "\n".join(
+        [
+            f"{message.source} sent {_line(message.type)}.",
+            "",
+            *_rows(rows),
+            "",
+            "The payload is not in this mail. On the machine that runs Hookgate:",
+            "",
+            f"    hookgate events show {message.id}",
+            "",
+        ]
+    )
+
+
+def _own_lines(message: Message, body: Json) -> list[str]:
+    data = _data(body)
+    meaning, *commands = _MEANINGS.get(message.type, ("", f"hookgate events show {message.id}"))
+    known = {"target": "TARGET", "event_id": "EVENT"} | {
+        key: _line(value) for key, value in data.items() if key in ("target", "event_id")
+    }
+    return [
+        f"{_title(message, body)}.",
+        "",
+        *_rows({**data, "told at": _moment(message.accepted_at)}),
+        "",
+        *([meaning, ""] if meaning else []),
+        "On the machine that runs Hookgate:",
+        "",
+        *(f"    {command.format(**known)}" for command in commands),
+        "",
+    ]
+
+
+def _title(message: Message, body: Json) -> str:
+    subject = body.get("subject") if isinstance(body, dict) else None
+    known = _TITLES.get(message.type)
+    if known is None:
+        return f"{message.type} {_line(subject)}".rstrip() if subject else message.type
+    return known.format(subject=_line(subject or "?"))
+
+
+def _data(body: Json) -> dict[str, Json]:
+    data = body.get("data") if isinstance(body, dict) else None
+    return data if isinstance(data, dict) else {}
+
+
+def _rows(values: dict[str, Json]) -> list[str]:
+    width = max(len(name) for name in values)
+    return [f"    {name.replace('_', ' '):<{width}}  {_line(value)}" for name, value in values.items()]
+
+
+def _line(value: Json) -> str:
+    """Write a value on one line: what a sender chose shall not look like a line of ours."""
+    return "".join(each if each.isprintable() else " " for each in str(value))[:VALUE_MAX]
+
+
+def _moment(milliseconds: int) -> str:
+    moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=milliseconds)
+    return moment.strftime("%Y-%m-%d %H:%M:%S UTC")
