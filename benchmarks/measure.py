@@ -143,7 +143,7 @@ async def measure_end_to_end(guess: float, trial_seconds: float, hold_seconds: f
     for _ in range(4):
         if held := await _forward(rate, hold_seconds):
             return held
-        rate *= 0.92
+        rate *= 0.85
     raise BenchmarkError(f"no rate down to {rate:.0f}/s was held with a flat backlog")
 
 
@@ -217,14 +217,17 @@ async def _sample(daemon: Daemon, samples: list[tuple[float, int]]) -> None:
 
 
 async def _forward(rate: float, seconds: float) -> EndToEnd | None:
-    """Send at `rate` to an HTTP target; None if it was not held."""
+    """Send at `rate` to an HTTP target; None if it was not held. Given up as soon as the backlog runs away."""
     async with fast_sink() as sink, _gateway(crm=f"http://127.0.0.1:{sink}/") as (home, daemon):
         backlog: list[int] = []
         before = daemon.cpu_seconds()
+        report = None
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(_watch, daemon, backlog)
+            nursery.start_soon(_watch, daemon, backlog, rate, nursery.cancel_scope)
             report = await send_at(daemon.port, Tokens(ORDERS_TOKEN, "through"), rate, seconds)
             nursery.cancel_scope.cancel()
+        if report is None:
+            return None
         await daemon.wait_settled(SETTLE_SECONDS, "crm")
         used = daemon.cpu_seconds() - before
         distinct = (await counted(sink))["distinct"]
@@ -237,11 +240,14 @@ async def _forward(rate: float, seconds: float) -> EndToEnd | None:
     return EndToEnd(report["rate"], seconds, report["p99_ms"], backlog, 1e6 * used / report["taken"])
 
 
-async def _watch(daemon: Daemon, backlog: list[int]) -> None:
+async def _watch(daemon: Daemon, backlog: list[int], rate: float, trial: trio.CancelScope) -> None:
+    """Note what waits once a second; end the trial when two seconds of events do."""
     while True:
         await trio.sleep(1)
         target = await daemon.target("crm")
         backlog.append(target["pending"] + target["in_flight"])
+        if backlog[-1] > 2 * rate:
+            trial.cancel()
 
 
 def _is_flat(backlog: Sequence[int], rate: float) -> bool:
