@@ -6,14 +6,16 @@ This is the one place where foreign code is called, so it has the one `except Ex
 outcome comes out.
 """
 
+import math
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Final, NamedTuple, TypeAlias, get_args
+from dataclasses import replace
+from typing import Final, NamedTuple, TypeAlias
 
 import trio
 
 from gateway.blueprint import TargetPlan
 from gateway.core.lifecycle import decide
-from gateway.core.model import Message, Outcome, Rejected, Retry, TargetDown
+from gateway.core.model import Delivered, Message, NotTried, Outcome, Rejected, Retry, TargetDown
 from gateway.core.render import RenderError
 from gateway.dispatch.line import Slot
 from gateway.plugin import BatchTarget, Target
@@ -21,7 +23,8 @@ from gateway.runtime import Runtime
 from gateway.store.contract import AttemptRow, Claim, Record
 
 REASON_MAX: Final = 500
-OUTCOMES: Final = get_args(Outcome)
+FOREIGN_FAILURES: Final = (Exception, SystemExit, KeyboardInterrupt)
+"""What foreign code may raise in the daemon's own process; the daemon's signals never come as KeyboardInterrupt."""
 
 
 Note: TypeAlias = list[bytes]
@@ -82,20 +85,46 @@ async def _deliver(plan: TargetPlan, deliver: Deliver, messages: list[Message]) 
     with trio.move_on_after(plan.timeout_seconds) as scope:
         try:
             outcomes = await deliver(messages)
-        except Exception as error:  # noqa: BLE001 - the one door to foreign code: its failure is an outcome
-            return [Retry(f"{type(error).__name__}: {error}"[:REASON_MAX])] * len(messages)
+        except FOREIGN_FAILURES as error:
+            return [Retry(f"{type(error).__name__}: {told(error)}"[:REASON_MAX])] * len(messages)
     if scope.cancelled_caught:
         return [Retry(f"timeout: no answer within {plan.timeout_seconds:g} s")] * len(messages)
     return _checked(outcomes, len(messages))
 
 
+def told(error: BaseException) -> str:
+    """Give the text of a foreign exception, which may be any, or none."""
+    try:
+        return _writable(str(error))[:REASON_MAX]
+    except Exception:  # noqa: BLE001 - `__str__` is foreign code, too
+        return "its text cannot be had"
+
+
 def _checked(outcomes: object, expected: int) -> Sequence[Outcome]:
     """Give `outcomes` if they are what the contract says, else the same number of `TargetDown`."""
-    if isinstance(outcomes, list | tuple):
-        well_formed = [outcome for outcome in outcomes if isinstance(outcome, OUTCOMES)]
-        if len(well_formed) == len(outcomes) == expected:
+    if isinstance(outcomes, list | tuple) and len(outcomes) == expected:
+        well_formed = [outcome for each in outcomes if (outcome := _well_formed(each)) is not None]
+        if len(well_formed) == expected:
             return well_formed
     return [TargetDown("the plugin broke its contract: expected one outcome for each message")] * expected
+
+
+def _well_formed(outcome: object) -> Outcome | None:
+    """Give `outcome` with a text that can be stored; None if it is none, or its fields are not what they must be."""
+    if not isinstance(outcome, Delivered | Retry | Rejected | TargetDown | NotTried):
+        return None
+    text: object = outcome.detail if isinstance(outcome, Delivered) else outcome.reason
+    after: object = getattr(outcome, "after", None)
+    if not isinstance(text, str) or not (after is None or (isinstance(after, int | float) and math.isfinite(after))):
+        return None
+    if text.isascii() or (fit := _writable(text)) == text:
+        return outcome
+    return replace(outcome, detail=fit) if isinstance(outcome, Delivered) else replace(outcome, reason=fit)
+
+
+def _writable(text: str) -> str:
+    """Give `text` without the halves of characters that neither the store nor the log can write."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def _tried(plan: TargetPlan, slot: Slot, outcome: Outcome, note: Note, moment: tuple[int, int, int, float]) -> Tried:

@@ -12,8 +12,8 @@ import structlog
 import trio
 
 from gateway.blueprint import TargetPlan
-from gateway.core.model import TargetDown
-from gateway.dispatch.attempt import Tried, attempt, deliver_by
+from gateway.core.model import Message, TargetDown
+from gateway.dispatch.attempt import FOREIGN_FAILURES, Tried, attempt, deliver_by, told
 from gateway.dispatch.gates import GateObserver, Gates
 from gateway.dispatch.line import Line, Slot
 from gateway.dispatch.window import Window
@@ -53,6 +53,8 @@ class Runner:
         self._observer = observer
         self._target = plan.kind.build(plan.options)
         self._deliver, self._batches = deliver_by(self._target)
+        self._opening = trio.Lock()
+        self._is_open = False
         self.window = Window(WINDOW_BATCH if self._batches else max(WINDOW_MIN, plan.concurrency * WINDOW_PER_WORKER))
         self._workers_max = 1 if self._batches else plan.concurrency
         self._workers = 0
@@ -67,7 +69,8 @@ class Runner:
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Open the target and deliver until `drain` ends it or this is cancelled; then everything is given back."""
         try:
-            await self._open()
+            if problem := await self._open():
+                await self.gates.note(TargetDown(problem))
             async with trio.open_nursery() as nursery:
                 self._nursery = nursery
                 task_status.started()
@@ -77,7 +80,7 @@ class Runner:
             self._nursery = None
             self._put_back(self._line.clear())
             with trio.CancelScope(shield=True), trio.move_on_after(CLOSE_SECONDS):
-                await self._target.close()
+                await self._close()
 
     def drain(self, given_back: Callable[[], None] = lambda: None) -> None:
         """Take nothing new, give waiting deliveries back to the store, let running tries end; `run` then returns.
@@ -111,11 +114,29 @@ class Runner:
         """Look into the store again: something waits there, or a gate has changed."""
         self._hint.set()
 
-    async def _open(self) -> None:
+    async def _open(self) -> str:
+        """Open the target unless it is open; give why it cannot be, empty if it is now."""
+        async with self._opening:
+            try:
+                if not self._is_open:
+                    await self._target.open(self._context)
+            except FOREIGN_FAILURES as error:
+                return f"cannot be opened: {told(error)}"
+            self._is_open = True
+            return ""
+
+    async def _close(self) -> None:
         try:
-            await self._target.open(self._context)
-        except OSError as error:
-            await self.gates.note(TargetDown(f"cannot be opened: {error}"))
+            if self._is_open:
+                await self._target.close()
+        except FOREIGN_FAILURES as error:
+            log.warning("target.close_failed", target=self.plan.name, problem=told(error))
+
+    async def _open_and_deliver(self, messages: list[Message]) -> object:
+        """Deliver to a target that could not be opened so far: while it cannot be, it is down."""
+        if problem := await self._open():
+            return [TargetDown(problem)] * len(messages)
+        return await self._deliver(messages)
 
     async def _feed(self) -> None:
         """Claim from the store whenever something is due, the gates let it through and the window has room."""
@@ -206,7 +227,8 @@ class Runner:
 
     async def _try(self, slots: Sequence[Slot]) -> None:
         try:
-            tried = await attempt(self.plan, self._deliver, slots, self._runtime)
+            deliver = self._deliver if self._is_open else self._open_and_deliver
+            tried = await attempt(self.plan, deliver, slots, self._runtime)
         except trio.Cancelled:
             self._put_back(slots)
             raise

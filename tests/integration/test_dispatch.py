@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pytest
 import trio
 from dispatch_bench import Plans, Script, Watcher, accept, opened_store, plan_for, running, wait_until
 
@@ -292,3 +293,82 @@ async def test_P19_a_gate_that_cannot_be_written_down_is_closed_all_the_same(tmp
             await accept(store, 1, "crm")
             await wait_until(lambda: watcher.closed)
             assert dispatcher.reserve("crm", 1) is None
+
+
+class Stuck(Script):
+    """A target that cannot be opened until `openable`, and cannot be closed without being open."""
+
+    openable = False
+
+    async def open(self, context):
+        if not self.openable:
+            raise OSError("the group of its file does not exist")
+        await super().open(context)
+
+    async def close(self):
+        self.context  # noqa: B018 - as real targets, it lacks what `open` did not make
+        await super().close()
+
+
+async def test_P15_a_target_that_cannot_be_opened_is_opened_at_its_next_probe_and_its_end_harms_nobody(tmp_path):
+    script = Stuck()
+    async with opened_store(tmp_path) as store:
+        async with running(store, plan_for(script)) as (dispatcher, watcher):
+            await wait_until(lambda: watcher.closed)
+            assert "cannot be opened" in watcher.closed[0].reason
+            await accept(store, 1, "crm")
+            await dispatcher.use(Plans(plan_for(Stuck(), fingerprint="2")))
+            await dispatcher.use(Plans(plan_for(script, fingerprint="3")))
+            await dispatcher.open("crm", ("breaker",))
+            await wait_until(lambda: len(watcher.tries) == 1)
+            assert "cannot be opened" in watcher.tries[0].outcome.reason
+            script.openable = True
+            await dispatcher.open("crm", ("breaker",))
+            await wait_until(lambda: not store.backlog("crm").pending and not store.backlog("crm").in_flight)
+        assert [row.attempts for row in await rows(store)] == [1]
+        assert script.closed
+
+
+async def test_P21_a_target_that_fails_to_open_or_close_in_any_way_ends_nothing(tmp_path):
+    class Rude(Script):
+        async def open(self, context):
+            raise ValueError("nor what is meant for it")
+
+        async def close(self):
+            raise RuntimeError("nor this")
+
+    class Leaving(Rude):
+        async def open(self, context):
+            await Script.open(self, context)
+
+    async with opened_store(tmp_path) as store:
+        async with running(store, plan_for(Rude()), plan_for(Leaving(), "audit")) as (_, watcher):
+            await wait_until(lambda: watcher.closed)
+        assert [gate.target for gate in watcher.closed] == ["crm"]
+
+
+@pytest.mark.parametrize("answer", [Retry(None), Retry("soon", "1h"), Retry("never", float("inf")), Rejected(7)])
+async def test_G3_an_outcome_with_senseless_fields_is_a_broken_contract(tmp_path, answer):
+    script = Script(lambda _: answer)
+    async with opened_store(tmp_path) as store, running(store, plan_for(script)) as (_, watcher):
+        await accept(store, 1, "crm")
+        await wait_until(lambda: watcher.closed)
+        assert "broke its contract" in watcher.closed[0].reason
+
+
+async def test_G1_a_target_that_exits_costs_one_attempt_and_nothing_else(tmp_path):
+    def leave(_message):
+        raise SystemExit(3)
+
+    async with opened_store(tmp_path) as store, running(store, plan_for(Script(leave))) as (_, watcher):
+        await accept(store, 1, "crm")
+        await wait_until(lambda: watcher.tries)
+        assert watcher.tries[0].outcome == Retry("SystemExit: 3")
+
+
+async def test_P2_what_a_target_says_is_recorded_even_if_it_says_half_a_character(tmp_path):
+    script = Script(lambda _: Delivered("half \ud83d"))
+    async with opened_store(tmp_path) as store, running(store, plan_for(script)):
+        await accept(store, 1, "crm")
+        await wait_until(lambda: script.seen and not store.backlog("crm").in_flight)
+        assert await states(store) == ["delivered"]
