@@ -58,7 +58,7 @@ class Exposition:
         self._version = version
         self._runtime = runtime
         self._gauges: Gauges | None = None
-        ProcessCollector(registry=registry)
+        registry.register(_Process(runtime))
         registry.register(self)
 
     async def render(self, gather_now: Callable[[], Gauges]) -> bytes:
@@ -129,6 +129,17 @@ def _of_state(now: Gauges) -> Iterator[Metric]:
     closed = [((gate.target, gate.kind), 1) for gate in now.gates]
     yield _gauge("hookgate_gate_closed", "1 while a gate is closed", closed, ["target", "kind"])
     yield from _of_process(now)
+
+
+class _Process(ProcessCollector):
+    """The client's `process_*`, also where /proc shows processes only (ProcSubset=pid): there it would give none."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+        super().__init__(registry=None)
+
+    def _boot_time(self) -> float:
+        return self._runtime.now_ms() / 1000 - self._runtime.monotonic()
 
 
 def _of_process(now: Gauges) -> Iterator[Metric]:

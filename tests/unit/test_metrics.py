@@ -2,7 +2,7 @@
 
 import prometheus_client
 import pytest
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, process_collector
 from prometheus_client.parser import text_string_to_metric_families
 
 from gateway.admin.exposition import Exposition, gather
@@ -117,3 +117,17 @@ def test_a_value_falls_into_the_first_bucket_whose_bound_is_not_below_it(value, 
     histogram = Histogram((1.0, 2.0))
     histogram.observe(value)
     assert histogram.counts.index(1) == bucket
+
+
+async def test_figures_of_the_process_are_there_also_where_proc_shows_processes_only(monkeypatch):
+    """As under ProcSubset=pid, which hides /proc/stat."""
+
+    def opened(file, *arguments):
+        if file == "/proc/stat":
+            raise FileNotFoundError(file)
+        return open(file, *arguments)  # noqa: PTH123, SIM115 - stands in for the client's own
+
+    monkeypatch.setattr(process_collector, "open", opened, raising=False)
+    found = await samples(Counters())
+    assert found["process_resident_memory_bytes",] > 0
+    assert 0 < Runtime().now_ms() / 1000 - found["process_start_time_seconds",] < 3600
