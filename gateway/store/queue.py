@@ -20,6 +20,10 @@ BATCH_REQUESTS: Final = 256
 BATCH_BYTES: Final = 4 * 1024 * 1024
 BATCH_RECORDS: Final = 1024
 BATCH_JOBS: Final = 32
+RECORDINGS_URGENT: Final = 64
+"""Recordings, each of one try or one batch, that are worth a commit of their own."""
+RECORDINGS_SECONDS: Final = 0.005
+"""How long fewer wait for a request whose commit they can share."""
 
 
 class Entry(Ticket[tuple[Verdict, ...]]):
@@ -132,10 +136,14 @@ class CommitQueue:
         self.ring()
 
     def add_recording(self, recording: Recording) -> None:
-        """Queue records."""
+        """Queue records. They wait a moment for company: nobody's answer hangs on them."""
         with self._lock:
             self._recordings.append(recording)
-        self.ring()
+            ring = self._idle and len(self._recordings) in {1, RECORDINGS_URGENT}
+            if ring:
+                self._idle = False
+        if ring:
+            self._bell.release()
 
     def put_back(self, recordings: Sequence[Recording]) -> None:
         """Queue records again that could not be written, before all others."""
@@ -160,15 +168,32 @@ class CommitQueue:
         self._never.acquire(timeout=seconds)
 
     def take(self) -> Batch | None:
-        """Wait for work and take a batch; None once the queue is closed and empty. For the writer thread."""
+        """Wait for work and take a batch; None once the queue is closed and empty. For the writer thread.
+
+        Records alone are taken once they are many, or have waited for `RECORDINGS_SECONDS`: under load they share the
+        next acceptance's commit, which halves the commits.
+        """
+        rested = False
         while True:
             with self._lock:
-                if self.count or self._jobs or self._recordings:
+                waiting = len(self._recordings)
+                if self.count or self._jobs or (waiting and (rested or self._closed or waiting >= RECORDINGS_URGENT)):
                     return self._batch()
                 if self._closed:
                     return None
                 self._idle = True
+            rested = self._rest(RECORDINGS_SECONDS if waiting else -1)
+
+    def _rest(self, seconds: float) -> bool:
+        """Sleep until the bell rings, at most `seconds` (-1: no limit); True if it did not ring."""
+        if self._bell.acquire(timeout=seconds):
+            return False
+        with self._lock:
+            rang = not self._idle
+            self._idle = False
+        if rang:  # just now: what rang must be taken, or the next ring would find the bell still ringing
             self._bell.acquire()
+        return not rang
 
     def _batch(self) -> Batch:
         batch = Batch()

@@ -1,5 +1,7 @@
 """The line before the writer: who comes first, how much at once, and who is turned away."""
 
+import threading
+
 import pytest
 
 from gateway.errors import StoreBusyError
@@ -116,4 +118,68 @@ def test_a_closed_queue_gives_what_is_left_and_then_nothing(runtime):
     waiting.add_entry(request())
     waiting.close()
     assert len(waiting.take().entries) == 1
+    assert waiting.take() is None
+
+
+def recording():
+    return Recording([], lambda _: None)
+
+
+def in_background(call):
+    found = []
+    thread = threading.Thread(target=lambda: found.append(call()))
+    thread.start()
+    return thread, found
+
+
+def test_records_alone_wait_for_company_and_share_the_next_requests_commit(runtime, monkeypatch):
+    monkeypatch.setattr(queue, "RECORDINGS_SECONDS", 20)
+    waiting = line(runtime)
+    waiting.add_recording(recording())
+    thread, found = in_background(waiting.take)
+    waiting.add_recording(recording())
+    thread.join(0.05)
+    assert found == []
+    waiting.add_entry(request())
+    thread.join(5)
+    assert (len(found[0].recordings), len(found[0].entries)) == (2, 1)
+
+
+def test_records_that_find_no_company_are_written_soon_all_the_same(runtime, monkeypatch):
+    monkeypatch.setattr(queue, "RECORDINGS_SECONDS", 0.01)
+    waiting = line(runtime)
+    thread, found = in_background(waiting.take)
+    waiting.add_recording(recording())
+    thread.join(5)
+    assert len(found[0].recordings) == 1
+
+
+def test_many_records_wait_for_nobody(runtime, monkeypatch):
+    monkeypatch.setattr(queue, "RECORDINGS_SECONDS", 20)
+    waiting = line(runtime)
+    thread, found = in_background(waiting.take)
+    for _ in range(queue.RECORDINGS_URGENT):
+        waiting.add_recording(recording())
+    thread.join(5)
+    assert len(found[0].recordings) == queue.RECORDINGS_URGENT
+
+
+def test_a_ring_that_comes_as_the_rest_ends_is_neither_lost_nor_counted_twice(runtime, monkeypatch):
+    monkeypatch.setattr(queue, "RECORDINGS_SECONDS", 0)
+    waiting = line(runtime)
+    taken = 0
+    for _ in range(2000):
+        thread, found = in_background(waiting.take)
+        waiting.add_recording(recording())
+        thread.join(5)
+        taken += len(found[0].recordings)
+    assert taken == 2000
+
+
+def test_what_is_queued_when_it_closes_is_still_taken(runtime, monkeypatch):
+    monkeypatch.setattr(queue, "RECORDINGS_SECONDS", 20)
+    waiting = line(runtime)
+    waiting.add_recording(recording())
+    waiting.close()
+    assert len(waiting.take().recordings) == 1
     assert waiting.take() is None
