@@ -125,7 +125,7 @@ async def test_figures_of_the_process_are_there_also_where_proc_shows_processes_
     def opened(file, *arguments):
         if file == "/proc/stat":
             raise FileNotFoundError(file)
-        return open(file, *arguments)  # noqa: PTH123, SIM115 - stands in for the client's own
+        return open(file, *arguments)  # noqa: PTH123 - stands in for the client's own
 
     monkeypatch.setattr(process_collector, "open", opened, raising=False)
     found = await samples(Counters())
