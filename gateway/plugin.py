@@ -44,6 +44,9 @@ from gateway.errors import PluginError, RequestError, VerificationError
 from gateway.runtime import Runtime, Socket
 from gateway.wire.client import HttpClient, HttpReply, TlsOptions, Url, WireError, check_headers, parse_url
 from gateway.wire.dial import dial_blocking, tls_cause
+from gateway.wire.exec_client import Ended as ExecEnded
+from gateway.wire.exec_client import ExecClient, ExecError
+from gateway.wire.exec_client import Job as ExecJob
 
 __all__ = [
     "BatchTarget",
@@ -52,6 +55,10 @@ __all__ = [
     "Context",
     "Delivered",
     "Duration",
+    "ExecClient",
+    "ExecEnded",
+    "ExecError",
+    "ExecJob",
     "Headers",
     "HttpClient",
     "HttpReply",
@@ -117,6 +124,10 @@ class Options(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
+    def warnings(self) -> Sequence[tuple[str, str]]:
+        """Give what works but is probably not meant, as key and sentence: `hookgate check` and the log tell it."""
+        return ()
+
 
 OptionsT = TypeVar("OptionsT", bound=Options)
 
@@ -134,6 +145,8 @@ class Context:
     user_agent: str = "hookgate"
     state_folder: Path = Path()
     """Where relative paths of options begin."""
+    timeout_seconds: float = 30.0
+    """After so long a delivery is cancelled."""
 
 
 class Target(Protocol):
@@ -174,7 +187,8 @@ class TargetKind(Generic[OptionsT]):
     options: type[OptionsT]
     build: Callable[[OptionsT], Target]
     """Make the target; no side effects, `open` comes later. Raises ValueError for options that do not fit together."""
-    timeout_seconds: float
+    timeout_seconds: float | None
+    """None: the operator must write one."""
     concurrency: int
     send: SendForm
     """The form of message unless the operator writes another."""
@@ -238,7 +252,7 @@ class FunctionTarget(Generic[OptionsT]):
 
 
 def target(
-    options: type[OptionsT], *, timeout: str = "30s", concurrency: int = 16, send: SendForm = "envelope"
+    options: type[OptionsT], *, timeout: str | None = "30s", concurrency: int = 16, send: SendForm = "envelope"
 ) -> Callable[[Callable[..., Any]], TargetKind[OptionsT]]:
     """Mark a class (built with its options) or a function `(message, options) -> Outcome` as a kind of target."""
 
@@ -246,7 +260,7 @@ def target(
         build: Callable[[OptionsT], Target] = thing
         if not inspect.isclass(thing):
             build = partial(FunctionTarget, thing)
-        return TargetKind(options, build, parse_duration(timeout), concurrency, send)
+        return TargetKind(options, build, None if timeout is None else parse_duration(timeout), concurrency, send)
 
     return mark
 

@@ -1,4 +1,4 @@
-"""The one door to clock, randomness, sockets, threads and files' locks; a seeded simulation replaces it.
+"""The one door to clock, randomness, sockets, threads and processes; a seeded simulation replaces it.
 
 No other module imports `time`, `random`, `secrets`, `socket`, `threading`, `subprocess` or `trio.to_thread`: a test
 enforces it. What is here decides nothing.
@@ -9,9 +9,10 @@ import os
 import random
 import secrets
 import socket as stdlib_socket
+import subprocess
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final, TypeAlias, TypeVar
 
 import trio
@@ -128,6 +129,30 @@ class Runtime:
             connection.close()
             raise
         return connection
+
+    async def start_program(
+        self, argv: Sequence[str], environment: Mapping[str, str]
+    ) -> tuple[trio.socket.SocketType, trio.Process]:
+        """Start a program of ours that talks over its standard input; gives our end of that socket, and its process.
+
+        It has a session of its own, `environment` and nothing else of ours but standard error. Raises OSError. The
+        caller closes the socket and waits for the process.
+        """
+        ours, theirs = trio.socket.socketpair()
+        try:
+            with theirs:
+                process = await trio.lowlevel.open_process(
+                    argv,
+                    stdin=theirs.fileno(),
+                    stdout=subprocess.DEVNULL,
+                    env=environment,
+                    cwd="/",
+                    start_new_session=True,
+                )
+        except BaseException:
+            ours.close()
+            raise
+        return ours, process
 
     def listen_tcp(self, host: str, port: int, backlog: int) -> trio.socket.SocketType:
         """Listen on one numeric address; port 0 takes a free one. IPv6 listeners take IPv6 only."""

@@ -18,6 +18,7 @@ from gateway.config.units import duration_text
 from gateway.core.retry import Policy
 from gateway.core.routing import Pattern
 from gateway.errors import ConfigError
+from gateway.plugin import Options
 from gateway.wire.tls import server_context
 from gateway.wire.url import Url, parse_url
 
@@ -112,6 +113,8 @@ def warn(blueprint: Blueprint, presets: Presets, report: Report) -> None:
     _warn_of_idle_credentials(blueprint, report)
     _warn_of_unknown_types(blueprint, presets, report)
     for name, plan in blueprint.targets.items():
+        for key, text in plan.options.warnings() if isinstance(plan.options, Options) else ():
+            report.warn(("targets", name, key), text)
         span = span_seconds(plan.policy)
         if span < SPAN_MIN_SECONDS:
             report.warn(

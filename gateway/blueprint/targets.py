@@ -59,6 +59,10 @@ class TargetBuilder:
         references = References(self._places, self._places.beside_config(self._config.secrets.folder))
         also_known = known_keys(config_schema(), path)
         options = None if table is None else self._kinds.options(kind.options, table, path, also_known, references)
+        timeout_seconds = target.timeout or kind.timeout_seconds
+        if timeout_seconds is None:
+            self._report.add(path, f'a target of type "{target.type}" needs timeout: write, for example, "60s"')
+            return None
         renderer = self._renderer(target.send or kind.send, (*path, "send"))
         if options is None or renderer is None:
             return None
@@ -74,7 +78,7 @@ class TargetBuilder:
             options=options,
             renderer=renderer[0],
             policy=policy,
-            timeout_seconds=target.timeout or kind.timeout_seconds,
+            timeout_seconds=timeout_seconds,
             concurrency=target.concurrency or kind.concurrency,
             formerly=target.formerly,
             fingerprint=_digest(

@@ -60,7 +60,7 @@ class Target(Table):
     model_config = ConfigDict(extra="allow", json_schema_extra={"x-options": "targets"})
     __pydantic_extra__: dict[str, JsonValue]
 
-    type: str = Field(examples=["http", "file"])
+    type: str = Field(examples=["http", "file", "shell"])
     """The kind of target."""
     send: Send | None = None
     """What is sent: the event's payload, the whole request, an envelope around the payload, nothing, or what a template

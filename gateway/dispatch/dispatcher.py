@@ -105,7 +105,13 @@ class Dispatcher:
         if self._nursery is None:
             raise RuntimeError("the dispatcher is not running")
         gates = Gates(plan.name, self._store, self._runtime, self._observer, closed)
-        context = Context(plan.name, self._runtime, plan.concurrency, state_folder=self._state_folder)
+        context = Context(
+            plan.name,
+            self._runtime,
+            plan.concurrency,
+            state_folder=self._state_folder,
+            timeout_seconds=plan.timeout_seconds,
+        )
         runner = Runner(plan, self._store, context, self._observer, gates)
         self._runners[plan.name] = runner
         self._running += 1

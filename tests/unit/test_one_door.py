@@ -11,6 +11,8 @@ ROOT = Path(gateway.__file__).parent
 DOORS = {
     ROOT / "runtime.py",
     ROOT / "cli" / "client.py",  # a short-lived command, not the daemon
+    ROOT / "plugin_host" / "worker.py",  # the first instructions of another process
+    *(ROOT / "exec_helper").glob("*.py"),  # a program of its own, without the daemon's runtime
 }
 FORBIDDEN = {"time", "random", "secrets", "socket", "threading", "subprocess", "multiprocessing", "trio.to_thread"}
 

@@ -1,0 +1,137 @@
+"""Whatever a run starts is gone with it: 40 shapes of children, through the unit's way and through our own."""
+
+import os
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+import trio
+from exec_shapes import programs
+
+from gateway.runtime import Runtime
+from gateway.wire.exec_client import ExecClient, Job
+from harness.exec_socket import exec_socket
+
+SHAPES = list(programs())
+TIMEOUT = 0.8
+AT_ONCE = 10
+
+
+def alive(folder):
+    """Processes that work in `folder`; each run has one of its own."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            if (process / "cwd").readlink().is_relative_to(folder):
+                found.append(f"{process.name}: {(process / 'cmdline').read_bytes()[-80:]!r}")
+        except OSError:
+            continue
+    return found
+
+
+async def run_all(client, folder):
+    """Run every shape; give name, end and seconds of each, and who was left at the moment that it had ended."""
+    told = []
+    limit = trio.CapacityLimiter(AT_ONCE)
+
+    async def run(number, name, program):
+        async with limit:
+            own = folder / str(number)
+            own.mkdir()
+            started = trio.current_time()
+            job = Job((sys.executable, "-I", "-S", "-c", program), {"N": str(number)}, str(own), TIMEOUT, b"")
+            ended = await client.run(job)
+            told.append((name, ended, trio.current_time() - started, alive(own)))
+
+    async with trio.open_nursery() as nursery:
+        for number, (name, program) in enumerate(SHAPES):
+            nursery.start_soon(run, number, name, program)
+    return told
+
+
+def judge(told):
+    assert len(told) == len(SHAPES) == 40
+    assert [(name, left) for name, _, _, left in told if left] == []
+    assert [(name, ended) for name, ended, _, _ in told if ended.survivors] == []
+    assert [(name, took) for name, _, took, _ in told if took > TIMEOUT + 5] == []
+    ways = {name: ended.how for name, ended, _, _ in told}
+    assert {name for name, how in ways.items() if how == "exit"} == {
+        f"leaves {what}{deaf}"
+        for what in ("one behind that holds the pipe", "a daemon behind")
+        for deaf in ("", ", deaf")
+    }
+    assert set(ways.values()) == {"exit", "timeout"}
+
+
+async def test_X3_P25_no_shape_outlives_its_run_by_our_own_helper(tmp_path):
+    judge(await run_all(ExecClient(Runtime(), None), tmp_path))
+
+
+async def test_X3_P25_no_shape_outlives_its_run_through_the_socket(tmp_path):
+    async with exec_socket(tmp_path / "exec.sock") as world:
+        judge(await run_all(ExecClient(Runtime(), world.path), tmp_path))
+
+
+async def test_P25_a_cancelled_run_ends_only_when_nothing_of_it_is_left(tmp_path):
+    program = dict(SHAPES)["is a daemon, deaf"]
+    program += "\n"
+    mark = tmp_path / "mark"
+    program = program.replace("daemon(); rest()", f"daemon(); open({str(mark)!r}, 'x'); rest()")
+    job = Job((sys.executable, "-I", "-S", "-c", program), {}, str(tmp_path), 60.0, b"")
+    with trio.CancelScope() as scope:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(ExecClient(Runtime(), None).run, job)
+            while not mark.exists():
+                await trio.sleep(0.01)
+            assert len(alive(tmp_path)) == 2
+            cancelled = trio.current_time()
+            scope.cancel()
+    assert scope.cancelled_caught
+    assert alive(tmp_path) == []
+    assert trio.current_time() - cancelled < 5
+
+
+DAEMON = """
+import sys, trio
+from gateway.runtime import Runtime
+from gateway.wire.exec_client import ExecClient, Job
+job = Job(("/bin/sh", "-c", "trap '' TERM; touch begun; sleep 100 & sleep 100"), {}, sys.argv[1], 60.0, b"")
+trio.run(ExecClient(Runtime(), None).run, job)
+"""
+
+
+async def test_P25_a_killed_daemon_takes_its_runs_with_it(tmp_path):
+    daemon = await trio.lowlevel.open_process([sys.executable, "-c", DAEMON, str(tmp_path)])
+    try:
+        while not (tmp_path / "begun").exists():
+            assert daemon.poll() is None
+            await trio.sleep(0.01)
+    finally:
+        daemon.send_signal(signal.SIGKILL)
+        await daemon.wait()
+    with trio.fail_after(5):
+        while alive(tmp_path):
+            await trio.sleep(0.02)
+
+
+@pytest.mark.parametrize("handler", ["default", "ignored"])
+async def test_a_stopped_unit_is_told_as_a_signal_and_not_as_an_end_of_the_helper(tmp_path, handler):
+    """`systemctl stop` signals every process of the unit: the helper stays to tell."""
+    async with exec_socket(tmp_path / "exec.sock") as world, trio.open_nursery() as nursery:
+        ends = []
+        trap = "trap '' TERM; " if handler == "ignored" else ""
+        job = Job(("/bin/sh", "-c", f"{trap}touch begun; while :; do sleep 0.05; done"), {}, str(tmp_path), 1.5, b"")
+
+        async def run():
+            ends.append(await ExecClient(Runtime(), world.path).run(job))
+
+        nursery.start_soon(run)
+        while not (tmp_path / "begun").exists():
+            await trio.sleep(0.01)
+        for line in alive(tmp_path):
+            os.kill(int(line.partition(":")[0]), signal.SIGTERM)
+        world.helpers[0].send_signal(signal.SIGTERM)
+        while not ends:
+            await trio.sleep(0.01)
+    assert ends[0].how == ("timeout" if handler == "ignored" else "signal")
