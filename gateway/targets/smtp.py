@@ -15,7 +15,6 @@ from typing import Final, Literal, NamedTuple, TypeAlias
 from gateway.plugin import Socket, tls_cause
 
 REPLY_BYTES_MAX: Final = 64 * 1024
-QUIT_SECONDS: Final = 1.0
 
 Stage: TypeAlias = Literal["greeting", "tls", "login", "sender", "message", "sent"]
 """How far it came; "message": recipients or content under way; "sent": all of it, but its last answer."""
@@ -192,11 +191,9 @@ class _Session(smtplib.SMTP):
         return reply
 
     def _part(self) -> None:
-        """Say goodbye; what was answered counts, whatever happens now."""
+        """Say goodbye, and wait for no answer: a cancellation now would lose what is known of the mail."""
         with suppress(OSError):
-            if self.sock is not None:
-                self.sock.settimeout(QUIT_SECONDS)
-            self.docmd("QUIT")
+            self.putcmd("QUIT")
 
     def getreply(self) -> tuple[int, bytes]:
         """Read one reply; `smtplib` would read on for ever. Raises OSError at the end of the connection or nonsense."""
