@@ -28,8 +28,6 @@ from gateway.announce import Announcer
 from gateway.blueprint import Blueprint, build
 from gateway.config.address import Address
 from gateway.config.load import load
-from gateway.config.model import Config
-from gateway.config.places import Places
 from gateway.control import Control, rename_owned
 from gateway.dispatch.dispatcher import Dispatcher
 from gateway.dispatch.janitor import keep_proving, retain
@@ -41,13 +39,12 @@ from gateway.log import configure
 from gateway.metrics import Counters
 from gateway.narrator import Narrator
 from gateway.runtime import Runtime
+from gateway.settings import keep_times, listener_limits, server_tls, store_settings
 from gateway.store.contract import Keep, Store
-from gateway.store.settings import StoreSettings
 from gateway.store.sqlite import open_sqlite
 from gateway.systemd import Supervisor, inherited_listeners
-from gateway.wire.limits import Limits
 from gateway.wire.listener import Listener, Server
-from gateway.wire.tls import ServerTls, server_context
+from gateway.wire.tls import ServerTls
 
 DRAIN_SECONDS: Final = 10.0
 """For requests under way at stop; then for tries under way the same again: both and the flush fit in 30 s."""
@@ -91,7 +88,7 @@ async def _main(config_path: Path) -> None:
     database = blueprint.places.state / config.store.sqlite
     async with AsyncExitStack() as stack:
         async with supervisor.starting("opening the store"):
-            store = await stack.enter_async_context(open_sqlite(database, runtime, _store_settings(config)))
+            store = await stack.enter_async_context(open_sqlite(database, runtime, store_settings(config)))
             log.info("store.opened", path=str(database))
             for warning in store.warnings:
                 log.warning("store.warned", warning=warning)
@@ -118,7 +115,7 @@ class Daemon:
         self._supervisor = supervisor
         config, places = blueprint.config, blueprint.places
         inherited = inherited_listeners(os.environ, os.getpid())
-        self._tls = self._next_tls = _server_tls(config, places)
+        self._tls = self._next_tls = server_tls(config, places)
         self._sockets = open_listeners(config.server.bind, "[server].bind", runtime, inherited)
         admin_address = config.admin.bind or Address("unix", "", 0, str(places.admin_socket))
         self._admin_sockets = open_listeners([admin_address], "[admin].bind", runtime, inherited)
@@ -133,7 +130,7 @@ class Daemon:
         self._intake = Intake(store, self._dispatcher, narrator, blueprint)
         self._receiver = Receiver(self._intake, counters, runtime)
         self._server = Server(
-            self._receiver, _limits(config), runtime, config.server.trusted_proxies, _connection_failed
+            self._receiver, listener_limits(config), runtime, config.server.trusted_proxies, _connection_failed
         )
         self.control = Control(
             config_path=config_path,
@@ -203,7 +200,7 @@ class Daemon:
     def _build(self) -> Blueprint:
         """Build what the files say now, the certificate included. Raises ConfigError; nothing has changed then."""
         blueprint = build(load(self._config_path, os.environ))
-        self._next_tls = _server_tls(blueprint.config, blueprint.places)
+        self._next_tls = server_tls(blueprint.config, blueprint.places)
         return blueprint
 
     def _swapped(self, blueprint: Blueprint) -> None:
@@ -211,11 +208,10 @@ class Daemon:
         if self._tls and self._next_tls:
             self._tls.context = self._next_tls.context
         configure(blueprint.config.log.level, blueprint.config.log.format)
-        self._server.use(_limits(blueprint.config), blueprint.config.server.trusted_proxies)
+        self._server.use(listener_limits(blueprint.config), blueprint.config.server.trusted_proxies)
 
     def _keep(self) -> Keep:
-        keep = self._blueprint.config.store.keep
-        return Keep(*(int(seconds * 1000) for seconds in (keep.bodies, keep.metadata, keep.dead, keep.keys)))
+        return keep_times(self._blueprint.config)
 
     def _tls_for(self, listener: trio.socket.SocketType) -> ServerTls | None:
         return self._tls if listener.family != trio.socket.AF_UNIX else None
@@ -249,41 +245,6 @@ def _calm_collector() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 50)
-
-
-def _server_tls(config: Config, places: Places) -> ServerTls | None:
-    tls = config.server.tls
-    return (
-        ServerTls(server_context(str(places.beside_config(tls.cert)), str(places.beside_config(tls.key))))
-        if tls
-        else None
-    )
-
-
-def _limits(config: Config) -> Limits:
-    written = config.server.limits
-    return Limits(
-        header_bytes=written.header_bytes,
-        header_count=written.header_count,
-        header_seconds=written.header_timeout,
-        body_seconds=written.body_timeout,
-        body_rate=float(written.body_rate_min),
-        idle_seconds=written.idle_timeout,
-        send_seconds=written.send_timeout,
-        connections=written.connections,
-        connections_per_peer=written.connections_per_peer,
-        body_memory=written.body_memory,
-    )
-
-
-def _store_settings(config: Config) -> StoreSettings:
-    store = config.store
-    return StoreSettings(
-        queue_bytes=store.queue_bytes,
-        queue_wait_seconds=store.queue_wait,
-        low_water_bytes=store.low_water,
-        dedup_window_ms=int(store.keep.keys * 1000),
-    )
 
 
 def _connection_failed(error: Exception) -> None:
