@@ -14,7 +14,8 @@ from typing import Final
 import apsw
 import trio
 
-from harness.daemon import Daemon, Home, cpu_seconds, running, temporary_home
+from harness.daemon import Daemon, cpu_seconds, running
+from harness.home import Home, temporary_home
 from harness.settings import ORDERS_TOKEN, TRUORA_KEY, Settings
 from load import DAEMON_CORE, HERE, BenchmarkError, Tokens, saturate, saturate_plainly, send_at
 from payloads import write_truora_tokens

@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from harness.daemon import temporary_home
+from harness.home import temporary_home
 
 
 @pytest.fixture

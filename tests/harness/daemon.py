@@ -7,19 +7,18 @@ state, sockets, and its standard error. A daemon that outlives its block is kill
 import itertools
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
-from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from pathlib import Path
 from subprocess import DEVNULL
 from typing import Any
 
 import trio
 
+from harness.home import Home
 from harness.senders import Client
 
 HOOKGATE = Path(sys.executable).with_name("hookgate")
@@ -30,54 +29,6 @@ _numbers = itertools.count()
 
 class DaemonDiedError(Exception):
     """The process ended (or did not get ready); the message holds the end of its standard error."""
-
-
-class Home:
-    """One daemon's folder. It survives the processes that run in it."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.config = folder / "hookgate.toml"
-        self.secrets = folder / "secrets"
-        self.state = folder / "state"
-        self.stderr = folder / "stderr.log"
-        self.admin = folder / "admin.sock"
-        self.files = folder / "files"
-        for made in (self.secrets, self.state, self.files):
-            made.mkdir(mode=0o700)
-
-    @property
-    def database(self) -> Path:
-        """The store's file."""
-        return self.state / "hookgate.db"
-
-    def write_secret(self, name: str, value: str) -> None:
-        """Keep a secret where the configuration refers to it by `name`."""
-        path = self.secrets / name
-        path.write_text(value + "\n")
-        path.chmod(0o600)
-
-    def write_config(self, text: str) -> None:
-        """Replace the configuration file at once, as an editor does."""
-        fresh = self.config.with_suffix(".new")
-        fresh.write_text(text)
-        fresh.chmod(0o600)
-        fresh.rename(self.config)
-
-    def lines(self, name: str) -> list[dict[str, Any]]:
-        """Read a JSON-lines file that a file target wrote under `files`, rotated parts included."""
-        parts = sorted(self.files.glob(f"{name}*"))
-        return [json.loads(line) for part in parts for line in part.read_bytes().splitlines()]
-
-
-@contextmanager
-def temporary_home() -> Iterator[Home]:
-    """Give a home that is removed afterwards."""
-    folder = Path(tempfile.mkdtemp(prefix="hg-"))
-    try:
-        yield Home(folder)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 class Daemon:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from harness.daemon import Home
+from harness.home import Home
 
 ORDERS_TOKEN = "tw-orders-0f3c6b1d9a7e4c52"
 STATES_TOKEN = "tw-states-77d1e0c2b94a4f18"
