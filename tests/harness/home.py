@@ -1,4 +1,4 @@
-"""One daemon's folder: configuration, secrets, state, sockets, files, standard error. It outlives the processes in it."""
+"""One daemon's folder: configuration, secrets, state, sockets, standard error. It outlives the processes in it."""
 
 import json
 import shutil
