@@ -126,7 +126,7 @@ async def a_cancelled_claim_is_handed_back(open_store: OpenStore) -> None:
         expect(store.backlog("crm")[:2], (1, 0), "it waits again")
 
 
-async def a_restart_frees_what_was_in_flight(open_store: OpenStore) -> None:
+async def B5_a_restart_frees_what_was_in_flight(open_store: OpenStore) -> None:  # noqa: N802 - the row's id
     """B5: owners are new at each start. The first interruption is due at once, the next ones later; each is noted."""
     runtime = SteppedRuntime()
     epochs = []
@@ -145,7 +145,7 @@ async def a_restart_frees_what_was_in_flight(open_store: OpenStore) -> None:
     expect(len(set(epochs)), 4, "each start has its own epoch")
 
 
-async def a_record_of_a_dead_process_changes_nothing(open_store: OpenStore) -> None:
+async def B5_a_record_of_a_dead_process_changes_nothing(open_store: OpenStore) -> None:  # noqa: N802 - the row's id
     """B5: the same claim number under another epoch is not the same claim."""
     runtime = SteppedRuntime()
     async with open_store(runtime, SETTINGS) as store:
@@ -185,7 +185,7 @@ DELIVER_CHECKS = (
     a_settled_delivery_is_never_claimed_again,
     a_release_costs_no_attempt,
     a_cancelled_claim_is_handed_back,
-    a_restart_frees_what_was_in_flight,
-    a_record_of_a_dead_process_changes_nothing,
+    B5_a_restart_frees_what_was_in_flight,
+    B5_a_record_of_a_dead_process_changes_nothing,
     a_restart_keeps_the_backlog,
 )
