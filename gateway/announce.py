@@ -87,6 +87,8 @@ class Announcer:
             await self._wake.wait()
 
     async def _accept(self, intake: Intake, kind: str, subject: str, data: dict[str, Any]) -> None:
+        while intake.paused is not None:
+            await intake.paused.wait()
         if not intake.blueprint.router.listens(OWN_SOURCE):
             return
         at = self._runtime.now_ms()

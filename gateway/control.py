@@ -8,6 +8,7 @@ one runs at a time, and requests that come meanwhile share the next.
 
 import os
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 import structlog
@@ -25,7 +26,7 @@ from gateway.admin.report import reasons_not_ready, report_ingress, report_sourc
 from gateway.blueprint import Blueprint, difference
 from gateway.core.model import event_text
 from gateway.dispatch.dispatcher import Dispatcher
-from gateway.errors import ConfigError
+from gateway.errors import ConfigError, StoreError
 from gateway.ingress.receive import Receiver
 from gateway.intake import Intake
 from gateway.metrics import Counters
@@ -141,20 +142,31 @@ class Control:
                 asked.done.set()
 
     async def _reload(self) -> ReloadResult:
-        at = self._runtime.now_ms()
         try:
             new = await self._runtime.in_file_thread(self._build)
+            changes = difference(self._intake.blueprint, new)
+            await self._go_over(new)
         except ConfigError as error:
-            log.error("config.refused", problems=error.problems)
-            return ReloadResult(False, at, problems=error.problems)
-        changes = difference(self._intake.blueprint, new)
-        await rename_owned(new, self.store)
-        await self._dispatcher.use(new)
-        self._intake.use(new)
-        self._receiver.use(new)
+            return self._refused(error.problems)
+        except StoreError as error:
+            return self._refused([f"the store cannot take the change now: {error}; reload again"])
         self._swapped(new)
         log.info("config.reloaded", changes=changes, digest=new.digest)
-        return ReloadResult(True, at, changes=changes)
+        return ReloadResult(True, self._runtime.now_ms(), changes=changes)
+
+    async def _go_over(self, new: Blueprint) -> None:
+        """Swap at once; where names change owners, with nothing between plan and accept."""
+        targets, sources = new.targets.values(), new.sources.values()
+        renames = any(target.formerly for target in targets) or any(source.formerly for source in sources)
+        async with self._intake.pause() if renames else nullcontext():
+            await rename_owned(new, self.store)
+            await self._dispatcher.use(new)
+            self._intake.use(new)
+            self._receiver.use(new)
+
+    def _refused(self, problems: list[str]) -> ReloadResult:
+        log.error("config.refused", problems=problems)
+        return ReloadResult(False, self._runtime.now_ms(), problems=problems)
 
     async def retry(self, query: DeliveryQuery) -> int:
         """Make the dead deliveries that `query` selects due now; give their number."""

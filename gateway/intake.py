@@ -6,8 +6,11 @@ Dispatch is known here only as `Admission`: a slot in a target's window is reser
 event fresh from `accept` goes on in memory; losing that hand-off costs time, never an event.
 """
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from typing import Protocol, TypeAlias
+
+import trio
 
 from gateway.blueprint import Blueprint, Source
 from gateway.core.head import encode_head
@@ -61,10 +64,30 @@ class Intake:
         self._admission = admission
         self._witness = witness
         self.blueprint = blueprint
+        self.paused: trio.Event | None = None
+        """While it is not None, nobody may begin to `take`: wait for it, then look again."""
+        self._under_way = 0
+        self._ended = trio.Event()
 
     def use(self, blueprint: Blueprint) -> None:
         """Plan by `blueprint` from now on; requests under way finish with the old one."""
         self.blueprint = blueprint
+
+    @asynccontextmanager
+    async def pause(self) -> AsyncIterator[None]:
+        """Hold back what comes as long as the block runs; it begins once nothing is between plan and accept.
+
+        For a reload that renames: what was planned for a name must not be accepted once it is another's.
+        """
+        paused = self.paused = trio.Event()
+        try:
+            while self._under_way:
+                self._ended = trio.Event()
+                await self._ended.wait()
+            yield
+        finally:
+            self.paused = None
+            paused.set()
 
     async def take(
         self,
@@ -82,12 +105,17 @@ class Intake:
         planned = [self._plan(source, request, event, size) for event in events]
         news = tuple([new for new, _ in planned])
         acceptance = Acceptance(encode_head(request, *secrets), request.body, request.received_at, news)
+        self._under_way += 1
         try:
             verdicts = await self._store.accept(acceptance)
         except BaseException:
             for _, lanes in planned:
                 _give_back(lanes, size)
             raise
+        finally:
+            self._under_way -= 1
+            if not self._under_way:
+                self._ended.set()
         for (new, lanes), verdict in zip(planned, verdicts, strict=True):
             if verdict.kind == "new":
                 self._hand_over(acceptance, new, lanes, verdict.event_id, size)

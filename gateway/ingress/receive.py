@@ -12,7 +12,7 @@ import structlog
 from gateway.blueprint import Blueprint, Source
 from gateway.core.identify import identify
 from gateway.core.model import Headers, Request
-from gateway.errors import RequestError, StoreBusyError, StoreError
+from gateway.errors import RequestError, StoreBusyError, StoreError, VerificationError
 from gateway.ingress.refusals import Refusal, Refusals
 from gateway.ingress.verify import Match, verify, within_scope
 from gateway.intake import Intake
@@ -63,21 +63,27 @@ class Receiver:
 
     async def handle(self, request: Request) -> Reply:
         """Verify, identify, plan and accept one request; give its answer."""
+        while self._intake.paused is not None:
+            await self._intake.paused.wait()
         source = self._paths.get(request.path)
         if source is None:
             return RETRY_LATER  # removed by a reload while its body arrived
+        ack = self._acks[source.name]  # a reload may remove the source before its event is accepted
         try:
             matches = verify(source, request)
             first = matches[0]
             events = identify(source.identify, source.name, first.credential.name, request, first.proof)
             if events:  # a batch may be empty
-                await self._intake.take(source, request, within_scope(matches, events), _secrets(matches))
+                covered = within_scope(matches, events)
+                await self._intake.take(source, request, covered, _secrets(matches))
+                if len(covered) < len(events):
+                    self._refuse(source, request, _left_out(len(events) - len(covered), len(events), ack.status))
         except RequestError as error:
             return self._refuse(source, request, error)
         except StoreError as error:
             return self._postpone(source, request, error)
         self._count(source, request, matches)
-        return self._acks[source.name]
+        return ack
 
     def _count(self, source: Source, request: Request, matches: tuple[Match, ...]) -> None:
         now = self._runtime.now_ms()
@@ -102,6 +108,11 @@ class Receiver:
         if self.refusals.add(refusal):
             log.error("request.postponed", **refusal._asdict())
         return RETRY_LATER
+
+
+def _left_out(count: int, of: int, status: int) -> VerificationError:
+    """Give what is told of a batch that was taken without the events that its credential does not speak for."""
+    return VerificationError("scope_in_part", f"{count} of {of} events are outside the credential's scope", status)
 
 
 def _acks(blueprint: Blueprint) -> dict[str, Reply]:

@@ -7,6 +7,7 @@ import json
 import os
 import random
 import signal
+import sqlite3
 
 import pytest
 import trio
@@ -81,6 +82,56 @@ async def test_reloads_under_load_lose_nothing_and_refuse_no_connection(home, te
     assert sum(refused) == 0
     assert outcomes == [RELOADS - invalid, invalid]
     assert account.acknowledged > 5 * RELOADS, "too little load to prove anything"
+
+
+async def test_P15_targets_renamed_under_load_keep_what_was_planned_for_their_former_names(home, tell):
+    """Each acknowledged event reaches the file, whichever name its target had when the event came."""
+    ledger = Ledger()
+    settings = Settings(home, file=False)
+
+    def rename(number):
+        formerly = f'formerly = "t{number - 1}"\n' if number else ""
+        settings.more = f'[targets.t{number}]\ntype = "file"\npath = "{home.files}/audit.jsonl"\n{formerly}'
+        settings.orders_targets = [f"t{number}"]
+
+    rename(0)
+    settings.write()
+    async with running(home) as daemon:
+        stop = trio.Event()
+        async with trio.open_nursery() as load:
+            for number in range(SENDERS):
+                load.start_soon(send_steadily, daemon.port, ledger, ORDERS_TOKEN, stop, f"sender{number}")
+            for number in range(1, 16):
+                rename(number)
+                await daemon.reload(settings.text())
+                await trio.sleep(0.05)
+            stop.set()
+        await daemon.wait_settled()
+        assert {target["name"] for target in (await daemon.ask("/targets"))["targets"]} == {"t15"}
+        assert len(daemon.logged("target.renamed")) == 15
+        assert await daemon.stop() == 0
+    account = ledger.account(line["payload"]["data"]["order_id"] for line in home.lines("audit.jsonl"))
+    tell(f"15 renames under load: {account}")
+    assert account.holds, account
+
+
+async def test_P15_a_store_that_cannot_rename_now_refuses_the_reload_and_nothing_else(home):
+    settings = Settings(home)
+    settings.write()
+    async with running(home) as daemon:
+        assert (await post(daemon.port, truework("order-1", ORDERS_TOKEN))).status == 200
+        await daemon.wait_settled()
+        other = sqlite3.connect(home.database, isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        renamed = settings.text().replace("[targets.audit]", '[targets.books]\nformerly = "audit"')
+        renamed = renamed.replace('targets = ["audit"]', 'targets = ["books"]')
+        await daemon.reload(renamed, 20)
+        assert "another process" in daemon.logged("config.refused")[-1]["problems"][0]
+        other.execute("ROLLBACK")
+        other.close()
+        await daemon.reload()
+        assert daemon.logged("target.renamed")
+        assert (await post(daemon.port, truework("order-2", ORDERS_TOKEN))).status == 200
 
 
 async def _knock(port):

@@ -3,6 +3,7 @@
 import orjson
 import pytest
 import trio
+import trio.testing
 from ingress_bench import CONFIG, ORDERS, STATES, order, parts_of
 
 from gateway.errors import StoreBusyError
@@ -231,3 +232,62 @@ async def test_an_event_is_planned_again_by_todays_routes(tmp_path):
         assert [each.target for each in parts.intake.plan_again(stored, ["ops"])] == ["ops"]
         parts.use(CONFIG.replace('targets = ["crm", "audit"]', 'targets = ["audit"]'))
         assert [each.target for each in parts.intake.plan_again(stored, None)] == ["audit"]
+
+
+async def test_P15_a_source_that_a_reload_removes_still_acknowledges_what_it_was_accepting(tmp_path):
+    async with parts_of(tmp_path) as parts:
+        replies = []
+
+        async def post():
+            replies.append(await parts.post(order()))
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(post)
+            await trio.testing.wait_all_tasks_blocked()
+            parts.use(
+                CONFIG.replace("truework]", "other]")
+                .replace("truework.", "other.")
+                .replace('source = "truework"', 'source = "other"')
+            )
+        assert [reply.status for reply in replies] == [200]
+        assert len(await events(parts)) == 1
+
+
+async def test_P15_while_names_change_owners_nothing_is_between_plan_and_accept(tmp_path):
+    async with parts_of(tmp_path) as parts:
+        replies = []
+
+        async def post(number):
+            replies.append(await parts.post(order(f"o-{number}")))
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(post, 1)
+            await trio.testing.wait_all_tasks_blocked()
+            async with parts.intake.pause():
+                assert len(await events(parts)) == 1, "what was under way is accepted first"
+                nursery.start_soon(post, 2)
+                await trio.testing.wait_all_tasks_blocked()
+                assert len(await events(parts)) == 1, "what comes now waits"
+        assert [reply.status for reply in replies] == [200, 200]
+        assert len(await events(parts)) == 2
+
+
+BATCH = """
+[sources.acme]
+provider = "generic"
+verify = { scheme = "token", header = "X-Truework-Token" }
+identify = { type = "body.type", split = "body.items[]" }
+credentials.main = { secret = { file = "orders" }, event = "order.*" }
+"""
+
+
+async def test_events_of_a_batch_outside_its_credential_s_scope_are_left_out_and_told(tmp_path):
+    async with parts_of(tmp_path) as parts:
+        parts.use(CONFIG + BATCH)
+        batch = {"items": [{"type": "order.paid"}, {"type": "refund.made"}]}
+        assert (await parts.post(batch, path="/hooks/acme")).status == 200
+        assert [row.type for row in await events(parts)] == ["order.paid"]
+        (refusal,) = parts.receiver.refusals.newest(5)
+        assert (refusal.status, refusal.reason) == (200, "scope_in_part")
+        assert refusal.detail.startswith("1 of 2 events")
+        assert parts.counters.sources["acme"].refused == {"scope_in_part": 1}
