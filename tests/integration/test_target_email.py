@@ -6,7 +6,6 @@ from dataclasses import replace
 
 import pytest
 import trio
-from mail_servers import PASSWORD, USER, Authority, real_server, told_server
 
 from gateway.plugin import (
     Context,
@@ -23,6 +22,7 @@ from gateway.runtime import Runtime
 from gateway.targets.email import Email
 from gateway.targets.email_options import EmailOptions
 from gateway.testing.target import check_target, sample_message
+from harness.mail import PASSWORD, USER, Authority, real_server, told_server
 
 pytestmark = pytest.mark.filterwarnings("ignore:Requiring AUTH while not requiring TLS:UserWarning")
 

@@ -6,13 +6,13 @@ from functools import partial
 
 import pytest
 import trio
-from mail_servers import CLOSE, FINE, HANG, PASSWORD, USER, Authority, told_server
 
 from gateway.plugin import Context, Delivered, Rejected, Retry, SecretText, TargetDown
 from gateway.runtime import Runtime
 from gateway.targets.email import Email
 from gateway.targets.email_options import EmailOptions
 from gateway.testing.target import sample_message
+from harness.mail import CLOSE, FINE, HANG, PASSWORD, USER, Authority, told_server
 
 
 @pytest.fixture(scope="module")
