@@ -19,7 +19,7 @@ RELEASE= # the release that is being built; what is half made does not stay
 trap 'rm -rf ${SCRATCH:+"$SCRATCH"} ${RELEASE:+"$RELEASE"}' EXIT
 
 fail() {
-  printf 'error: %s\n' "$@" >&2
+  printf 'error: %s\n' "$@" >&2 # a line for each argument
   exit 1
 }
 
@@ -76,11 +76,13 @@ add_to() ( # release, pip arguments: nothing that the release has may be moved; 
 )
 
 check_release() { # the new version must take the configuration that the old one runs on
+  local credentials=/run/credentials/hookgate.service told
   [ -z "$DESTDIR" ] && [ -e "$HOME_DIR/current" ] && [ "$CHECK" != no ] || return 0
+  [ -d "$credentials" ] || credentials=
   echo "asking the new version about $CONFIG_DIR/config.toml"
-  runuser -u hookgate -- env STATE_DIRECTORY=/var/lib/hookgate RUNTIME_DIRECTORY=/run/hookgate \
-    ${CREDENTIALS:+CREDENTIALS_DIRECTORY="$CREDENTIALS"} "$RELEASE/bin/hookgate" check --config "$CONFIG_DIR/config.toml" >&2 ||
-    fail "the new version refuses the configuration: nothing was changed. Correct it, or: make install CHECK=no"
+  told=$(runuser -u hookgate -- env STATE_DIRECTORY=/var/lib/hookgate RUNTIME_DIRECTORY=/run/hookgate \
+    ${credentials:+CREDENTIALS_DIRECTORY="$credentials"} "$RELEASE/bin/hookgate" check --config "$CONFIG_DIR/config.toml" 2>&1) ||
+    fail "$told" "the new version refuses the configuration: nothing was changed. Correct it, or: make install CHECK=no"
 }
 
 switch() { # one rename: whoever starts the service meets the old release or the new one
@@ -138,7 +140,8 @@ restart() { # hookgate.socket goes on holding the listener: who connects meanwhi
   systemctl daemon-reload
   if systemctl is-active --quiet hookgate.service; then
     echo "restarting hookgate.service"
-    systemctl restart hookgate.service
+    systemctl restart hookgate.service ||
+      fail "the new release does not start: journalctl -u hookgate -n 50; docs/service.md says how to go back"
   fi
 }
 
@@ -147,8 +150,6 @@ restart() { # hookgate.socket goes on holding the listener: who connects meanwhi
 install_all() {
   need_root install
   need_python
-  CREDENTIALS=
-  [ ! -d /run/credentials/hookgate.service ] || CREDENTIALS=/run/credentials/hookgate.service
   build_release
   check_release
   install_units

@@ -74,7 +74,8 @@ def _refuse(problems: list[str], *, as_json: bool) -> None:
     for problem in problems:
         say(problem)
     count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
-    say(f"\n{count} in all")
+    click.echo()
+    say(f"{count} in all")
     point(AGAIN)
 
 

@@ -31,7 +31,7 @@ def test_C1_a_wrong_one_gives_every_problem_and_status_1(run):
     answer = run(text="[log]\nlevel = 1\n[targets.x]\n")
     assert answer.exit_code == 1
     assert "config.toml:2:1: [log].level" in answer.output
-    assert "2 problems in all" in answer.output
+    assert "\n\n2 problems in all\n" in answer.output
     assert answer.output.splitlines()[-1] == "next: correct these, then: hookgate check"
     assert "1 problem in all" in run(text="[log]\nlevel = 1\n").output
 
