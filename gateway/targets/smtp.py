@@ -159,7 +159,6 @@ class _Session(smtplib.SMTP):
             raise ConversationError(self.stage, "the server, or somebody in between, said more before TLS began")
         self._wrap()
         self.stage = "greeting"
-        self.esmtp_features, self.does_esmtp, self.ehlo_resp, self.helo_resp = {}, False, None, None
 
     def _wrap(self) -> None:
         if self._server.context is not None and self.sock is not None:

@@ -158,6 +158,12 @@ async def test_templates_write_text_and_escaped_html():
     assert mail.get_body(("html",)).get_content() == "<p>&lt;b&gt;Zoë &amp; co&lt;&#x2f;b&gt;</p>\n"
 
 
+async def test_lines_that_are_only_dots_arrive_and_end_nothing():
+    text = "one\n.\n..\n.quit\nMAIL FROM:<x@y.example>\n"
+    _, mail = await mail_of(with_payload(b"{}"), text=TemplateFile("a.txt", text))
+    assert mail.get_content() == text
+
+
 async def test_a_template_that_cannot_be_filled_rejects_the_message():
     chosen = options(1, text=TemplateFile("a.txt", "{{ body.absent }}"))
     outcome = await deliver(chosen, with_payload(b'{"secret":"canary"}'))
