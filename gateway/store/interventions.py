@@ -83,7 +83,7 @@ def rename(ledger: Ledger, turn: Turn, kind: Literal["target", "source"], former
     if number is None or ledger.cursor.execute(_SQL["find_name"], (code, name)).get is not None:
         return False
     ledger.cursor.execute(_SQL["rename"], (number, name))
-    ledger.names.forget_all()
+    ledger.names.forget()
     if kind == "target":
         turn.renamed.append(Renamed(formerly, name, ledger.ids.mint(turn.now)))
     _audit(ledger, turn, "rename", f"{kind} {formerly}", count=1, reason=name)

@@ -60,12 +60,11 @@ class Ledger:
         """What the transaction gave out is now true."""
         for renamed in turn.renamed:
             self._note(renamed)
-        self.names.keep_fresh()
         self.keys.committed()
 
     def rolled_back(self) -> None:
         """What the transaction gave out never was."""
-        self.names.forget_fresh()
+        self.names.forget()
         self.keys.rolled_back()
 
     def _note(self, renamed: Renamed) -> None:

@@ -1,6 +1,7 @@
 """Keeps names (sources, types, targets …) as small numbers, with a bounded map both ways in memory.
 
-Owned by the writer thread. Numbers given inside a transaction that is rolled back must be forgotten: `forget_fresh`.
+Owned by the writer thread. Whenever a transaction, or a part of one, is rolled back, all must be forgotten: SQLite gives
+the same numbers again, to other names.
 """
 
 from typing import Final
@@ -20,7 +21,6 @@ class Numbers(dict[str, int]):
         super().__init__()
         self._cursor = cursor
         self._kind = int(kind)
-        self._fresh: list[str] = []
 
     def __missing__(self, text: str) -> int:
         """Find the number in the table, or insert the name."""
@@ -28,7 +28,6 @@ class Numbers(dict[str, int]):
         if number is None:
             row = (self._kind, text)
             number = self._cursor.execute("INSERT INTO name(kind, text) VALUES (?, ?) RETURNING id", row).get
-            self._fresh.append(text)
         if len(self) >= LIMIT:
             self.clear()
         self[text] = number
@@ -42,16 +41,6 @@ class Numbers(dict[str, int]):
             "SELECT id FROM name WHERE kind = ? AND text = ?", (self._kind, text)
         ).get
         return number
-
-    def forget_fresh(self) -> None:
-        """The transaction was rolled back: what it inserted is not there."""
-        for text in self._fresh:
-            self.pop(text, None)
-        self._fresh.clear()
-
-    def keep_fresh(self) -> None:
-        """The transaction was committed."""
-        self._fresh.clear()
 
 
 class Texts(dict[int, str]):
@@ -83,19 +72,8 @@ class NameBook:
         self.texts = Texts(cursor)
         self._all = (self.sources, self.credentials, self.types, self.versions, self.routes, self.targets)
 
-    def keep_fresh(self) -> None:
-        """The transaction was committed."""
-        for numbers in self._all:
-            numbers.keep_fresh()
-
-    def forget_fresh(self) -> None:
-        """The transaction was rolled back."""
-        for numbers in self._all:
-            numbers.forget_fresh()
-        self.texts.clear()
-
-    def forget_all(self) -> None:
-        """Names have changed: read them again."""
+    def forget(self) -> None:
+        """Names may have changed, or may not be there any more: read them again."""
         for numbers in self._all:
             numbers.clear()
         self.texts.clear()

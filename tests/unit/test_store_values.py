@@ -73,14 +73,27 @@ def test_names_are_given_once_and_forgotten_with_their_transaction(connection):
     book = NameBook(connection.cursor())
     shop = book.sources["shop"]
     assert book.targets["shop"] != shop, "kinds do not mix"
-    book.keep_fresh()
     connection.execute("BEGIN")
     lost = book.sources["lost"]
     assert book.texts[lost] == "lost"
     connection.execute("ROLLBACK")
-    book.forget_fresh()
+    book.forget()
     assert book.sources["found"] == lost, "the number is free again"
     assert (book.texts[lost], book.sources["shop"]) == ("found", shop)
+
+
+def test_a_name_looked_up_after_a_part_was_undone_is_forgotten_with_the_whole(connection):
+    book = NameBook(connection.cursor())
+    connection.execute("BEGIN")
+    crm = book.targets["crm"]
+    connection.execute("SAVEPOINT one")
+    connection.execute("ROLLBACK TO one")
+    book.forget()
+    assert book.targets["crm"] == crm, "the rest of the transaction still has it"
+    connection.execute("ROLLBACK")
+    book.forget()
+    assert book.targets["audit"] == crm, "the number is free again"
+    assert book.targets["crm"] != crm, "two targets under one number would get each other's events"
 
 
 def test_names_in_memory_are_bounded(connection, monkeypatch):
