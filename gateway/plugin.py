@@ -5,8 +5,11 @@ raises on purpose: an uncaught exception counts as `Retry`, a wrong return value
 class with `verify` marked with `@verifier`. Options are pydantic models: unknown keys are errors, field descriptions
 become the documentation.
 
-Plugins are found by the entry-point groups `hookgate.targets` and `hookgate.verifiers`; the entry point's name is the
-`type` or `scheme` that the operator writes. `gateway.testing` proves that an implementation keeps its contract.
+A **transform** is a function marked with `@transform`; it gives new content for a target's message.
+
+Plugins are found by the entry-point groups `hookgate.targets`, `hookgate.verifiers` and `hookgate.transforms`; the
+entry point's name is the `type`, `scheme` or `transform` that the operator writes. `gateway.testing` proves that an
+implementation keeps its contract.
 """
 
 import inspect
@@ -59,6 +62,7 @@ __all__ = [
     "ExecEnded",
     "ExecError",
     "ExecJob",
+    "Group",
     "Headers",
     "HttpClient",
     "HttpReply",
@@ -89,6 +93,7 @@ __all__ = [
     "TemplateSource",
     "TemplateUnfitError",
     "TlsOptions",
+    "TransformKind",
     "Url",
     "VerificationError",
     "Verifier",
@@ -108,10 +113,14 @@ __all__ = [
     "refuse_repeated_keys",
     "target",
     "tls_cause",
+    "transform",
     "verifier",
 ]
 
 SendForm: TypeAlias = Literal["payload", "request", "envelope", "empty"]
+
+Group: TypeAlias = Literal["targets", "verifiers", "transforms"]
+"""The groups of kinds; `hookgate.` before it is the entry points' group."""
 
 
 class Options(BaseModel):
@@ -224,6 +233,15 @@ class VerifierKind(Generic[OptionsT]):
     needs_secret: bool
 
 
+@dataclass(frozen=True, slots=True)
+class TransformKind(Generic[OptionsT]):
+    """A way to make a message's content, as the operator names it in `send = { transform = "…" }`."""
+
+    options: type[OptionsT]
+    apply: Callable[[Message, OptionsT], Any]
+    """Give bytes, or bytes and their content type; plain or async."""
+
+
 DeliverFunction: TypeAlias = Callable[[Message, OptionsT], Outcome | Awaitable[Outcome]]
 
 
@@ -272,6 +290,15 @@ def verifier(
 
     def mark(build: Callable[[OptionsT, bytes], Verifier]) -> VerifierKind[OptionsT]:
         return VerifierKind(options, build, needs_secret)
+
+    return mark
+
+
+def transform(options: type[OptionsT]) -> Callable[[Callable[[Message, OptionsT], Any]], TransformKind[OptionsT]]:
+    """Mark a function `(message, options) -> bytes | (bytes, content type)` as a transform."""
+
+    def mark(function: Callable[[Message, OptionsT], Any]) -> TransformKind[OptionsT]:
+        return TransformKind(options, function)
 
     return mark
 

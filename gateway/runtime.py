@@ -8,11 +8,13 @@ import errno
 import os
 import random
 import secrets
+import signal
 import socket as stdlib_socket
 import subprocess
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Final, TypeAlias, TypeVar
 
 import trio
@@ -213,3 +215,77 @@ class Runtime:
         with stdlib_socket.socket(stdlib_socket.AF_UNIX, stdlib_socket.SOCK_DGRAM) as channel:
             channel.connect("\0" + address[1:] if address.startswith("@") else address)
             channel.send(datagram)
+
+    async def start_worker(
+        self, command: Sequence[str], environ: Mapping[str, str]
+    ) -> tuple[trio.Process, trio.socket.SocketType]:
+        """Start a process, leader of its own session, with one end of a socket as standard input; give the other.
+
+        Its standard output and error are one stream, `process.stdout`; nothing else of ours is open in it.
+        Raises OSError.
+        """
+        ours, theirs = stdlib_socket.socketpair()
+        try:
+            process = await trio.lowlevel.open_process(
+                command,
+                stdin=theirs.fileno(),
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                env=dict(environ),
+            )
+        except BaseException:
+            ours.close()
+            raise
+        finally:
+            theirs.close()
+        return process, trio.socket.from_stdlib_socket(ours)
+
+    def kill_session(self, leader: int) -> None:
+        """Kill a process and all of its group; nothing happens if none is left."""
+        with suppress(ProcessLookupError):
+            os.killpg(leader, signal.SIGKILL)
+
+    @staticmethod
+    def ask_worker(
+        command: Sequence[str], environ: Mapping[str, str], question: bytes, seconds: float, bytes_max: int
+    ) -> tuple[bytes, int | None]:
+        """Start such a process, send `question`, wait for the end of its answer, all within `seconds`; then kill it.
+
+        Blocks: not for the loop's thread while events are taken. Gives what was answered, at most `bytes_max` bytes
+        and perhaps cut, and the exit status (negative: the signal), or None if it had to be killed. Its output is
+        thrown away.
+        """
+        ours, theirs = stdlib_socket.socketpair()
+        until = time.monotonic() + seconds
+        null = subprocess.DEVNULL
+        with ours:
+            with theirs:
+                process = subprocess.Popen(  # noqa: S603 - our own interpreter
+                    command, stdin=theirs.fileno(), stdout=null, stderr=null, start_new_session=True, env=dict(environ)
+                )
+            try:
+                answer = _exchange(ours, question, until, bytes_max)
+                with suppress(subprocess.TimeoutExpired):
+                    process.wait(max(until - time.monotonic(), 0.0))
+                return answer, process.returncode
+            finally:
+                with suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+
+
+def _exchange(connection: Socket, question: bytes, until: float, bytes_max: int) -> bytes:
+    answer = b""
+    try:
+        connection.settimeout(max(until - time.monotonic(), 0.001))
+        connection.sendall(question)
+        while len(answer) < bytes_max:
+            connection.settimeout(max(until - time.monotonic(), 0.001))
+            piece = connection.recv(min(65536, bytes_max - len(answer)))
+            if not piece:
+                break
+            answer += piece
+    except OSError:  # it ended, or took too long: the caller judges what there is
+        pass
+    return answer

@@ -11,6 +11,7 @@ from gateway.blueprint.targets import TargetBuilder
 from gateway.blueprint.values import Blueprint
 from gateway.config.load import Loaded, validate
 from gateway.core.routing import Router
+from gateway.plugin_host.catalogue import Catalogue
 
 
 def build(loaded: Loaded) -> Blueprint:
@@ -25,9 +26,10 @@ def build(loaded: Loaded) -> Blueprint:
     config, _ = validate(expansion.data, report)
     places, broken = loaded.places, loaded.broken
     check_server(loaded.config, places, report)
+    catalogue = Catalogue(places.beside_config(config.plugins.folder))
     token = admin_token(loaded.config, places, report)
-    sources = SourceBuilder(config, places, presets, report).build()
-    targets = TargetBuilder(config, expansion.data.get("smtp"), places, broken, report).build()
+    sources = SourceBuilder(config, places, presets, catalogue, report).build()
+    targets = TargetBuilder(config, expansion.data.get("smtp"), places, catalogue, broken, report).build()
     routes = RouteBuilder(config, broken, report).build()
     check_loops(config, places, targets, report)
     report.check()

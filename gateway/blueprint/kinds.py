@@ -1,8 +1,8 @@
 """Kinds of targets and verification schemes: loaded when the configuration names them, their options checked."""
 
 import json
-from collections.abc import Iterable, Mapping
-from typing import Any, Generic, Literal, TypeVar
+from collections.abc import Iterable
+from typing import Any, Generic, TypeVar
 
 from pydantic import ValidationError
 
@@ -11,17 +11,19 @@ from gateway.config.problems import Report
 from gateway.config.references import References
 from gateway.config.sentences import did_you_mean
 from gateway.errors import PluginError
-from gateway.plugin import Options, kind_names, load_kinds
+from gateway.plugin import Group, Options
+from gateway.plugin_host.catalogue import Catalogue, Provider, load
 
 KindT = TypeVar("KindT")
 
 
 class Kinds(Generic[KindT]):
-    """The kinds of one entry-point group; nothing is imported before the configuration names it."""
+    """The kinds of one group; nothing is imported before the configuration names it."""
 
-    def __init__(self, group: Literal["targets", "verifiers"], word: str, report: Report) -> None:
+    def __init__(self, group: Group, word: str, catalogue: Catalogue, report: Report) -> None:
         self._group = group
         self._word = word
+        self._catalogue = catalogue
         self._report = report
         self._loaded: dict[str, KindT | None] = {}
 
@@ -33,18 +35,28 @@ class Kinds(Generic[KindT]):
 
     def names_text(self) -> str:
         """List what is installed, for messages."""
-        return f"installed are {', '.join(kind_names(self._group))}"
+        return f"installed are {', '.join(self._catalogue.names(self._group))}"
 
-    def _load(self, name: str, path: Path) -> KindT | None:
+    def provider(self, name: str, path: Path) -> Provider | None:
+        """Tell who provides the kind `name`, without importing it; None if nobody soundly does, which is reported."""
         try:
-            kinds: Mapping[str, KindT] = load_kinds(self._group, {name})
+            found = self._catalogue.find(self._group, name)
         except PluginError as error:
             self._report.add(path, str(error))
             return None
-        if name not in kinds:
-            hint = did_you_mean(name, kind_names(self._group)) or f"; {self.names_text()}"
+        if found is None:
+            hint = did_you_mean(name, self._catalogue.names(self._group)) or f"; {self.names_text()}"
             self._report.add(path, f'unknown {self._word} "{name}"{hint}')
-        return kinds.get(name)
+        return found
+
+    def _load(self, name: str, path: Path) -> KindT | None:
+        provider = self.provider(name, path)
+        try:
+            kind: KindT | None = load(provider) if provider is not None else None
+        except PluginError as error:
+            self._report.add(path, str(error))
+            return None
+        return kind
 
     def options(
         self,

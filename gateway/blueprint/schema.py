@@ -18,6 +18,7 @@ def schema() -> Node:
     definitions: Node = whole["$defs"]
     _describe_targets(definitions)
     _describe_verify(definitions)
+    definitions["SendTransform"].pop("x-options")
     plain: Node = _plain({key: value for key, value in whole.items() if key != "title"})
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",

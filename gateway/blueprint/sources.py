@@ -18,6 +18,7 @@ from gateway.core.identify import IdentifyRule, compile_identify
 from gateway.core.problems import ProblemsError
 from gateway.core.routing import Pattern
 from gateway.plugin import VerifierKind
+from gateway.plugin_host.catalogue import Catalogue
 
 EVERYTHING = Pattern(["*"])
 
@@ -25,12 +26,14 @@ EVERYTHING = Pattern(["*"])
 class SourceBuilder:
     """Builds the sources of one configuration, given in its long form."""
 
-    def __init__(self, config: Config, places: Places, presets: Presets, report: Report) -> None:
+    def __init__(
+        self, config: Config, places: Places, presets: Presets, catalogue: Catalogue, report: Report
+    ) -> None:
         self._config = config
         self._places = places
         self._presets = presets
         self._report = report
-        self._kinds: Kinds[VerifierKind[Any]] = Kinds("verifiers", "scheme", report)
+        self._kinds: Kinds[VerifierKind[Any]] = Kinds("verifiers", "scheme", catalogue, report)
         self._folder = places.config / config.secrets.folder
 
     def build(self) -> dict[str, Source]:

@@ -8,13 +8,14 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from gateway.blueprint.hosted import Table, hosted_kind, with_transform
 from gateway.blueprint.kinds import Kinds
 from gateway.blueprint.values import TargetPlan
 from gateway.config import model_targets as model
 from gateway.config.lines import Path
 from gateway.config.load import config_schema
 from gateway.config.model import Config
-from gateway.config.model_targets import SendTemplate
+from gateway.config.model_targets import SendTemplate, SendTransform
 from gateway.config.places import Places
 from gateway.config.problems import Report
 from gateway.config.references import References, read_small
@@ -22,14 +23,21 @@ from gateway.config.sentences import did_you_mean, known_keys
 from gateway.core.problems import ProblemsError
 from gateway.core.render import Renderer, TemplateSource
 from gateway.core.retry import DEFAULT_POLICY, NAMED_POLICIES, Policy, parse_policy
-from gateway.plugin import SendForm, Smtp, TargetKind
+from gateway.plugin import SendForm, Smtp, TargetKind, TransformKind
+from gateway.plugin_host.catalogue import Catalogue, Provider
 
 
 class TargetBuilder:
     """Builds the targets of one configuration."""
 
     def __init__(
-        self, config: Config, smtp: Mapping[str, Any] | None, places: Places, broken: frozenset[Path], report: Report
+        self,
+        config: Config,
+        smtp: Mapping[str, Any] | None,
+        places: Places,
+        catalogue: Catalogue,
+        broken: frozenset[Path],
+        report: Report,
     ) -> None:
         """Prepare; `smtp` is the table `[smtp]` as it is written."""
         self._config = config
@@ -37,7 +45,8 @@ class TargetBuilder:
         self._places = places
         self._broken = broken
         self._report = report
-        self._kinds: Kinds[TargetKind[Any]] = Kinds("targets", "type", report)
+        self._kinds: Kinds[TargetKind[Any]] = Kinds("targets", "type", catalogue, report)
+        self._transforms: Kinds[TransformKind[Any]] = Kinds("transforms", "transform", catalogue, report)
 
     def build(self) -> dict[str, TargetPlan]:
         """Give the sound targets by name; everything wrong with the others is in the report."""
@@ -52,19 +61,21 @@ class TargetBuilder:
                 (*path, "formerly"), f'"{target.formerly}" is still a target: remove that one, or this key'
             )
         policy = self._policy(target, path, policies)
-        kind = self._kinds.find(target.type, (*path, "type"))
-        if kind is None:
+        provider = self._kinds.provider(target.type, (*path, "type"))
+        if provider is None:
             return None
-        table = self._with_smtp(kind, dict(target.__pydantic_extra__ or {}), path)
         references = References(self._places, self._places.beside_config(self._config.secrets.folder))
-        also_known = known_keys(config_schema(), path)
-        options = None if table is None else self._kinds.options(kind.options, table, path, also_known, references)
+        table = dict(target.__pydantic_extra__ or {})
+        chosen = self._choose(provider, target, Table(table, path, known_keys(config_schema(), path), references))
+        if chosen is None:
+            return None
+        kind, options, seen = chosen
+        renderer = self._renderer(target.send or kind.send, (*path, "send"))
+        if options is None or renderer is None:
+            return None
         timeout_seconds = target.timeout or kind.timeout_seconds
         if timeout_seconds is None:
             self._report.add(path, f'a target of type "{target.type}" needs timeout: write, for example, "60s"')
-            return None
-        renderer = self._renderer(target.send or kind.send, (*path, "send"))
-        if options is None or renderer is None:
             return None
         try:
             kind.build(options)
@@ -82,7 +93,7 @@ class TargetBuilder:
             concurrency=target.concurrency or kind.concurrency,
             formerly=target.formerly,
             fingerprint=_digest(
-                json.dumps([target.model_dump(mode="json"), table], sort_keys=True).encode(),
+                json.dumps([target.model_dump(mode="json"), *seen], sort_keys=True).encode(),
                 repr(policy).encode(),
                 renderer[1],
                 *tls_files,
@@ -90,6 +101,32 @@ class TargetBuilder:
             ),
             fixed_secrets=tuple(references.fixed),
         )
+
+    def _choose(
+        self, provider: Provider, target: model.Target, table: Table
+    ) -> tuple[TargetKind[Any], Any, list[object]] | None:
+        """Give a target's kind, its options (None if they do not fit), and what they and the code came from."""
+        inline = target.isolation == "inline"
+        options: Any
+        values: dict[str, Any] | None = table.values
+        if provider.built_in or inline:
+            kind = self._kinds.find(target.type, (*table.path, "type"))
+            values = None if kind is None else self._with_smtp(kind, table.values, table.path)
+            options = (
+                None
+                if kind is None or values is None
+                else self._kinds.options(kind.options, *table._replace(values=values))
+            )
+        else:
+            kind, options = hosted_kind(provider, table, self._report), table.values
+        seen: list[object] = [values, provider.digest]
+        if kind is not None and isinstance(target.send, SendTransform):
+            path = (*table.path, "send")
+            found = self._transforms.provider(target.send.transform, (*path, "transform"))
+            written = Table(dict(target.send.__pydantic_extra__ or {}), path, ["transform"], table.references)
+            kind = found and with_transform(kind, self._transforms, found, written, self._report, inline=inline)
+            seen += [found.digest] if found else []
+        return None if kind is None else (kind, options, seen)
 
     def _with_smtp(self, kind: TargetKind[Any], table: dict[str, Any], path: Path) -> dict[str, Any] | None:
         """Put `[smtp]` under a table whose kind wants it; None if there is none, which is reported once."""
@@ -132,8 +169,10 @@ class TargetBuilder:
                 self._report.add((*path, *problem.path), problem.text)
             return DEFAULT_POLICY
 
-    def _renderer(self, send: SendForm | SendTemplate, path: Path) -> tuple[Renderer, bytes] | None:
+    def _renderer(self, send: SendForm | SendTemplate | SendTransform, path: Path) -> tuple[Renderer, bytes] | None:
         """Give the renderer, and the template's bytes for the fingerprint."""
+        if isinstance(send, SendTransform):
+            return Renderer("payload"), b""
         if isinstance(send, str):
             return Renderer(send), b""
         file = self._places.beside_config(send.template)

@@ -6,7 +6,7 @@ from gateway.config.model_routes import Alerts, Route
 from gateway.config.model_server import Admin, Log, Server
 from gateway.config.model_smtp import Smtp
 from gateway.config.model_sources import Source
-from gateway.config.model_store import Presets, Secrets, Store
+from gateway.config.model_store import Plugins, Presets, Secrets, Store
 from gateway.config.model_targets import Policy, Target
 from gateway.config.table import Name, Table, written
 
@@ -31,6 +31,8 @@ class Config(Table):
     """Where secret files are."""
     presets: Presets = Presets()
     """Where your own presets are."""
+    plugins: Plugins = Plugins()
+    """Where your own plugins are."""
     smtp: Smtp | None = None
     """The mail server of all targets that send mail."""
     sources: dict[Name, Source] = written({})

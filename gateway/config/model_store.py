@@ -1,4 +1,4 @@
-"""The tables `[store]`, `[secrets]` and `[presets]`."""
+"""The tables `[store]`, `[secrets]`, `[presets]` and `[plugins]`."""
 
 from pathlib import PurePath
 from typing import Annotated
@@ -58,3 +58,11 @@ class Presets(Table):
 
     folder: str = Field(default="presets", min_length=1)
     """Folder with a TOML file for each provider, relative to the configuration file; they win over built-in ones."""
+
+
+class Plugins(Table):
+    """Plugins of your own."""
+
+    folder: str = Field(default="plugins", min_length=1)
+    """Folder with files of plugins, relative to the configuration file: NAME.py provides the kind, scheme or transform
+    NAME. Nobody but root and the service's own user may be able to write there."""

@@ -42,14 +42,31 @@ class SendTemplate(Table):
     """The Content-Type of what it writes."""
 
 
+class SendTransform(Table):
+    """A message written by a transform plugin. Besides these keys it takes the options of the transform."""
+
+    model_config = ConfigDict(extra="allow", json_schema_extra={"x-options": "transforms"})
+    __pydantic_extra__: dict[str, JsonValue]
+
+    transform: str = Field(min_length=1, examples=["flatten"])
+    """The transform's name: an installed one, or a file in the plugins folder."""
+
+
 def _form(value: Any) -> str:  # noqa: ANN401 - whatever the operator wrote
     return "<table>" if isinstance(value, (dict, Table)) else "<text>"
 
 
+def _send_form(value: Any) -> str:  # noqa: ANN401 - whatever the operator wrote
+    if isinstance(value, SendTransform) or (isinstance(value, dict) and "transform" in value):
+        return "<transform>"
+    return _form(value)
+
+
 Send = Annotated[
     Annotated[Literal["payload", "request", "envelope", "empty"], Tag("<text>")]
-    | Annotated[SendTemplate, Tag("<table>")],
-    Discriminator(_form),
+    | Annotated[SendTemplate, Tag("<table>")]
+    | Annotated[SendTransform, Tag("<transform>")],
+    Discriminator(_send_form),
 ]
 Retry = Annotated[Annotated[Name, Tag("<text>")] | Annotated[Policy, Tag("<table>")], Discriminator(_form)]
 
@@ -64,7 +81,7 @@ class Target(Table):
     """The kind of target."""
     send: Send | None = None
     """What is sent: the event's payload, the whole request, an envelope around the payload, nothing, or what a template
-    writes. Each kind has its own default."""
+    or a transform writes. Each kind has its own default."""
     retry: Retry = "default"
     """When a failed delivery is tried again: the name of a policy ("default", "truora", "truework", or one of
     `[policies.*]`), or a policy."""
@@ -72,5 +89,8 @@ class Target(Table):
     """How long one try may take; each kind has its own default."""
     concurrency: Annotated[int, Field(ge=1, le=256)] | None = None
     """Deliveries at the same time; each kind has its own default."""
+    isolation: Literal["worker", "inline"] = "worker"
+    """Where a plugin runs, as target or transform: in a process of its own, or inside the gateway, which it can then
+    harm. What the gateway brings along always runs inside."""
     formerly: Name | None = None
     """The target's name before; what waited for that name is delivered here."""

@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
+import orjson
+
 Headers: TypeAlias = tuple[tuple[bytes, bytes], ...]
 """Name and value pairs as received, in order; names in lower case."""
 
@@ -195,6 +197,11 @@ class Message:
     progress: bytes | None = None
     save_progress: Callable[[bytes], None] = field(default=lambda _: None, repr=False, compare=False)
     """Write down what must be remembered before the next attempt; stored with this attempt's record."""
+
+    @property
+    def data(self) -> Json:
+        """The payload, parsed anew at each look. Raises ValueError if it is no JSON."""
+        return orjson.loads(self.payload)
 
 
 def event_text(event_id: int) -> str:

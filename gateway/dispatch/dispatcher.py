@@ -5,8 +5,8 @@ back.
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from pathlib import Path
 from functools import partial
+from pathlib import Path
 
 import structlog
 import trio

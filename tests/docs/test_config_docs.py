@@ -56,6 +56,11 @@ def world(tmp_path_factory):
     (folder / "mails/order.html").write_text("<p>{{ event.id }}</p>")
     (folder / "presets").mkdir()
     (folder / "presets/gitlab-like.toml").write_text('title = "x"\n[identify]\ntype = "body.event"\nid = "body.id"\n')
+    (folder / "plugins").mkdir(mode=0o755)
+    for name in ("syslog", "flatten"):
+        copy = folder / "plugins" / f"{name}.py"
+        copy.write_bytes((ROOT / f"plugins/hookgate-{name}/hookgate_{name}.py").read_bytes())
+        copy.chmod(0o644)
     (folder / "conf.d").mkdir()
     (folder / "conf.d/more.toml").write_text('[routes.more]\nsource = "truework"\ntargets = ["audit"]\n')
     return folder

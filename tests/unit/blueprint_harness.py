@@ -32,6 +32,11 @@ class World:
         file.parent.mkdir(exist_ok=True)
         file.write_text(text)
 
+    def plugin(self, name, code):
+        self.write(f"plugins/{name}.py", code)
+        for place in ("plugins", f"plugins/{name}.py"):
+            (self.folder / place).chmod(0o755)
+
     def load(self, *parts):
         self.write("config.toml", "\n".join(parts))
         return load(Path("config.toml"), self.environ)

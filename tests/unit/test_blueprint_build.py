@@ -3,7 +3,6 @@ import pytest
 import trustme
 from blueprint_harness import AUDIT, TRUEWORK, make_world  # noqa: F401 - the fixture `world`
 
-from gateway import plugin
 from gateway.blueprint import OWN_SOURCE
 from gateway.core.identify import identify
 from gateway.core.model import Proof, Request
@@ -218,19 +217,21 @@ def test_another_scheme_than_the_preset_s_begins_without_the_preset_s_options(wo
     assert world.build(text, ROUTE, AUDIT).sources["truework"].credentials[0].scheme == "hmac"
 
 
-def test_options_that_a_kind_cannot_be_built_of_are_told_at_the_target(world, monkeypatch):
-    class Entry:
-        name = value = "picky"
+PICKY = """
+from gateway.plugin import Options, target
 
-        def load(self):
-            return plugin.target(plugin.Options)(Picky)
+@target(Options)
+class Picky:
+    def __init__(self, options):
+        raise ValueError("does not fit")
+"""
 
-    class Picky:
-        def __init__(self, options):
-            raise ValueError("does not fit")
 
-    monkeypatch.setattr(plugin, "entry_points", lambda group: [Entry()])
-    assert world.problems('[targets.t]\ntype = "picky"') == ["config.toml:1:2: [targets.t]: does not fit"]
+@pytest.mark.parametrize("isolation", ["worker", "inline"])
+def test_options_that_a_kind_cannot_be_built_of_are_told_at_the_target(world, isolation):
+    world.plugin("picky", PICKY)
+    table = f'[targets.t]\ntype = "picky"\nisolation = "{isolation}"'
+    assert world.problems(table) == ["config.toml:1:2: [targets.t]: does not fit"]
 
 
 def test_a_template_is_a_small_file_that_compiles(world):

@@ -4,19 +4,9 @@ from blueprint_harness import AUDIT, make_world  # noqa: F401 - the fixture `wor
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway import plugin
 from gateway.blueprint.overlap import overlap
 from gateway.blueprint.schema import schema
 from gateway.core.pattern import Pattern
-
-
-class Entry:
-    """An installed entry point."""
-
-    def __init__(self, name, load):
-        self.name = name
-        self.value = f"{name}:X"
-        self.load = load
 
 
 def references(node):
@@ -51,24 +41,26 @@ def test_the_schema_says_nothing_that_toml_cannot():
     assert "x-options" not in text
 
 
-def test_only_plugins_that_the_configuration_names_are_imported(world, monkeypatch):
-    def explode():
-        raise AssertionError("imported")
-
-    found = [*plugin.entry_points(group="hookgate.targets"), Entry("unused", explode)]
-    monkeypatch.setattr(plugin, "entry_points", lambda group: found)
+def test_only_plugins_that_the_configuration_names_are_imported(world):
+    world.plugin("unused", 'raise AssertionError("imported")')
     world.build(AUDIT)
 
 
 @pytest.mark.parametrize(
-    ("made", "said"), [(lambda: 1 / 0, "cannot be imported: division by zero"), (lambda: 5, "is no TargetKind")]
+    ("code", "said"),
+    [("1 / 0", "cannot be imported: ZeroDivisionError: division by zero"), ("x = 5", "expected one target, marked")],
 )
-def test_a_plugin_that_cannot_be_used_is_told_at_the_target_that_names_it(world, monkeypatch, made, said):
-    found = [*plugin.entry_points(group="hookgate.targets"), Entry("broken", made)]
-    monkeypatch.setattr(plugin, "entry_points", lambda group: found)
-    problems = world.problems('[targets.t]\ntype = "broken"')
-    assert problems[0].startswith("config.toml:2:1: [targets.t].type: plugin 'broken'")
+def test_an_inline_plugin_that_cannot_be_used_is_told_at_the_target_that_names_it(world, code, said):
+    world.plugin("broken", code)
+    problems = world.problems('[targets.t]\ntype = "broken"\nisolation = "inline"')
+    assert problems[0].startswith("config.toml:2:1: [targets.t].type: ")
     assert said in problems[0]
+
+
+def test_G5_a_plugin_in_a_worker_that_cannot_be_used_is_a_warning(world):
+    world.plugin("broken", "1 / 0")
+    warnings = world.warnings(AUDIT, '[targets.t]\ntype = "broken"')
+    assert any("[targets.t]: plugin 'broken'" in warning and "ZeroDivisionError" in warning for warning in warnings)
 
 
 GLOBS = st.lists(st.text(st.sampled_from("ab.*"), min_size=1, max_size=6), min_size=1, max_size=2)

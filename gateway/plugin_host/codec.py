@@ -1,0 +1,132 @@
+"""Messages and outcomes as frames.
+
+A message goes to a worker as a copy, so that nothing a plugin does to it reaches the original. An outcome comes back as
+plain values, cut to their bounds in the worker and checked once more here: the daemon believes no worker.
+"""
+
+import math
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any, Final
+
+from gateway.core.model import Delivered, Message, NotTried, Outcome, Rejected, Retry, TargetDown
+from gateway.plugin_host.frames import Frame, FrameError, write_frame
+
+DETAIL_MAX: Final = 200
+REASON_MAX: Final = 500
+PROGRESS_MAX: Final = 64 * 1024
+AFTER_MAX: Final = 30 * 86_400.0
+"""Seconds."""
+
+_FACTS: Final = (
+    "id",
+    "source",
+    "type",
+    "version",
+    "content_type",
+    "target",
+    "route",
+    "attempt",
+    "occurred_at",
+    "accepted_at",
+)
+_NAMES: Final = {
+    Delivered: "delivered",
+    Retry: "retry",
+    Rejected: "rejected",
+    TargetDown: "target_down",
+    NotTried: "not_tried",
+}
+
+
+def write_message(call: int, message: Message) -> list[bytes]:
+    """Give the pieces of the frame that asks a worker to deliver `message` as call number `call`."""
+    same = message.payload is message.content
+    payload = b"" if same else message.payload
+    progress = message.progress
+    header = {
+        "do": "deliver",
+        "call": call,
+        "facts": [getattr(message, name) for name in _FACTS],
+        "headers": dict(message.headers),
+        "content": len(message.content),
+        "payload": None if same else len(payload),
+        "progress": None if progress is None else len(progress),
+    }
+    return write_frame(header, message.content, payload, progress or b"")
+
+
+def read_message(frame: Frame, save_progress: Callable[[bytes], None]) -> Message:
+    """Give the message of a frame that `write_message` made."""
+    header, body = frame
+    end = header["content"]
+    content = payload = body[:end]
+    if header["payload"] is not None:
+        payload = body[end : end + header["payload"]]
+        end += header["payload"]
+    return Message(
+        **dict(zip(_FACTS, header["facts"], strict=True)),
+        content=content,
+        payload=payload,
+        headers=MappingProxyType(header["headers"]),
+        progress=None if header["progress"] is None else body[end:],
+        save_progress=save_progress,
+    )
+
+
+def write_outcome(outcome: object) -> dict[str, Any]:
+    """Give an outcome as plain values, cut to their bounds; anything else is a broken contract: `TargetDown`."""
+    name = _NAMES.get(type(outcome))
+    if name is None:
+        return broken(f"it returned {type(outcome).__name__}: expected Delivered, Retry, Rejected or TargetDown")
+    text = outcome.detail if isinstance(outcome, Delivered) else outcome.reason  # type: ignore[attr-defined] # by name
+    after = getattr(outcome, "after", None)
+    if not isinstance(text, str) or not _is_wait(after):
+        return broken(f"its {type(outcome).__name__} holds no text, or no number of seconds")
+    limit = DETAIL_MAX if isinstance(outcome, Delivered) else REASON_MAX
+    disable = getattr(outcome, "disable", False) is True
+    return {"outcome": name, "text": one_line(text, limit), "after": after, "disable": disable}
+
+
+def broken(problem: str) -> dict[str, Any]:
+    """Give the outcome of a plugin that does not keep its contract."""
+    text = f"the plugin broke its contract: {problem}"
+    return {"outcome": "target_down", "text": one_line(text, REASON_MAX), "after": None, "disable": False}
+
+
+def read_outcome(header: Mapping[str, Any]) -> Outcome:
+    """Give the outcome that a worker wrote. Raises FrameError for anything that `write_outcome` does not write."""
+    name, text, after, disable = (header.get(key) for key in ("outcome", "text", "after", "disable"))
+    if not isinstance(text, str) or not _is_wait(after):
+        raise FrameError("an outcome without its text or with a senseless wait")
+    match name:
+        case "delivered":
+            return Delivered(one_line(text, DETAIL_MAX))
+        case "retry":
+            return Retry(one_line(text, REASON_MAX), after)
+        case "rejected":
+            return Rejected(one_line(text, REASON_MAX))
+        case "target_down":
+            return TargetDown(one_line(text, REASON_MAX), after, disable is True)
+        case "not_tried":
+            return NotTried(one_line(text, REASON_MAX))
+        case _:
+            raise FrameError("an outcome of no known name")
+
+
+def one_line(text: str, limit: int) -> str:
+    """Give `text` as one printable line of 1 to `limit` characters; what comes from foreign code may hold anything."""
+    cut = text[: limit * 2]
+    clean = "".join(letter if letter.isprintable() else " " for letter in cut)
+    return " ".join(clean.split())[:limit] or "no reason given"
+
+
+def _is_wait(after: object) -> bool:
+    if after is None:
+        return True
+    return (
+        isinstance(after, int | float)
+        and not isinstance(after, bool)
+        and math.isfinite(after)
+        and 0 <= after <= AFTER_MAX
+    )
