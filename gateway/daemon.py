@@ -34,7 +34,7 @@ from gateway.dispatch.janitor import keep_proving, retain
 from gateway.errors import ConfigError, HookgateError
 from gateway.ingress.receive import Receiver
 from gateway.intake import Intake
-from gateway.listeners import describe, open_listeners
+from gateway.listeners import describe, open_listeners, refuse_clear
 from gateway.log import configure
 from gateway.metrics import Counters
 from gateway.narrator import Narrator
@@ -117,6 +117,8 @@ class Daemon:
         inherited = inherited_listeners(os.environ, os.getpid())
         self._tls = self._next_tls = server_tls(config, places)
         self._sockets = open_listeners(config.server.bind, "[server].bind", runtime, inherited)
+        if config.server.tls is None and not config.server.behind_proxy:
+            refuse_clear(self._sockets)
         admin_address = config.admin.bind or Address("unix", "", 0, str(places.admin_socket))
         self._admin_sockets = open_listeners([admin_address], "[admin].bind", runtime, inherited)
         for name in sorted(set(inherited) - {each.name for each in (*config.server.bind, admin_address)}):

@@ -8,7 +8,7 @@ from typing import Final
 
 import trio
 
-from gateway.config.address import Address
+from gateway.config.address import Address, parse_address
 from gateway.errors import ConfigError
 from gateway.runtime import Runtime
 from gateway.systemd import pick_inherited
@@ -39,6 +39,18 @@ def open_listeners(
             one.close()
         raise
     return opened
+
+
+def refuse_clear(listeners: Sequence[trio.socket.SocketType]) -> None:
+    """Raise ConfigError if one of these plain listeners is open to the network.
+
+    The blueprint has refused such addresses; this is for what the service manager passed, seen only now.
+    """
+    for listener in listeners:
+        if listener.family != trio.socket.AF_UNIX and not parse_address(describe(listener)).private:
+            told = f"[server].bind: the socket that was passed for {describe(listener)} would speak plain HTTP"
+            remedy = "write tls = { cert = …, key = … }, or behind_proxy = true if a proxy in front speaks TLS"
+            raise ConfigError([f"{told} to the network: {remedy}"])
 
 
 def describe(listener: trio.socket.SocketType) -> str:

@@ -8,7 +8,7 @@ import trio
 
 from gateway.config.address import parse_address
 from gateway.errors import ConfigError
-from gateway.listeners import open_listeners
+from gateway.listeners import open_listeners, refuse_clear
 from gateway.runtime import Runtime
 from gateway.systemd import (
     EXTEND_BY_SECONDS,
@@ -72,6 +72,25 @@ async def test_a_passed_socket_that_does_not_listen_is_told_with_its_remedy():
         address = parse_address("fd:http")
         with pytest.raises(ConfigError, match=r"fd:http: .*does not listen.*needs ListenStream= and Accept=no"):
             open_listeners([address], "[server].bind", Runtime(), {"http": [os.dup(bound.fileno())]})
+
+
+@pytest.mark.parametrize(("host", "family"), [("0.0.0.0", socket.AF_INET), ("::", socket.AF_INET6)])
+async def test_a_passed_socket_that_is_open_to_the_network_in_the_clear_is_refused(host, family):
+    with socket.create_server((host, 0), family=family) as held:
+        passed = open_listeners([parse_address("fd:http")], "x", Runtime(), {"http": [os.dup(held.fileno())]})
+        with passed[0], pytest.raises(ConfigError, match="plain HTTP to the network: write tls"):
+            refuse_clear(passed)
+
+
+async def test_a_passed_socket_that_only_this_machine_reaches_needs_no_certificate(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as held, socket.socket(socket.AF_UNIX) as local:
+        local.bind(str(tmp_path / "x.sock"))
+        local.listen()
+        found = {"http": [os.dup(held.fileno()), os.dup(local.fileno())]}
+        passed = open_listeners([parse_address("fd:http")], "x", Runtime(), found)
+        refuse_clear(passed)
+        for one in passed:
+            one.close()
 
 
 async def test_closing_an_adopted_listener_leaves_the_holders_queue_alone():
