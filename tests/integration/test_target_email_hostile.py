@@ -110,10 +110,13 @@ async def test_M6_nobody_counts_as_having_a_mail_whose_content_was_refused(answe
 
 @pytest.mark.parametrize("progress", [b"", b"\x00\xff{", b"{}", b"[1]", b'["x@y.example"]', b'"a@acme.example"'])
 async def test_progress_that_means_nothing_means_that_nobody_has_the_mail(progress):
+    saved = []
     async with told_server() as server:
         target = await opened(options(server.port))
-        assert isinstance(await target.deliver(replace(sample_message(), progress=progress)), Delivered)
+        message = replace(sample_message(), progress=progress, save_progress=saved.append)
+        assert isinstance(await target.deliver(message), Delivered)
     assert len(server.contents) == 1
+    assert saved == [b'["a@acme.example"]']
 
 
 def secured(port, **more):
@@ -213,6 +216,19 @@ async def test_an_answer_is_bounded_and_told_in_plain_letters(flood):
     assert len(outcome.reason) <= 500
     assert outcome.reason.isascii()
     assert outcome.reason.isprintable()
+
+
+async def test_an_answer_without_an_end_is_not_read_for_ever():
+    async def play(stream):
+        await stream.send_all(b"220 " + b"x" * 70_000)
+        await trio.sleep_forever()
+
+    async with trio.open_nursery() as nursery:
+        listeners = await nursery.start(partial(trio.serve_tcp, play, 0, host="127.0.0.1"))
+        target = await opened(options(listeners[0].socket.getsockname()[1]))
+        outcome = await target.deliver(sample_message())
+        nursery.cancel_scope.cancel()
+    assert outcome == TargetDown("greeting: the server's answer has no end")
 
 
 async def test_a_silent_server_costs_its_timeout_only():

@@ -7,7 +7,7 @@ import pytest
 import trio
 from hostile_http import OK, hostile, replies
 
-from gateway.plugin import Context, Delivered, NotTried, Rejected, Retry, TargetDown, load_kinds
+from gateway.plugin import Context, Delivered, NotTried, Rejected, Retry, SecretText, TargetDown, load_kinds
 from gateway.runtime import Runtime
 from gateway.targets.hops import MAX_HOPS
 from gateway.targets.http import Http, HttpOptions
@@ -220,6 +220,11 @@ async def test_the_message_goes_out_with_its_id_attempt_and_type():
         "content-type": "application/xml",
         "content-length": "4",
     }
+
+
+async def test_a_header_s_value_may_be_a_secret():
+    request = await seen(headers={"Authorization": SecretText("Bearer x"), "X-Plain": "y"})
+    assert (request.headers["authorization"], request.headers["x-plain"]) == ("Bearer x", "y")
 
 
 async def test_static_headers_replace_user_agent_and_content_type():
