@@ -60,6 +60,7 @@ build_release() { # sets RELEASE
   "$PYTHON" -m venv "$RELEASE"
   "$RELEASE/bin/pip" install --quiet --disable-pip-version-check --require-hashes -r requirements/run.txt
   "$RELEASE/bin/pip" install --quiet --disable-pip-version-check --no-deps --no-index "$SCRATCH"/hookgate-*.whl
+  install -D -m 0644 -t "$RELEASE/share/doc/hookgate" docs/*.md config.example.toml CHANGELOG.md
   if [ -s "$HOME_DIR/plugins.txt" ]; then
     echo "adding the plugins of plugins.txt"
     add_to "$RELEASE" -r "$HOME_DIR/plugins.txt"

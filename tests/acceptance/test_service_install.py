@@ -94,7 +94,7 @@ def test_every_file_that_is_installed_stands_in_the_handbook(root):
     documented_paths = {path for path, _ in documented()}
     for path in root.rglob("*"):
         name = f"/{path.relative_to(root)}"
-        if path.is_file() and not name.startswith("/opt/hookgate/releases/") and "hookgate-exec" not in name:
+        if path.is_file() and not name.startswith("/opt/hookgate/releases/"):
             assert name in documented_paths
 
 
@@ -107,6 +107,8 @@ def test_what_the_unit_starts_is_a_program_of_the_release_that_knows_nothing_of_
     unit = (ROOT / "systemd/hookgate.service").read_text()
     program = inside(root, re.search(r"^ExecStart=(\S+)", unit, re.MULTILINE)[1])
     assert os.access(program, os.X_OK)
+    handbook = inside(root, re.search(r"^Documentation=file:(\S+)", unit, re.MULTILINE)[1])
+    assert handbook.read_text() == DOC
     assert program.read_text().startswith("#!/opt/hookgate/releases/")
     assert inside(root, "/usr/local/bin/hookgate").readlink() == Path("/opt/hookgate/current/bin/hookgate")
     for script in program.parent.iterdir():
