@@ -1,6 +1,7 @@
 """The options of the `email` target: who gets a mail, what it says, and over which server."""
 
 import re
+from collections.abc import Sequence
 from typing import Annotated, Final
 
 from pydantic import AfterValidator, Field
@@ -61,3 +62,16 @@ class EmailOptions(Options):
     """A minijinja file for an HTML form beside the text; every value in it is escaped."""
     smtp: Smtp
     """Keys of `[smtp]` that are different for this target."""
+
+    def warnings(self) -> Sequence[tuple[str, str]]:
+        """Tell of mail that goes where a sender says, or in the clear."""
+        example = '"{body.user}@acme.example"'
+        found = [
+            (key, f'"{text}" lets the sender of an event choose the domain too: write it, as in {example}')
+            for key, recipients in (("to", self.to), ("cc", self.cc))
+            for text in recipients
+            if "{" in text.rpartition("@")[2]
+        ]
+        if self.smtp.tls == "none" and not self.smtp.is_local:
+            found.append(("smtp", f'mails cross the network to {self.smtp.host} in the clear: write tls = "required"'))
+        return found

@@ -5,7 +5,8 @@ the original request's headers only those that the operator lists go along. The 
 goes nor which headers it has.
 """
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Final, Literal, TypeAlias
 
 from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
@@ -45,6 +46,7 @@ _NEVER_PASSED: Final = frozenset(
         "upgrade",
     }
 )
+_SECRET: Final = re.compile(r"authorization|cookie|token|secret|passw|api-?key", re.IGNORECASE)
 _OWN: Final = frozenset({"webhook-id", "hookgate-attempt", "hookgate-hops"})
 
 
@@ -138,6 +140,16 @@ class HttpOptions(Options):
         if both:
             raise ValueError(f"{', '.join(both)} stands in headers and in pass_headers: keep one of them")
         return self
+
+    def warnings(self) -> Sequence[tuple[str, str]]:
+        """Tell of a secret that stands in the configuration."""
+        inline = (name for name, value in self.headers.items() if isinstance(value, str))
+        remedy = 'put it into a file and write { file = "name" }'
+        return [
+            ("headers", f"the value of {name} stands here for all to read: {remedy}")
+            for name in inline
+            if _SECRET.search(name)
+        ]
 
 
 @target(HttpOptions, timeout="30s", concurrency=16, send="payload")

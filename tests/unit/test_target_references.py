@@ -128,3 +128,24 @@ def test_a_template_of_a_target_names_what_a_template_of_send_names():
     source = TemplateSource("t", text, "text/plain")
     message = Renderer(source).render(delivery, event)
     assert CompiledTemplate(source).fill(message_values(message)) == message.content
+
+
+@pytest.mark.parametrize(
+    ("parts", "expected"),
+    [
+        ((CRM.replace('{ file = "one" }', '"Bearer canary"'),), "[targets.crm].headers: the value of Authorization stands here for all to read"),
+        ((CRM.replace("X-A =", "X-Api-Key ="),), "[targets.crm].headers: the value of X-Api-Key stands here"),
+        ((SMTP, MAIL.replace("a@acme.example", "{body.mail}")), '[targets.mail].to: "{body.mail}" lets the sender of an event choose the domain too'),
+        ((SMTP, MAIL + 'cc = ["x@{body.d}.example"]'), '[targets.mail].cc: "x@{body.d}.example" lets'),
+        ((SMTP.replace('user = "u"', "").replace('password = { file = "one" }', ""), MAIL + 'smtp = { host = "10.0.0.5", tls = "none" }'), "[targets.mail].smtp: mails cross the network to 10.0.0.5 in the clear"),
+    ],
+)  # fmt: skip
+def test_what_is_dangerous_is_warned_of(world, parts, expected):
+    found = world.warnings(*parts)
+    assert len([warning for warning in found if expected in warning]) == 1, found
+    assert "canary" not in "".join(found)
+
+
+def test_what_is_usual_is_not_warned_of(world):
+    found = world.warnings(SMTP, MAIL.replace("a@acme", "{body.user}@acme"), CRM)
+    assert [warning for warning in found if "[targets." in warning] == []
