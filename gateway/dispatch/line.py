@@ -46,6 +46,11 @@ class Line:
         self._fresh_turn = not self._fresh_turn
         return (first or second).popleft()
 
+    @property
+    def suspects(self) -> int:
+        """How many suspects wait."""
+        return len(self._suspects)
+
     def next_suspect(self) -> Slot | None:
         """Take the next suspect; None if there is none."""
         return self._suspects.popleft() if self._suspects else None

@@ -29,6 +29,8 @@ LOOK_AGAIN_SECONDS: Final = 30.0
 """A lost hint costs at most this long."""
 STORE_TROUBLE_SECONDS: Final = 1.0
 CLOSE_SECONDS: Final = 2.0
+SUSPECT_AFTER: Final = 100
+"""Tries of others after which a waiting suspect gets its turn, also where the target is never idle."""
 
 log = structlog.get_logger()
 
@@ -59,6 +61,7 @@ class Runner:
         self._workers_max = 1 if self._batches else plan.concurrency
         self._workers = 0
         self._alone = False
+        self._since_suspect = 0
         self._line = Line()
         self._draining = False
         self._given_back: Callable[[], None] = lambda: None
@@ -194,20 +197,27 @@ class Runner:
         """Start as many workers as there is work for; a suspect only when nothing else runs."""
         if self._nursery is None or self._alone or self._draining:
             return
-        waiting = len(self._line)
+        waiting = 0 if self._makes_way else len(self._line)
         new = min(self._workers_max - self._workers, waiting)
         for _ in range(new):
             self._workers += 1
             self._nursery.start_soon(self._work)
         if not waiting and not self._workers and (suspect := self._line.next_suspect()):
             self._alone = True
+            self._since_suspect = 0
             self._workers += 1
             self._nursery.start_soon(self._work_alone, suspect)
 
+    @property
+    def _makes_way(self) -> bool:
+        """True if the others wait until a suspect has had its turn."""
+        return self._since_suspect >= SUSPECT_AFTER and self._line.suspects > 0
+
     async def _work(self) -> None:
         try:
-            while self._line and not self._draining:
+            while self._line and not self._draining and not self._makes_way:
                 count = min(BATCH_MAX, len(self._line)) if self._batches else 1
+                self._since_suspect += count
                 await self._try([self._line.next() for _ in range(count)])
         finally:
             self._worker_ends()

@@ -1,7 +1,7 @@
 """Keeps names (sources, types, targets …) as small numbers, with a bounded map both ways in memory.
 
-Owned by the writer thread. Whenever a transaction, or a part of one, is rolled back, all must be forgotten: SQLite gives
-the same numbers again, to other names.
+Owned by the writer thread. Whenever a transaction, or a part of one, is rolled back, all must be forgotten: SQLite
+gives the same numbers again, to other names.
 """
 
 from typing import Final

@@ -1,5 +1,7 @@
 """Dispatch on a real SQLite file: from the store to the target, and back to the store."""
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -372,3 +374,39 @@ async def test_P2_what_a_target_says_is_recorded_even_if_it_says_half_a_characte
         await accept(store, 1, "crm")
         await wait_until(lambda: script.seen and not store.backlog("crm").in_flight)
         assert await states(store) == ["delivered"]
+
+
+async def test_P7_a_suspect_gets_its_turn_alone_also_where_the_target_is_never_idle(tmp_path):
+    async with opened_store(tmp_path) as store:
+        await accept(store, 0, "crm")
+    with closing(sqlite3.connect(tmp_path / "hookgate.db")) as connection, connection:
+        connection.execute("UPDATE delivery SET claims = 3, interrupted = 3, due = due + 300")
+    beside = []
+    running_now = set()
+
+    async def answer(message):
+        running_now.add(message.id)
+        if message.payload == b'{"n":0}':
+            beside.append(len(running_now) - 1)
+        await trio.sleep(0.002)
+        running_now.remove(message.id)
+        return Delivered()
+
+    script = Script(answer)
+    async with opened_store(tmp_path) as store, running(store, plan_for(script)) as (dispatcher, _):
+        with trio.move_on_after(20):
+            number = 0
+            while not beside:
+                number += 1
+                if lane := dispatcher.reserve("crm", 600):
+                    lane.hand_over(_claim_of(number), 600)
+                else:
+                    await trio.sleep(0.001)
+        assert beside == [0]
+        assert len(script.seen) > 20, "others came before it"
+
+
+def _claim_of(number):
+    payload = b'{"n":%d}' % number
+    event = StoredEvent(number, "acme", "main", "order.completed", "1", None, 0, b"POST /\n192.0.2.1", payload, None)
+    return Claim(Delivery(number, 0, "crm", "orders", 1, 0, 0, None, 0), event)
