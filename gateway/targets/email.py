@@ -37,6 +37,7 @@ from gateway.plugin import (
     parse_document,
     parse_mailbox,
     parse_template,
+    parse_url,
     target,
 )
 from gateway.targets.email_options import EmailOptions
@@ -56,6 +57,8 @@ class Email:
 
     def __init__(self, options: EmailOptions) -> None:
         smtp = options.smtp
+        host = f"[{smtp.host}]" if ":" in smtp.host else smtp.host
+        parse_url(f"http://{host}:{smtp.port_number}/")  # for its strictness with hosts
         self._smtp = smtp
         self._sender = options.sender or smtp.sender
         self._to = tuple(map(parse_template, options.to))

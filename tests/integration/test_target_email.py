@@ -259,8 +259,21 @@ async def test_nobody_there_takes_the_target_down():
     assert outcome.reason.startswith("refused: ")
 
 
-async def test_a_denied_address_is_never_connected_to():
-    outcome = await deliver(options(25, smtp={"host": "169.254.169.254"}))
+@pytest.mark.parametrize(
+    ("host", "words"),
+    [("169.254.169.254", "cloud metadata"), ("127.1", "four decimal numbers"), ("2130706433", "four decimal numbers")],
+)
+def test_R10_a_server_at_a_denied_or_oddly_written_address_is_refused(host, words):
+    with pytest.raises(ValueError, match=words):
+        Email.build(options(25, smtp={"host": host}))
+
+
+async def test_R9_a_name_that_resolves_to_a_denied_address_is_never_connected_to():
+    class Rebound(Runtime):
+        async def resolve(self, host, port, seconds):
+            return [(trio.socket.AF_INET, "169.254.169.254", port)]
+
+    outcome = await deliver(options(25, smtp={"host": "mail.example"}), runtime=Rebound())
     assert isinstance(outcome, TargetDown)
     assert outcome.reason.startswith("denied-address: ")
 

@@ -252,6 +252,21 @@ async def test_a_cancelled_delivery_frees_its_thread_at_once_wherever_it_was(ste
             assert isinstance(await target.deliver(sample_message()), Delivered)
 
 
+async def test_a_delivery_that_is_cancelled_in_the_tls_handshake_frees_its_thread_at_once():
+    async with told_server(EHLO=b"250-told\r\n250 STARTTLS", STARTTLS=b"220 go") as server:
+        target = await opened(secured(server.port, seconds=300.0))
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(target.deliver, sample_message())
+            with trio.fail_after(5):
+                while b"STARTTLS" not in server.verbs:
+                    await trio.sleep(0.001)
+            await trio.sleep(0.02)
+            nursery.cancel_scope.cancel()
+        with trio.fail_after(5):
+            while target._limiter.borrowed_tokens:
+                await trio.sleep(0.001)
+
+
 async def test_a_delivery_that_is_cancelled_before_its_thread_leaves_no_connection(authority):
     async with told_server(greeting=HANG) as server:
         target = await opened(options(server.port, seconds=300.0))

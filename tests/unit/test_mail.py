@@ -58,6 +58,18 @@ def test_no_line_of_a_mail_is_too_long_or_ends_otherwise_than_smtp_has_it(text, 
     assert attached == ([content] if content else [])
 
 
+def test_long_names_leave_the_addresses_and_the_id_as_they_are():
+    address = f"{'a' * 64}@{'.'.join(['b' * 60] * 3)}.ex"
+    message = replace(sample_message(), target="t" * 64)
+    data = write_mail(
+        message, f"{'Zoë ' * 25}<{address}>", Recipients((address,), (address,)), Parts("x", "x", None), 1
+    )
+    mail = parsed(data)
+    assert [mail[name].addresses[0].addr_spec for name in ("From", "To", "Cc")] == [address] * 3
+    assert mail["Message-ID"] == f"<evt_0000000000000001.{'t' * 64}@{address.partition('@')[2]}>"
+    assert max(map(len, data.split(b"\r\n"))) <= 998
+
+
 @given(st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Zl", "Zp"]), min_size=1, max_size=2000))
 def test_a_text_arrives_as_it_was_written(text):
     assert parsed(written(text=text)).get_content().rstrip("\n") == text.rstrip("\n")
