@@ -9,7 +9,7 @@ from typing import NamedTuple
 from gateway.blueprint import Credential, Source
 from gateway.core.identify import UNKNOWN
 from gateway.core.model import Event, Proof, Request
-from gateway.errors import VerificationError
+from gateway.errors import RequestError, VerificationError
 
 
 class Match(NamedTuple):
@@ -28,12 +28,26 @@ def verify(source: Source, request: Request) -> tuple[Match, ...]:
     refusal: VerificationError | None = None
     for credential in source.credentials:
         try:
-            matches.append(Match(credential, credential.verifier.verify(request)))
+            matches.append(Match(credential, _prove(credential, request)))
         except VerificationError as error:
             refusal = refusal or error
     if not matches:
         raise refusal or VerificationError("no_credential", f"source {source.name} has no credential")
     return tuple(matches)
+
+
+def _prove(credential: Credential, request: Request) -> Proof:
+    """Ask one verifier. A plugin's verifier runs in our process: whatever else it raises or gives is a refusal."""
+    try:
+        proof = credential.verifier.verify(request)
+    except RequestError:
+        raise
+    except BaseException as error:  # even SystemExit must not end the daemon
+        # Its text is not told: it may quote the secret.
+        raise VerificationError("plugin", f"scheme {credential.scheme} raised {type(error).__name__}") from error
+    if not isinstance(proof, Proof):
+        raise VerificationError("plugin", f"scheme {credential.scheme} gave {type(proof).__name__} for a proof")
+    return proof
 
 
 def within_scope(matches: tuple[Match, ...], events: tuple[Event, ...]) -> tuple[Event, ...]:

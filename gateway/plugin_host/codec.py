@@ -85,7 +85,7 @@ def write_outcome(outcome: object) -> dict[str, Any]:
         return broken(f"its {type(outcome).__name__} holds no text, or no number of seconds")
     limit = DETAIL_MAX if isinstance(outcome, Delivered) else REASON_MAX
     disable = getattr(outcome, "disable", False) is True
-    return {"outcome": name, "text": one_line(text, limit), "after": after, "disable": disable}
+    return {"outcome": name, "text": _text(text, limit), "after": after, "disable": disable}
 
 
 def broken(problem: str) -> dict[str, Any]:
@@ -101,24 +101,28 @@ def read_outcome(header: Mapping[str, Any]) -> Outcome:
         raise FrameError("an outcome without its text or with a senseless wait")
     match name:
         case "delivered":
-            return Delivered(one_line(text, DETAIL_MAX))
+            return Delivered(_text(text, DETAIL_MAX))
         case "retry":
-            return Retry(one_line(text, REASON_MAX), after)
+            return Retry(_text(text, REASON_MAX), after)
         case "rejected":
-            return Rejected(one_line(text, REASON_MAX))
+            return Rejected(_text(text, REASON_MAX))
         case "target_down":
-            return TargetDown(one_line(text, REASON_MAX), after, disable is True)
+            return TargetDown(_text(text, REASON_MAX), after, disable is True)
         case "not_tried":
-            return NotTried(one_line(text, REASON_MAX))
+            return NotTried(_text(text, REASON_MAX))
         case _:
             raise FrameError("an outcome of no known name")
 
 
 def one_line(text: str, limit: int) -> str:
-    """Give `text` as one printable line of 1 to `limit` characters; what comes from foreign code may hold anything."""
+    """Give `text` as one printable line of at most `limit` characters; foreign code may give anything."""
     cut = text[: limit * 2]
     clean = "".join(letter if letter.isprintable() else " " for letter in cut)
-    return " ".join(clean.split())[:limit] or "no reason given"
+    return " ".join(clean.split())[:limit]
+
+
+def _text(text: str, limit: int) -> str:
+    return one_line(text, limit) or ("" if limit == DETAIL_MAX else "no reason given")
 
 
 def _is_wait(after: object) -> bool:

@@ -11,9 +11,10 @@ import trio
 
 from gateway.core.model import Message, Outcome, TargetDown
 from gateway.plugin import Context
+from gateway.plugin_host.call import as_outcome
 from gateway.plugin_host.content import Content
 from gateway.plugin_host.job import Job, hello
-from gateway.plugin_host.process import Worker, as_outcome
+from gateway.plugin_host.process import Worker
 from gateway.plugin_host.said import Said
 
 PAUSE_FIRST_SECONDS: Final = 0.25

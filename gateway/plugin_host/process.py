@@ -12,7 +12,8 @@ from typing import Any, Final, Protocol
 import structlog
 import trio
 
-from gateway.core.model import Message, NotTried, Outcome, Rejected, Retry, TargetDown
+from gateway.core.model import Message, NotTried, Outcome, Retry, TargetDown
+from gateway.plugin_host.call import Call, send_all
 from gateway.plugin_host.codec import PROGRESS_MAX, one_line, read_outcome, write_message
 from gateway.plugin_host.content import CONTENT_MAX, Content
 from gateway.plugin_host.describe import ended_text
@@ -33,25 +34,6 @@ GAUGES_MAX: Final = {"rss": 512 * 1024 * 1024, "fds": 256, "tasks": 1024}
 """Beyond these a worker is replaced once its calls have ended."""
 
 log = structlog.get_logger()
-
-
-class Call:
-    """One message on its way through a worker."""
-
-    __slots__ = ("answer", "done", "message", "progress", "sent")
-
-    def __init__(self, message: Message) -> None:
-        self.message = message
-        self.sent = False
-        self.done = trio.Event()
-        self.answer: Outcome | Content | None = None
-        self.progress: bytes | None = None
-
-    def end(self, answer: Outcome | Content) -> None:
-        """Give the answer to whoever waits; the first one counts."""
-        if self.answer is None:
-            self.answer = answer
-            self.done.set()
 
 
 class Keeper(Protocol):
@@ -171,9 +153,9 @@ class Worker:
 
     async def _send(self, connection: trio.socket.SocketType) -> None:
         try:
-            await _send_all(connection, self._hello)
+            await send_all(connection, self._hello)
             async for what in self._frames_to_send:
-                await _send_all(connection, self._pieces(what))
+                await send_all(connection, self._pieces(what))
         except OSError:
             return  # its end is told by `_watch_end`
 
@@ -287,15 +269,3 @@ class Worker:
                 call.end(NotTried("the worker ended before it had this message"))
         self._calls.clear()
         self.ended.set()
-
-
-async def _send_all(connection: trio.socket.SocketType, pieces: list[bytes]) -> None:
-    for piece in pieces:
-        rest = memoryview(piece)
-        while rest:
-            rest = rest[await connection.send(rest) :]
-
-
-def as_outcome(answer: Outcome | Content) -> Outcome:
-    """Give a target's outcome; content in its place breaks the contract."""
-    return Rejected("a target gave content") if isinstance(answer, Content) else answer

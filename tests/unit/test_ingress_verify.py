@@ -99,3 +99,25 @@ def test_S15_a_flood_of_refusals_is_kept_bounded_and_logged_ten_times_a_second()
 def test_a_proof_says_which_headers_are_stored_nowhere():
     (match,) = matched(credential("old", OLD))
     assert match.proof == Proof(consumed=(b"x-token",))
+
+
+class Misbehaving:
+    """A verifier plugin that does not keep its contract."""
+
+    def __init__(self, what):
+        self.what = what
+
+    def verify(self, _request):
+        if isinstance(self.what, type) and issubclass(self.what, BaseException):
+            raise self.what("a-secret-in-its-text")
+        return self.what
+
+
+@pytest.mark.parametrize("what", [ValueError, SystemExit, KeyboardInterrupt, MemoryError, RecursionError, None, True])
+def test_G1_a_verifier_that_raises_or_gives_nonsense_proves_nothing_and_ends_nothing(what):
+    bad = Credential("bad", "mine", Misbehaving(what), Pattern(["*"]), Pattern(["*"]))
+    with pytest.raises(VerificationError) as caught:
+        verify(source(bad), request(OLD))
+    assert (caught.value.status, caught.value.reason) == (401, "plugin")
+    assert "a-secret" not in str(caught.value)
+    assert [match.credential.name for match in verify(source(bad, credential("old", OLD)), request(OLD))] == ["old"]
