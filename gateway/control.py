@@ -152,6 +152,8 @@ class Control:
             return self._refused([f"the store cannot take the change now: {error}; reload again"])
         self._swapped(new)
         log.info("config.reloaded", changes=changes, digest=new.digest)
+        for problem in new.warnings:
+            log.warning("config.warned", problem=problem)
         return ReloadResult(True, self._runtime.now_ms(), changes=changes)
 
     async def _go_over(self, new: Blueprint) -> None:

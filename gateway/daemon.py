@@ -85,6 +85,8 @@ async def _main(config_path: Path) -> None:
     blueprint = build(load(config_path, os.environ))
     config = blueprint.config
     configure(config.log.level, config.log.format)
+    for problem in blueprint.warnings:
+        log.warning("config.warned", problem=problem)
     database = blueprint.places.state / config.store.sqlite
     async with AsyncExitStack() as stack:
         async with supervisor.starting("opening the store"):

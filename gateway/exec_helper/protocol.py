@@ -7,8 +7,7 @@ program runs, and `ended` when nothing of it is left; `ended` alone if it never 
 import json
 import struct
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
-from typing import Any, Final, Literal, TypeAlias, get_args
+from typing import Any, Final, Literal, NamedTuple, TypeAlias, get_args
 
 PREFIX: Final = struct.Struct(">II")
 """Length of the header, length of the bytes after it."""
@@ -30,8 +29,7 @@ class ProtocolError(ValueError):
     """The other side does not speak this protocol."""
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
+class Job(NamedTuple):
     """One run."""
 
     argv: tuple[str, ...]
@@ -40,13 +38,12 @@ class Job:
     """The whole environment."""
     cwd: str
     timeout_seconds: float
-    stdin: bytes = field(repr=False)
+    stdin: bytes
     output_bytes: int = OUTPUT_BYTES
     """How much of the end of its output is kept."""
 
 
-@dataclass(frozen=True, slots=True)
-class Ended:
+class Ended(NamedTuple):
     """How a run ended, and the end of its output."""
 
     how: How
@@ -55,7 +52,7 @@ class Ended:
     detail: str = ""
     survivors: int = 0
     """Processes that even SIGKILL did not end in time (they hang in the kernel)."""
-    output: bytes = field(default=b"", repr=False)
+    output: bytes = b""
 
 
 def encode_job(job: Job) -> bytes:
@@ -89,8 +86,7 @@ def decode_job(frame: Frame) -> Job:
 
 def encode_ended(ended: Ended) -> bytes:
     """Write the last frame of a run."""
-    header = asdict(ended)
-    return encode({"frame": "ended", **header, "output": None}, ended.output)
+    return encode({"frame": "ended", **ended._replace(output=b"")._asdict(), "output": None}, ended.output)
 
 
 def decode_ended(frame: Frame) -> Ended:

@@ -3,15 +3,15 @@
 Whoever may connect is decided twice: by the socket unit's owner and mode, and here by `--from`.
 """
 
-import argparse
 import os
 import pwd
 import signal
 import socket
 import struct
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
-from typing import Final
+from typing import Final, NamedTuple
 
 from gateway.exec_helper.protocol import (
     PREFIX,
@@ -34,7 +34,7 @@ _CREDENTIALS: Final = struct.Struct("3i")
 
 def main(arguments: list[str] | None = None) -> int:
     """Serve one run; gives the exit status: 0 also for a run that failed, 2 for wrong use."""
-    options = _parser().parse_args(arguments)
+    options = _parse(sys.argv[1:] if arguments is None else arguments)
     try:
         connection = socket.socket(fileno=os.dup(0))
     except OSError:
@@ -50,17 +50,29 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser("hookgate-exec", description="Runs one command for the gateway and ends it whole.")
+class Options(NamedTuple):
+    """Who may connect, and what may run."""
+
+    user: str | None = None
+    instance: str = ""
+    allow: Sequence[str] = ()
+
+
+def _parse(arguments: Sequence[str]) -> Options:
+    if not arguments:
+        return Options()  # started by the daemon, for each run: no time for a parser
+    from argparse import ArgumentParser  # noqa: PLC0415 - see above
+
+    parser = ArgumentParser("hookgate-exec", description="Runs one command for the gateway and ends it whole.")
     parser.add_argument("--from", dest="user", help="the only user who may connect; unless written, our own")
     parser.add_argument("--instance", default="", help="systemd's %%i, which ends in the connecting user's number")
     parser.add_argument(
         "--allow", action="append", default=[], help="a program that may run, or a folder of such, ending in a slash"
     )
-    return parser
+    return Options(**vars(parser.parse_args(arguments)))
 
 
-def _serve(connection: socket.socket, options: argparse.Namespace) -> Ended:
+def _serve(connection: socket.socket, options: Options) -> Ended:
     try:
         _check_peer(connection, options.user, options.instance)
         job = decode_job(_receive(connection))
@@ -82,7 +94,7 @@ def _check_peer(connection: socket.socket, user: str | None, instance: str) -> N
         raise PermissionError(f"user number {found} may not use this helper: expected {expected}, see --from")
 
 
-def _check_program(job: Job, allowed: list[str]) -> None:
+def _check_program(job: Job, allowed: Sequence[str]) -> None:
     program = job.argv[0]
     if not program.startswith("/"):
         raise PermissionError(f"{program!r} is no absolute path")

@@ -7,7 +7,6 @@ waits until the helper says that nothing of it is left. What an exit status mean
 import os
 import sys
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 from typing import Final
 
 import trio
@@ -82,7 +81,7 @@ class ExecClient:
             with trio.CancelScope(shield=True), trio.move_on_after(END_SECONDS):
                 ended = await _hang_up(connection, frames)
                 if ended and self._runtime.monotonic() >= deadline - SAME_SECONDS and ended.how != "not_started":
-                    return replace(ended, how="timeout")
+                    return ended._replace(how="timeout")
             raise
 
 
