@@ -176,7 +176,7 @@ async def test_the_watchdog_is_fed_while_commits_end_and_starves_while_none_does
         other.execute("BEGIN IMMEDIATE")
         await trio.sleep(10)  # the newest commit is too old to count after 8 s
         starving = daemon.notices.count("WATCHDOG=1")
-        await trio.sleep(4)
+        await trio.sleep(8)  # a commit that cannot be had takes 5 s to say so
         assert daemon.notices.count("WATCHDOG=1") == starving
         assert (await daemon.ask("/ready", status=503))["ready"] is False
         other.execute("ROLLBACK")

@@ -174,13 +174,14 @@ async def test_every_system_call_that_the_daemon_makes_is_one_that_the_unit_allo
 
 @needs_strace
 async def test_ready_is_told_after_the_barrier_and_the_listeners_and_nobody_connects_earlier(home):
-    """What the dead process left in the log is flushed into the file before the first listener opens."""
-    lines = await traced(home, "fsync,fdatasync,listen,connect,sendto,sendmsg")
+    """What the dead process left in the log is flushed into the file, and the log empty, before a listener opens."""
+    lines = await traced(home, "fsync,fdatasync,ftruncate,listen,connect,sendto,sendmsg")
     places = {
-        "barrier": [n for n, line in enumerate(lines) if re.match(r"f(data)?sync\(.*/hookgate\.db>", line)],
+        "flush": [n for n, line in enumerate(lines) if re.match(r"f(data)?sync\(.*/hookgate\.db>", line)],
+        "emptied": [n for n, line in enumerate(lines) if re.match(r"ftruncate\(.*/hookgate\.db-wal>, 0\)", line)],
         "listen": [n for n, line in enumerate(lines) if line.startswith("listen(")],
         "ready": [n for n, line in enumerate(lines) if "READY=1" in line],
     }
     assert all(places.values()), places
-    assert places["barrier"][0] < places["listen"][0]
+    assert places["flush"][0] < places["emptied"][0] < places["listen"][0]
     assert places["listen"][-1] < places["ready"][0]
