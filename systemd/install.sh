@@ -171,7 +171,7 @@ TEXT
 add_plugin() {
   local spec=${PLUGIN:-} wheel
   need_root "plugin PLUGIN=$spec"
-  [ -n "$spec" ] || fail "which one? make plugin PLUGIN=plugins/example, or the name of a package"
+  [ -n "$spec" ] || fail "which one? make plugin PLUGIN=plugins/hookgate-flatten, or the name of a package"
   [ -e "$HOME_DIR/current" ] || fail "Hookgate is not installed: sudo make install"
   if [ -e "$spec" ]; then # kept as a wheel, so that the next upgrade finds it
     SCRATCH=$(mktemp -d)
