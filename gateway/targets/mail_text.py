@@ -7,7 +7,7 @@ Pure.
 """
 
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Final, NamedTuple
 
 from gateway.plugin import Json, Message
 
@@ -23,40 +23,64 @@ _TITLES: Final = {
     "event.version_unseen": "An unexpected version: {subject}",
     "event.conflict": "Two events of {subject} with one key",
 }
+
+
+class _Advice(NamedTuple):
+    meaning: str
+    commands: tuple[tuple[str, str], ...]
+    """What to type, and what for."""
+
+
 _MEANINGS: Final = {
-    "target.down": (
+    "target.down": _Advice(
         "Nothing is lost: its deliveries wait and are tried again by themselves. Other targets are not affected.",
-        "hookgate targets list                 what waits, and when it is tried next",
-        "hookgate targets enable {target}      try again now, once it is repaired",
+        (
+            ("hookgate targets list", "what waits, and when it is tried next"),
+            ("hookgate targets enable {target}", "try again now, once it is repaired"),
+        ),
     ),
-    "target.disabled": (
+    "target.disabled": _Advice(
         "It said that it is gone for good. Nothing is lost: its deliveries wait until somebody enables it.",
-        "hookgate targets list                 what waits",
-        "hookgate targets enable {target}      go on, once its settings are right",
+        (
+            ("hookgate targets list", "what waits"),
+            ("hookgate targets enable {target}", "go on, once its settings are right"),
+        ),
     ),
-    "target.up": ("It takes deliveries again; what waited is on its way. There is nothing to do.", "hookgate status"),
-    "delivery.dead": (
-        "It will not be tried again by itself. More may have died: this is told once in ten minutes for a target.",
-        "hookgate events show {event_id}",
-        "hookgate deliveries list              find all that died",
-        "hookgate retry {event_id}             send it again, once the cause is gone",
+    "target.up": _Advice(
+        "It takes deliveries again; what waited is on its way. There is nothing to do.",
+        (("hookgate status", "how things are"),),
     ),
-    "event.unmatched": (
+    "delivery.dead": _Advice(
+        "It will not be tried again by itself. More may have died: a target is told of once in ten minutes.",
+        (
+            ("hookgate events show {event_id}", "the event, its payload and deliveries"),
+            ("hookgate deliveries list --state dead", "all that died"),
+            ("hookgate retry {event_id}", "send it again, once the cause is gone"),
+        ),
+    ),
+    "event.unmatched": _Advice(
         "Such events are accepted and kept, but no route takes them. Told once a day for each type.",
-        "hookgate events list",
-        "hookgate check                        after adding a route; hookgate replay sends what was kept",
+        (
+            ("hookgate events list --hold unmatched", "what was kept"),
+            ("hookgate replay EVENT", "deliver one, once a route takes it"),
+        ),
     ),
-    "event.version_unseen": (
-        "Such events are accepted and kept, but not delivered, as the source expects other versions. Told once a day.",
-        "hookgate events list",
-        "hookgate check                        after changing the version of the source; hookgate replay sends them",
+    "event.version_unseen": _Advice(
+        "Such events are accepted and kept, but not delivered: the source expects other versions. Told once a day.",
+        (
+            ("hookgate events list --hold version", "what was kept"),
+            ("hookgate replay EVENT", "deliver one, once the source expects its version"),
+        ),
     ),
-    "event.conflict": (
+    "event.conflict": _Advice(
         "An event came again with another payload. The later one is kept without deliveries.",
-        "hookgate events list",
-        "hookgate replay --help                send it after all",
+        (
+            ("hookgate events list --hold conflict", "what was kept"),
+            ("hookgate replay EVENT", "deliver one after all"),
+        ),
     ),
 }
+_UNKNOWN: Final = _Advice("", (("hookgate status", "how things are"),))
 
 
 def default_subject(message: Message, body: Json) -> str:
@@ -95,10 +119,12 @@ def default_text(message: Message, body: Json) -> str:
 
 def _own_lines(message: Message, body: Json) -> list[str]:
     data = _data(body)
-    meaning, *commands = _MEANINGS.get(message.type, ("", f"hookgate events show {message.id}"))
+    meaning, commands = _MEANINGS.get(message.type, _UNKNOWN)
     known = {"target": "TARGET", "event_id": "EVENT"} | {
         key: _line(value) for key, value in data.items() if key in ("target", "event_id")
     }
+    typed = [(command.format(**known), purpose) for command, purpose in commands]
+    width = max(len(command) for command, _ in typed)
     return [
         f"{_title(message, body)}.",
         "",
@@ -107,7 +133,7 @@ def _own_lines(message: Message, body: Json) -> list[str]:
         *([meaning, ""] if meaning else []),
         "On the machine that runs Hookgate:",
         "",
-        *(f"    {command.format(**known)}" for command in commands),
+        *(f"    {command:<{width}}  {purpose}" for command, purpose in typed),
         "",
     ]
 

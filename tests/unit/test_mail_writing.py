@@ -141,6 +141,7 @@ def test_a_dead_delivery_is_told_with_its_reason_and_what_to_do():
     assert "reason    HTTP 422" in text
     assert "hookgate events show evt_1" in text
     assert "hookgate retry evt_1 " in text
+    assert "hookgate deliveries list --state dead" in text
 
 
 @pytest.mark.parametrize("kind", [*_MEANINGS, "something.new"])
@@ -154,13 +155,14 @@ def test_an_own_event_of_any_form_has_a_text(kind, body):
 def test_every_command_that_a_mail_recommends_exists():
     from gateway.cli.main import cli
 
-    for lines in _MEANINGS.values():
-        for line in lines[1:]:
-            verb, *words = line.partition("   ")[0].split()[1:]
+    for advice in _MEANINGS.values():
+        for line, _ in advice.commands:
+            verb, *words = line.split()[1:]
             command = cli.get_command(None, verb)
-            assert command is not None, line
             if hasattr(command, "commands"):
-                assert words[0] in command.commands, line
+                command = command.commands[words.pop(0)]
+            arguments = [word.replace("{event_id}", "EVENT").replace("{target}", "TARGET") for word in words]
+            assert command.make_context(verb, arguments), line
 
 
 @given(ANYTHING | NASTY)
