@@ -132,7 +132,7 @@ def _tried(plan: TargetPlan, slot: Slot, outcome: Outcome, note: Note, moment: t
     delivery = slot.claim.delivery
     state, due, attempts, reason, name = decide(delivery, outcome, plan.policy, now, jitter)
     row = AttemptRow(started, took_ms, name, reason[:REASON_MAX])
-    progress = note[-1] if note else delivery.progress
+    progress = note[-1] if note and isinstance(note[-1], bytes) else delivery.progress
     return Tried(
         slot,
         outcome,

@@ -84,7 +84,10 @@ class Reserve:
         """Allocate it; without room for it, there is none."""
         if self.held or not self._size:
             return
-        descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError:  # no descriptor or inode is free: it is tried again
+            return
         try:
             os.posix_fallocate(descriptor, 0, self._size)
         except OSError:

@@ -6,6 +6,7 @@ of dead processes due again.
 """
 
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -156,13 +157,17 @@ def _take_over(connection: apsw.Connection, runtime: Runtime, settings: StoreSet
 
 
 def stop(started: Started, *, flush: bool) -> None:
-    """Close the store; with `flush`, so that nothing is left in its log. Without, not one byte more is written."""
+    """Close the store; with `flush`, so that nothing is left in its log. Without, not one byte more is written.
+
+    Where there is no room to copy the log, or another process reads it, it stays: the next start copies it.
+    """
     try:
         if flush:
-            started.ledger.keys.save_clock()
-            barrier(started.ledger.connection)
-            started.tail.write(0)
-            started.tail.flush()
+            with suppress(apsw.FullError, apsw.BusyError):
+                started.ledger.keys.save_clock()
+                barrier(started.ledger.connection)
+                started.tail.write(0)
+                started.tail.flush()
     finally:
         started.reads.close()
         started.tail.close()

@@ -376,6 +376,17 @@ async def test_P2_what_a_target_says_is_recorded_even_if_it_says_half_a_characte
         assert await states(store) == ["delivered"]
 
 
+async def test_G3_progress_that_is_no_bytes_is_not_kept_and_the_try_is_recorded(tmp_path):
+    def answer(message):
+        message.save_progress("text")
+        return Retry("500")
+
+    async with opened_store(tmp_path) as store, running(store, plan_for(Script(answer))) as (_, watcher):
+        await accept(store, 1, "crm")
+        await wait_until(lambda: watcher.tries and not store.backlog("crm").in_flight)
+        assert [(row.state, row.attempts) for row in await rows(store)] == [("pending", 1)]
+
+
 async def test_P7_a_suspect_gets_its_turn_alone_also_where_the_target_is_never_idle(tmp_path):
     async with opened_store(tmp_path) as store:
         await accept(store, 0, "crm")

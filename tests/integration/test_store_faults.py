@@ -207,3 +207,26 @@ async def test_synchronous_full_flushes_each_commit(faulty, tmp_path):
         for _ in range(5):
             await desk.accept_one()
         assert faulty.calls.count(("sync", "-wal")) == 5
+
+
+async def test_P16_a_disk_without_room_does_not_fail_the_close_and_the_next_start_has_all(faulty, tmp_path):
+    async with desk_on(tmp_path / "h.db") as desk:
+        kept = await desk.accept_one("kept")
+        faulty.fail = lambda call, suffix: apsw.FullError("injected") if call == "write" else None
+    faulty.fail = lambda call, suffix: None
+    async with desk_on(tmp_path / "h.db") as desk:
+        assert await desk.store.event(kept)
+        assert not desk.store.warnings
+
+
+async def test_P16_a_backup_that_reads_the_store_does_not_fail_its_close(tmp_path, monkeypatch):
+    monkeypatch.setattr("gateway.store.connection.BUSY_MS", 50)
+    async with desk_on(tmp_path / "h.db") as desk:
+        kept = await desk.accept_one("kept")
+        reader = apsw.Connection(str(tmp_path / "h.db"))
+        reader.execute("BEGIN")
+        reader.execute("SELECT * FROM event").fetchall()
+        await desk.accept_one("later")
+    reader.close()
+    async with desk_on(tmp_path / "h.db") as desk:
+        assert await desk.store.event(kept)
