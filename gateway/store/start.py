@@ -74,7 +74,11 @@ def start(path: Path, runtime: Runtime, settings: StoreSettings) -> Started:
 
 
 def _start_locked(path: Path, runtime: Runtime, settings: StoreSettings, lock: StoreLock) -> Started:
-    header = read_log_header(path.with_name(path.name + "-wal"))
+    log = path.with_name(path.name + "-wal")
+    header = read_log_header(log)
+    space = Space(path, runtime, settings)
+    if header and space.free < log.stat().st_size:
+        space.give_up_reserve()  # the log must be copied before anything else
     connection = open_writer(path)
     tail = TailMark(path)
     try:
@@ -89,7 +93,6 @@ def _start_locked(path: Path, runtime: Runtime, settings: StoreSettings, lock: S
         barrier(connection)
         tail.write(0)
         tail.flush()
-        space = Space(path, runtime, settings)
         reads = Reads(open_reader(path))
     except BaseException:
         tail.close()

@@ -4,7 +4,7 @@ import apsw
 import pytest
 import trio
 from store_faults import disk
-from store_samples import desk_on
+from store_samples import crash_copy, desk_on
 
 from gateway.errors import StoreBrokenError, StoreError, StoreFullError
 from gateway.store.contract import DeliveryQuery, EventQuery
@@ -187,6 +187,20 @@ async def test_P19_the_reserve_is_given_up_when_the_disk_is_full_and_restored_af
         desk.runtime.advance(1000)
         await desk.store.probe()
         assert reserve.exists()
+
+
+async def test_P19_a_start_on_a_full_disk_gives_up_the_reserve_before_it_writes(faulty, tmp_path, monkeypatch):
+    settings = StoreSettings(low_water_bytes=1024, reserve_bytes=65536)
+    async with desk_on(tmp_path / "h.db", settings) as desk:
+        kept = await desk.accept_one("kept")
+        path = crash_copy(tmp_path / "h.db", tmp_path / "crashed")
+    reserve = path.with_name("h.db-reserve")
+    assert reserve.exists()
+    monkeypatch.setattr("gateway.store.space.free_bytes", lambda _folder: 20_000)
+    faulty.fail = lambda call, suffix: apsw.FullError("injected") if call == "write" and reserve.exists() else None
+    async with desk_on(path, settings) as desk:
+        assert await desk.store.event(kept)
+        assert not reserve.exists()
 
 
 async def test_what_waits_together_shares_a_flush(faulty, tmp_path):
