@@ -33,7 +33,8 @@ def check_list(value: Any) -> Any:  # noqa: ANN401 - whatever the operator wrote
         except ValueError:
             pieces = value.split()
         listed = ", ".join(f'"{piece}"' for piece in pieces)
-        raise ValueError(f"expected a list, one piece for each argument, found one text: write [{listed}]")  # noqa: TRY004 - pydantic wants it
+        problem = f"expected a list, one piece for each argument, found one text: write [{listed}]"
+        raise ValueError(problem)  # noqa: TRY004 - pydantic wants it
     return tuple(value) if isinstance(value, list) else value
 
 

@@ -41,9 +41,7 @@ SHAPES = {
     "storms": "[child(lambda: [child() for _ in range(9)] and rest()) for _ in range(10)]; rest()",
     "hops": """
 def hop():
-    while True:
-        if os.fork(): os._exit(0)
-        time.sleep(0.002)
+    while not os.fork(): pass
 child(hop); rest()
 """,
     "hops through sessions": """

@@ -3,12 +3,14 @@
 import os
 import signal
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 import trio
 from exec_shapes import programs
 
+from gateway.exec_helper.tree import Tree
 from gateway.runtime import Runtime
 from gateway.wire.exec_client import ExecClient, Job
 from harness.exec_socket import exec_socket
@@ -92,6 +94,27 @@ async def test_P25_a_cancelled_run_ends_only_when_nothing_of_it_is_left(tmp_path
     assert trio.current_time() - cancelled < 5
 
 
+async def test_a_signal_reaches_the_whole_group_and_so_whoever_was_forked_after_the_list_was_made(tmp_path):
+    command = ["/bin/sh", "-c", "touch begun; sleep 100 & wait"]
+    leader = await trio.lowlevel.open_process(command, cwd=tmp_path, start_new_session=True)
+    while len(alive(tmp_path)) < 2:
+        await trio.sleep(0.01)
+    Tree.signal([leader.pid], signal.SIGKILL)
+    assert await leader.wait() == -signal.SIGKILL
+    with trio.fail_after(5):
+        while alive(tmp_path):
+            await trio.sleep(0.01)
+
+
+async def test_a_stopped_program_still_gets_its_SIGTERM(tmp_path):
+    text = "trap 'touch told; exit 0' TERM; kill -STOP $$; while :; do sleep 0.01; done"
+    started = trio.current_time()
+    ended = await ExecClient(Runtime(), None).run(Job(("/bin/sh", "-c", text), {}, str(tmp_path), 0.3, b""))
+    assert (tmp_path / "told").exists()
+    assert ended.how == "timeout"
+    assert trio.current_time() - started < 2
+
+
 DAEMON = """
 import sys, trio
 from gateway.runtime import Runtime
@@ -130,7 +153,8 @@ async def test_a_stopped_unit_is_told_as_a_signal_and_not_as_an_end_of_the_helpe
         while not (tmp_path / "begun").exists():
             await trio.sleep(0.01)
         for line in alive(tmp_path):
-            os.kill(int(line.partition(":")[0]), signal.SIGTERM)
+            with suppress(ProcessLookupError):  # a sleep of the loop
+                os.kill(int(line.partition(":")[0]), signal.SIGTERM)
         world.helpers[0].send_signal(signal.SIGTERM)
         while not ends:
             await trio.sleep(0.01)
