@@ -121,9 +121,9 @@ class _Session(smtplib.SMTP):
     def send_mail(self, sender: str, recipients: Sequence[str], mail: bytes) -> Answers:
         """Send one mail. Raises ConversationError, OSError."""
         self.stage = "sender"
-        self._demand((250,), lambda: self.mail(sender), "the server refuses the sender:")
+        self._demand((250,), partial(self.docmd, "MAIL", f"FROM:<{sender}>"), "the server refuses the sender:")
         self.stage = "message"
-        replies = {recipient: self._ask(partial(self.rcpt, recipient)) for recipient in recipients}
+        replies = {recipient: self._ask(partial(self.docmd, "RCPT", f"TO:<{recipient}>")) for recipient in recipients}
         accepted = tuple(recipient for recipient, reply in replies.items() if reply.code in (250, 251, 252))
         refused = {recipient: reply for recipient, reply in replies.items() if recipient not in accepted}
         if not accepted:

@@ -97,6 +97,7 @@ async def test_M6_a_mail_that_some_may_not_get_goes_to_the_others():
         "1 of 3 recipients have it; refused: b@acme.example: 550 unknown; c@acme.example: 450 later"
     )
     assert saved == [b'["a@acme.example"]']
+    assert server.lines[1:3] == [b"MAIL FROM:<h@acme.example>", b"RCPT TO:<a@acme.example>"]
 
 
 @pytest.mark.parametrize("answer", [b"451 later", b"554 no"])
