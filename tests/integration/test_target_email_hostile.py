@@ -235,7 +235,7 @@ async def test_an_answer_without_an_end_is_not_read_for_ever():
 async def test_a_silent_server_costs_its_timeout_only():
     outcome, _ = await outcome_of(partial(options, seconds=0.05), greeting=HANG)
     assert outcome == TargetDown("greeting: the server took too long to answer")
-    outcome, _ = await outcome_of(partial(options, seconds=0.05), **{".": HANG})
+    outcome, _ = await outcome_of(partial(options, seconds=0.3), **{".": HANG})
     assert isinstance(outcome, Retry)
 
 
