@@ -54,6 +54,15 @@ class _Sweep:
     def __init__(self) -> None:
         self._position = 0
         self._kept: int | None = None
+        self._sure: tuple[int, int | None] = (0, None)
+
+    def begin(self) -> None:
+        """Go on from where the last step that was committed ended."""
+        self._position, self._kept = self._sure
+
+    def committed(self) -> None:
+        """What was removed is gone for good."""
+        self._sure = self._position, self._kept
 
     def next(self, ledger: Ledger, below: int) -> tuple[list[_Old], bool]:
         """Give the next requests below the id `below`, and whether there are more."""
@@ -84,16 +93,30 @@ class _Sweep:
 
 
 class Retention:
-    """The steps of retention, each one small transaction; remembers how far it came, in memory only."""
+    """The steps of retention, each one small transaction; remembers how far it came, in memory only.
+
+    A step may be undone and done again; `committed` tells that it was not.
+    """
 
     def __init__(self) -> None:
         self._blanking = _Sweep()
         self._forgetting = _Sweep()
         self.steps: tuple[Step, ...] = (self.blank, self.forget, self.expire_keys, self.forget_audit)
 
+    def committed(self) -> None:
+        """The last step was committed; no step is under way."""
+        self._blanking.committed()
+        self._forgetting.committed()
+
+    def _begin(self) -> None:
+        """Forget what steps did that were undone."""
+        self._blanking.begin()
+        self._forgetting.begin()
+
     def blank(self, ledger: Ledger, turn: Turn, keep: Keep, now: int) -> Done:
         """Take heads, bodies and parts: past `keep.bodies`, and past `keep.dead` where something is dead."""
         del turn
+        self._begin()
         found, more = self._blanking.next(ledger, first_id(now - keep.bodies))
         dead_below = first_id(now - keep.dead)
         chosen: list[_Old] = []
@@ -111,6 +134,7 @@ class Retention:
 
     def forget(self, ledger: Ledger, turn: Turn, keep: Keep, now: int) -> Done:
         """Remove requests and all that came of them: past `keep.metadata`, and `keep.dead` where something is dead."""
+        self._begin()
         found, more = self._forgetting.next(ledger, first_id(now - keep.metadata))
         dead_below = first_id(now - keep.dead)
         newest: int = ledger.cursor.execute(_LAST_EVENT).get

@@ -134,6 +134,7 @@ class SqliteStore:
             more = True
             while more:
                 removed, more = await self._engine.do(partial(step, keep=keep, now=now))
+                self._retention.committed()
                 if removed:
                     return removed
         return 0

@@ -7,7 +7,7 @@ from store_faults import disk
 from store_samples import crash_copy, desk_on
 
 from gateway.errors import StoreBrokenError, StoreError, StoreFullError
-from gateway.store.contract import DeliveryQuery, EventQuery
+from gateway.store.contract import DeliveryQuery, EventQuery, Keep
 from gateway.store.settings import StoreSettings
 from gateway.testing.store_desk import PLENTY, new
 
@@ -201,6 +201,19 @@ async def test_P19_a_start_on_a_full_disk_gives_up_the_reserve_before_it_writes(
     async with desk_on(path, settings) as desk:
         assert await desk.store.event(kept)
         assert not reserve.exists()
+
+
+async def test_retention_that_found_no_room_passes_over_nothing(faulty, tmp_path):
+    keep = Keep(bodies=1000, metadata=10**9, dead=10**9, keys=10**9)
+    async with desk_on(tmp_path / "h.db") as desk:
+        for key in range(3):
+            await desk.accept(new(key, hold="unmatched", targets=()))
+        full = [apsw.FullError("injected")]
+        faulty.fail = lambda call, suffix: full.pop() if full and call == "write" else None
+        later = desk.runtime.now_ms() + 60_000
+        removed = [await desk.store.retain(keep, later) for _ in range(2)]
+        assert not full, "there was no room once"
+        assert sum(removed) == 3
 
 
 async def test_what_waits_together_shares_a_flush(faulty, tmp_path):
