@@ -21,7 +21,7 @@ from gateway.config.secrets import SecretReference
 from gateway.config.sentences import explain
 from gateway.core.model import Message, Retry
 from gateway.errors import PluginError
-from gateway.plugin import Context, Options, Target, TransformKind
+from gateway.plugin import Context, Options, Target, TargetKind, TransformKind
 from gateway.plugin_host.catalogue import Provider, load
 from gateway.plugin_host.codec import PROGRESS_MAX, REASON_MAX, broken, one_line, read_message, write_outcome
 from gateway.plugin_host.content import Content, call_transform, judge_content
@@ -55,14 +55,16 @@ def run(channel: Channel, hello: Mapping[str, Any]) -> None:
             channel.send(_describe(kind, hello))
             return
         options = _options(kind, hello["options"], Given(hello["given"]))
-    except (PluginError, ValidationError) as error:
+    except BaseException as error:  # noqa: BLE001 - its import, its options and their validators are the plugin's code
         channel.send({"ready": False, "problem": one_line(_told(error), REASON_MAX)})
         return
     trio.run(_serve, channel, kind, options, hello)
 
 
-def _told(error: Exception) -> str:
-    return "its options no longer fit: hookgate check" if isinstance(error, ValidationError) else str(error)
+def _told(error: BaseException) -> str:
+    if isinstance(error, ValidationError):
+        return "its options no longer fit: hookgate check"
+    return str(error) if isinstance(error, PluginError) else f"its options cannot be read: {_shown(error)}"
 
 
 def _describe(kind: Any, hello: Mapping[str, Any]) -> dict[str, Any]:  # noqa: ANN401 - one of KINDS
@@ -83,7 +85,7 @@ def _describe(kind: Any, hello: Mapping[str, Any]) -> dict[str, Any]:  # noqa: A
     try:
         options = _options(kind, table, given)
         answer["asked"] = given.asked
-        if hasattr(kind, "build") and not given.asked:
+        if isinstance(kind, TargetKind) and not given.asked:
             kind.build(options)
     except ValidationError as error:
         answer["problems"] = [[list(path), text] for path, text in explain(error, table, schema, hello["also_known"])]
