@@ -52,8 +52,8 @@ class ExecClient:
     async def run(self, job: Job) -> Ended:
         """Run one job to its end. Raises ExecError, or OSError where we have no descriptor or process left.
 
-        Cancellation ends the run first, within 5 s. If by then its own time was over, its end is given (`timeout`)
-        instead of Cancelled, so that its output is not lost.
+        Cancellation ends the run first, within 5 s. If the run had ended by itself just then, or its own time was over
+        (`timeout`), that end is given instead of Cancelled: it is known, so it counts, and its output is not lost.
         """
         deadline = self._runtime.monotonic() + job.timeout_seconds
         if self._socket_path is None:
@@ -69,7 +69,7 @@ class ExecClient:
     async def _connect(self, path: str) -> trio.socket.SocketType:
         try:
             return await self._runtime.connect_unix(path)
-        except (FileNotFoundError, ConnectionRefusedError, PermissionError, TimeoutError, BlockingIOError) as error:
+        except (FileNotFoundError, ConnectionRefusedError, PermissionError, TimeoutError) as error:
             raise ExecError(f"no helper at {path}: {error.strerror}; is its socket unit started?") from error
 
     async def _converse(self, connection: trio.socket.SocketType, job: Job, deadline: float) -> Ended:
@@ -80,7 +80,9 @@ class ExecClient:
         except trio.Cancelled:
             with trio.CancelScope(shield=True), trio.move_on_after(END_SECONDS):
                 ended = await _hang_up(connection, frames)
-                if ended and self._runtime.monotonic() >= deadline - SAME_SECONDS and ended.how != "not_started":
+                if ended and ended.how != "hung_up":
+                    return ended
+                if ended and self._runtime.monotonic() >= deadline - SAME_SECONDS:
                     return ended._replace(how="timeout")
             raise
 

@@ -37,7 +37,7 @@ SHAPES = {
     "leaves a daemon behind": "daemon(); daemon(silent); os._exit(0)",
     "has a group of its own": "child(lambda: (os.setpgid(0, 0), rest())); rest()",
     "stops itself": "os.kill(os.getpid(), signal.SIGSTOP); rest()",
-    "leaves a stopped daemon": "daemon(lambda: os.kill(os.getpid(), signal.SIGSTOP)); rest()",
+    "has a stopped daemon": "daemon(lambda: os.kill(os.getpid(), signal.SIGSTOP)); rest()",
     "storms": "[child(lambda: [child() for _ in range(9)] and rest()) for _ in range(10)]; rest()",
     "hops": """
 def hop():
