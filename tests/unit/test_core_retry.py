@@ -33,14 +33,15 @@ def test_truora_retries_five_times_as_its_page_says():
 @settings(deadline=None)
 @given(JITTERS, st.floats(0, 60))
 def test_truework_spans_48_hours_whatever_the_jitter(jitter, took):
-    assert 2 * DAY <= schedule(NAMED_POLICIES["truework"], jitter, took)[-1] <= 2 * DAY + 3600
+    last = schedule(NAMED_POLICIES["truework"], jitter, took)[-1]
+    assert 2 * DAY - took <= last <= 2 * DAY + 3600, "the last try ends after the span, or begins after it"
 
 
 @settings(deadline=None)
 @given(JITTERS, st.floats(0, 60))
 def test_P11_the_default_policy_spans_three_days_whatever_the_jitter(jitter, took):
     ages = schedule(DEFAULT_POLICY, jitter, took)
-    assert 3 * DAY <= ages[-1] <= 3 * DAY + 3600
+    assert 3 * DAY - took <= ages[-1] <= 3 * DAY + 3600
     assert len(ages) <= DEFAULT_POLICY.attempts_max
 
 
