@@ -29,6 +29,8 @@ _STRIKE_SECONDS: Final = 0.0005
 
 def run(job: Job, connection: socket.socket) -> Ended:
     """Run `job` and tell how it ended. `connection` is only asked for its end, and told that the run began."""
+    if _has_hung_up(connection):
+        return Ended("hung_up")
     become_reaper()
     reader, writer = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
     os.set_blocking(writer, True)
@@ -129,6 +131,13 @@ class _Output:
         for _ in range(64):
             if not self.read():
                 return
+
+
+def _has_hung_up(connection: socket.socket) -> bool:
+    """After its job the daemon sends nothing more: what can be read is the end."""
+    poller = select.poll()
+    poller.register(connection, select.POLLIN)
+    return bool(poller.poll(0))
 
 
 def _wait(child: int, deadline: float, connection: socket.socket, output: _Output) -> How:

@@ -11,10 +11,11 @@ import pytest
 import trio
 from exec_shapes import programs
 
+from gateway.exec_helper.protocol import encode_job
 from gateway.exec_helper.tree import Tree
 from gateway.runtime import Runtime
 from gateway.wire.exec_client import ExecClient, Job
-from harness.exec_socket import exec_socket
+from harness.exec_socket import HELPER, exec_socket
 
 SHAPES = list(programs())
 TIMEOUT = 1.0
@@ -138,6 +139,17 @@ async def test_a_run_that_had_ended_when_it_was_cancelled_counts_as_it_ended(tmp
     assert [(ended.how, ended.number) for ended in ends] == [("exit", 7)]
 
 
+async def test_a_job_whose_daemon_is_gone_before_it_began_is_not_begun(tmp_path):
+    ours, theirs = trio.socket.socketpair()
+    with ours, theirs:
+        await ours.send(encode_job(Job(("/bin/sh", "-c", "touch ran; sleep 1"), {}, str(tmp_path), 60.0, b"")))
+        ours.shutdown(trio.socket.SHUT_WR)
+        helper = await trio.lowlevel.open_process(HELPER, stdin=theirs.fileno(), env={})
+        theirs.close()
+        assert await helper.wait() == 0
+    assert list(tmp_path.iterdir()) == []
+
+
 DAEMON = """
 import sys, trio
 from gateway.runtime import Runtime
@@ -167,7 +179,7 @@ async def test_a_stopped_unit_is_told_as_a_signal_and_not_as_an_end_of_the_helpe
     async with exec_socket(tmp_path / "exec.sock") as world, trio.open_nursery() as nursery:
         ends = []
         trap = "trap '' TERM; " if handler == "ignored" else ""
-        job = Job(("/bin/sh", "-c", f"{trap}touch begun; while :; do sleep 0.05; done"), {}, str(tmp_path), 1.5, b"")
+        job = Job(("/bin/sh", "-c", f"{trap}touch begun; while :; do sleep 0.05; done"), {}, str(tmp_path), 2.5, b"")
 
         async def run():
             ends.append(await ExecClient(Runtime(), world.path).run(job))
