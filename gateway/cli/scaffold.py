@@ -197,7 +197,7 @@ A KIND for Hookgate.
 ```toml
 USAGE```
 
-Install it into the gateway's environment (`pip install .`), or copy `MODULE.py` to the plugins folder as `FILE.py`;
+Install it into the gateway's environment (`pip install .`), or copy `MODULE.py` to the plugins folder as `NAME.py`;
 then `hookgate reload`. Tests: `python -m pytest tests` (needs pytest and pytest-trio).
 """
 

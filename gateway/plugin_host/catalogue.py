@@ -5,6 +5,7 @@ written it: what it says runs with our rights.
 """
 
 import os
+import re
 import stat
 from collections.abc import Iterable
 from functools import cached_property
@@ -20,6 +21,8 @@ from gateway.plugin import Group, TargetKind, TransformKind, VerifierKind
 OWN_DISTRIBUTION: Final = "hookgate"
 GROUPS: Final[tuple[Group, ...]] = ("targets", "verifiers", "transforms")
 KINDS: Final[dict[Group, type]] = {"targets": TargetKind, "verifiers": VerifierKind, "transforms": TransformKind}
+
+_NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]*")
 
 
 class Provider(NamedTuple):
@@ -77,7 +80,7 @@ class Catalogue:
         if own:
             return own[0]
         file = self._folder / f"{name}.py"
-        found = [*installed, *([_file_provider(group, name, file)] if name.isidentifier() and file.exists() else [])]
+        found = [*installed, *([_file_provider(group, name, file)] if _NAME.fullmatch(name) and file.exists() else [])]
         if len(found) > 1:
             places = " and ".join(provider.origin for provider in found)
             raise PluginError(f"{group[:-1]} {name!r} is provided twice, by {places}: remove one of them")

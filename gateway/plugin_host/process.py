@@ -67,7 +67,7 @@ class Worker:
         self._abandoned: set[int] = set()
         self._nursery: trio.Nursery | None = None
         self._outgoing, self._frames_to_send = trio.open_memory_channel[list[bytes] | int](float("inf"))
-        self._ready = False
+        self._ready = trio.Event()
         self._why = ""
         self._down: str | None = None
         self._finished = False
@@ -154,6 +154,7 @@ class Worker:
     async def _send(self, connection: trio.socket.SocketType) -> None:
         try:
             await send_all(connection, self._hello)
+            await self._ready.wait()  # what is cancelled until then was never begun
             async for what in self._frames_to_send:
                 await send_all(connection, self._pieces(what))
         except OSError:
@@ -183,8 +184,9 @@ class Worker:
     def _take(self, frame: Frame) -> None:
         header, body = frame
         if "ready" in header:
-            self._ready = header["ready"] is True
-            if not self._ready:
+            if header["ready"] is True:
+                self._ready.set()
+            else:
                 self._down = one_line(str(header.get("problem")), 500)
             return
         number = header.get("call")
@@ -241,7 +243,7 @@ class Worker:
 
     async def _watch_start(self) -> None:
         await trio.sleep(START_SECONDS)
-        if not self._ready:
+        if not self._ready.is_set():
             self._down = f"it was not ready within {START_SECONDS:g} s"
             self.kill(self._down)
 
@@ -261,7 +263,7 @@ class Worker:
         for call in self._calls.values():
             if self._down is not None:
                 call.end(TargetDown(self._down))
-            elif not self._ready and not wanted:
+            elif not self._ready.is_set() and not wanted:
                 call.end(TargetDown(f"it did not start: {reason}"))
             elif call.sent:
                 call.end(Retry(f"the worker ended: {reason}"))

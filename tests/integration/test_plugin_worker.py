@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import trio
-from plugin_bench import HEALTHY, Bench, context, lives, log_lines, opened, wait_gone
+from plugin_bench import HEAD, HEALTHY, Bench, context, lives, log_lines, opened, wait_gone
 
 from gateway.config.places import Places
 from gateway.config.references import References
@@ -215,6 +215,18 @@ def deliver(message, options):
         assert await target.deliver(replace(sample_message(), attempt=2))
 
 
+async def test_a_worker_that_starts_slower_than_a_try_may_take_is_left_to_start(bench):
+    bench.write("slow", HEALTHY, head="import time\ntime.sleep(2)\n" + HEAD)
+    async with log_lines() as entries, opened(bench, "slow") as target:
+        with trio.move_on_after(0.1) as scope:
+            await target.deliver(sample_message())
+        assert scope.cancelled_caught
+        first = bench.worker("slow")
+        assert await target.deliver(sample_message()) == Delivered("fine")
+        assert bench.worker("slow") is first
+    assert entries == []
+
+
 async def test_closing_ends_the_plugin_in_its_own_way_and_a_stubborn_one_by_force(bench, tmp_path):
     code = f"""
 import os, time
@@ -275,7 +287,7 @@ async def main():
     await target.open(context())
     async with trio.open_nursery() as nursery:
         nursery.start_soon(target.deliver, sample_message())
-        while not (target._host.worker and target._host.worker._ready):
+        while not (target._host.worker and target._host.worker._ready.is_set()):
             await trio.sleep(0.01)
         print(target._host.worker.pid, flush=True)
 trio.run(main)
