@@ -165,7 +165,7 @@ class Target(Protocol):
     """
 
     async def open(self, context: Context) -> None:
-        """Get ready; called once before the first delivery. An OSError here makes the target down, not the daemon."""
+        """Get ready before the first delivery. A failure makes the target down; it is called again at each probe."""
         ...
 
     async def deliver(self, message: Message) -> Outcome:
@@ -176,7 +176,7 @@ class Target(Protocol):
         ...
 
     async def close(self) -> None:
-        """Give everything back; called once, no delivery runs."""
+        """Give everything back; called once after `open` succeeded, no delivery runs."""
         ...
 
 
