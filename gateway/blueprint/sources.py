@@ -26,9 +26,7 @@ EVERYTHING = Pattern(["*"])
 class SourceBuilder:
     """Builds the sources of one configuration, given in its long form."""
 
-    def __init__(
-        self, config: Config, places: Places, presets: Presets, catalogue: Catalogue, report: Report
-    ) -> None:
+    def __init__(self, config: Config, places: Places, presets: Presets, catalogue: Catalogue, report: Report) -> None:
         self._config = config
         self._places = places
         self._presets = presets
