@@ -7,9 +7,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+import gateway
 from gateway.plugin_host.catalogue import Provider
 
-COMMAND: Final = (sys.executable, "-I", "-u", "-m", "gateway.plugin_host.worker")
+_BEGIN: Final = "import sys; sys.path.append(sys.argv[1]); from gateway.plugin_host.worker import main; main()"
+COMMAND: Final = (sys.executable, "-I", "-u", "-c", _BEGIN, str(Path(gateway.__file__).parents[1]))
+"""Isolated, so that neither the environment nor the working folder says what is imported; our own place is told."""
 ENVIRONMENT_KEPT: Final = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR", "HOME")
 """All else stays ours: the daemon's environment may hold secrets."""
 MEMORY_MAX: Final = 1024 * 1024 * 1024

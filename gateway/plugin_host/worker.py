@@ -1,8 +1,8 @@
 """The process in which a plugin runs, from its first instruction: limits, one socket, then the plugin.
 
-Run as `python -I -m gateway.plugin_host.worker` with a socket as standard input. Standard library only until the first
-frame came: it tells what to import, and where from. Whoever holds the other end is our reason to live: at its end of
-file the process ends at once, whatever the plugin does.
+Run by an isolated interpreter with a socket as standard input. Standard library only until the first frame came: it
+tells what to import, and where from. Whoever holds the other end is our reason to live: at its end of file the process
+ends at once, whatever the plugin does.
 """
 
 import faulthandler
@@ -87,7 +87,3 @@ def main() -> None:
 
     serve.run(channel, header)
     os._exit(0)  # threads that a plugin left behind do not keep us
-
-
-if __name__ == "__main__":
-    main()

@@ -13,12 +13,13 @@ from gateway.blueprint import TargetPlan
 from gateway.core.render import Renderer
 from gateway.core.retry import parse_policy
 from gateway.dispatch.dispatcher import Dispatcher
-from gateway.plugin import Context, Options, TargetKind, load_kinds
+from gateway.plugin import Context, Options, TargetKind
 from gateway.plugin_host.catalogue import Catalogue
 from gateway.plugin_host.describe import describe
 from gateway.plugin_host.host import HostedTarget
 from gateway.plugin_host.job import Job
 from gateway.runtime import Runtime
+from gateway.targets.file import File
 
 NEVER_AGAIN = {"delays": [3600], "give_up": 86400}
 """A failed try is not made again within a test."""
@@ -74,9 +75,8 @@ class Bench:
 
 
 def file_plan(folder):
-    kind = load_kinds("targets", {"file"})["file"]
-    options = kind.options(path=str(folder / "audit.jsonl"))
-    return TargetPlan("audit", "file", kind, options, Renderer("envelope"), parse_policy("default"), 30.0, 1, None, "1")
+    options = File.options(path=str(folder / "audit.jsonl"))
+    return TargetPlan("audit", "file", File, options, Renderer("envelope"), parse_policy("default"), 30.0, 1, None, "1")
 
 
 def context(name="plug", connections=2):
