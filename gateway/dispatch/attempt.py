@@ -71,6 +71,12 @@ async def attempt(plan: TargetPlan, deliver: Deliver, slots: Sequence[Slot], run
     ]
 
 
+def released(claim: Claim, due: int) -> Record:
+    """Give the record of a claim that ends without a word: pending again, due at `due`, no attempt counted."""
+    it = claim.delivery
+    return Record(it.event_id, it.n, it.claims, "pending", due, it.attempts, None, it.progress, it.target)
+
+
 def _render(plan: TargetPlan, claim: Claim, note: Note) -> Message | Rejected:
     try:
         return plan.renderer.render(claim.delivery, claim.event, note.append)

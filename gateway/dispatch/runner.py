@@ -13,13 +13,13 @@ import trio
 
 from gateway.blueprint import TargetPlan
 from gateway.core.model import Message, TargetDown
-from gateway.dispatch.attempt import FOREIGN_FAILURES, Tried, attempt, deliver_by, told
+from gateway.dispatch.attempt import FOREIGN_FAILURES, Tried, attempt, deliver_by, released, told
 from gateway.dispatch.gates import GateObserver, Gates
 from gateway.dispatch.line import Line, Slot
 from gateway.dispatch.window import Window
 from gateway.errors import StoreError
 from gateway.plugin import Context
-from gateway.store.contract import Claim, Record, Store
+from gateway.store.contract import Claim, Store, Taken
 
 BATCH_MAX: Final = 256
 WINDOW_PER_WORKER: Final = 4
@@ -29,6 +29,8 @@ LOOK_AGAIN_SECONDS: Final = 30.0
 """A lost hint costs at most this long."""
 STORE_TROUBLE_SECONDS: Final = 1.0
 CLOSE_SECONDS: Final = 2.0
+REFUSED_AGAIN_MS: Final = 60_000
+"""When a delivery whose record the store could not write is tried again."""
 SUSPECT_AFTER: Final = 100
 """Tries of others after which a waiting suspect gets its turn, also where the target is never idle."""
 
@@ -257,7 +259,17 @@ class Runner:
             self._put_back(self._line.clear())
         self._hint.set()
 
-    def _settled(self, slots: Sequence[Slot], _taken: Sequence[bool]) -> None:
+    def _settled(self, slots: Sequence[Slot], taken: Sequence[Taken]) -> None:
+        """Records are durable: free their slots, but for those that were refused and are written anew."""
+        refused = [slot for slot, one in zip(slots, taken, strict=True) if one is None]
+        self._free([slot for slot, one in zip(slots, taken, strict=True) if one is not None])
+        if refused:
+            due = self._runtime.now_ms() + REFUSED_AGAIN_MS
+            records = [released(slot.claim, due) for slot in refused]
+            # Nothing in these came from a target; if even they are refused, the next start frees the deliveries.
+            self._store.record(records, lambda _taken: self._free(refused))
+
+    def _free(self, slots: Sequence[Slot]) -> None:
         for slot in slots:
             self.window.release(slot.size, slot.fresh)
         if self._draining:
@@ -271,24 +283,9 @@ class Runner:
         """Release deliveries that were not tried: pending again, due now, no attempt counted."""
         if slots:
             now = self._runtime.now_ms()
-            self._store.record([_released(slot.claim, now) for slot in slots], partial(self._settled, slots))
+            self._store.record([released(slot.claim, now) for slot in slots], partial(self._settled, slots))
 
     async def _wait_idle(self) -> None:
         while self._workers:
             self._idle = trio.Event()
             await self._idle.wait()
-
-
-def _released(claim: Claim, now: int) -> Record:
-    delivery = claim.delivery
-    return Record(
-        delivery.event_id,
-        delivery.n,
-        delivery.claims,
-        "pending",
-        now,
-        delivery.attempts,
-        None,
-        delivery.progress,
-        delivery.target,
-    )

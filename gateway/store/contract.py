@@ -18,6 +18,10 @@ from gateway.errors import StoreError
 
 GateKind: TypeAlias = Literal["breaker", "disabled", "held", "restored"]
 VerdictKind: TypeAlias = Literal["new", "duplicate", "conflict"]
+Taken: TypeAlias = bool | None
+"""What became of a record: True = written; False = the claim was no longer ours, nothing was touched; None = it could
+not be written (told in the log), the claim is still ours.
+"""
 
 
 class NewDelivery(NamedTuple):
@@ -232,13 +236,13 @@ class Store(Protocol):
         """Take up to `limit` due deliveries of `target`, oldest due first; at least one, then up to `limit_bytes`."""
         ...
 
-    def record(self, records: Sequence[Record], settled: Callable[[Sequence[bool]], None]) -> None:
+    def record(self, records: Sequence[Record], settled: Callable[[Sequence[Taken]], None]) -> None:
         """Write new states and attempts, each only if our claim on it still holds.
 
         `settled` is called in the trio thread once durable.
 
-        `settled` gets True for each record that was taken. Ordered before waiting acceptances. On a broken store it
-        is never called.
+        `settled` gets what became of each record. Ordered before waiting acceptances. On a broken store it is never
+        called.
         """
         ...
 

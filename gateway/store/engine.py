@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import apsw
+import structlog
 import trio
 
 from gateway.core.model import Delivery
@@ -19,7 +20,7 @@ from gateway.errors import StoreBrokenError
 from gateway.runtime import Runtime
 from gateway.store.checkpoints import Checkpoints
 from gateway.store.connection import open_reader
-from gateway.store.contract import Acceptance, Claim, Record, StoreHealth, Verdict
+from gateway.store.contract import Acceptance, Claim, Record, StoreHealth, Taken, Verdict
 from gateway.store.filter_builder import FilterBuilder
 from gateway.store.group_commit import GroupCommit, fail
 from gateway.store.ledger import Ledger, Turn
@@ -29,6 +30,8 @@ from gateway.store.start import Started
 from gateway.store.worker import Worker
 
 T = TypeVar("T")
+
+log = structlog.get_logger()
 
 
 class Engine:
@@ -83,7 +86,7 @@ class Engine:
             raise self._space.refusal()
         return await self._queue.add_entry(acceptance).wait()
 
-    def record(self, records: Sequence[Record], settled: Callable[[Sequence[bool]], None]) -> None:
+    def record(self, records: Sequence[Record], settled: Callable[[Sequence[Taken]], None]) -> None:
         """Queue records."""
         if self.broken is None:
             self._queue.add_recording(Recording(records, settled))
@@ -138,6 +141,8 @@ class Engine:
         for renamed in turn.renamed:
             self.backlogs.rename(renamed.formerly, renamed.name)
         for recording in batch.recordings:
+            for record, error in recording.refusals:
+                log.error("record.refused", target=record.target, event_id=record.event_id, problem=str(error))
             recording.settled(recording.taken)
         for job in batch.jobs:
             if job.abandoned and job.undo is not None and job.error is None:
@@ -184,5 +189,5 @@ def _released(delivery: Delivery, now: int) -> Record:
     return Record(*key, "pending", now, delivery.attempts, None, delivery.progress, delivery.target)
 
 
-def _nobody_asks(_taken: Sequence[bool]) -> None:
+def _nobody_asks(_taken: Sequence[Taken]) -> None:
     """The records of an abandoned claim interest nobody."""

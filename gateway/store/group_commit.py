@@ -166,8 +166,12 @@ class GroupCommit:
 
     def _one_by_one(self, batch: Batch, turn: Turn) -> None:
         for recording in batch.recordings:
+            recording.refusals.clear()
             for index, record in enumerate(recording.records):
-                self._under_savepoint(turn, partial(_record_one, self._ledger, recording, index, record))
+                error = self._under_savepoint(turn, partial(_record_one, self._ledger, recording, index, record))
+                if error is not None:
+                    recording.taken[index] = None
+                    recording.refusals.append((record, error))
         for job in batch.jobs:
             if job.error is None:
                 job.error = self._under_savepoint(turn, partial(_do_job, self._ledger, job))

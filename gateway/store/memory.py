@@ -29,6 +29,7 @@ from gateway.store.contract import (
     NewEvent,
     Record,
     StoreHealth,
+    Taken,
     Verdict,
 )
 from gateway.store.ids import first_id
@@ -123,7 +124,7 @@ class MemoryStore:
         delivery = Delivery(one.event_id, one.n, one.target, one.route, *counts, one.progress, stored.accepted_at)
         return Claim(delivery, stored)
 
-    def record(self, records: Sequence[Record], settled: Callable[[Sequence[bool]], None]) -> None:
+    def record(self, records: Sequence[Record], settled: Callable[[Sequence[Taken]], None]) -> None:
         """See `Store.record`; `settled` is called at the next turn of the trio loop."""
         now = self._runtime.now_ms()
         taken = [self._tables.record(record, self.epoch, now) for record in records]

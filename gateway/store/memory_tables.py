@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from gateway.core.model import UNSETTLED, Event, HoldReason, State
-from gateway.store.contract import AttemptRow, DeliveryQuery, Gate, GateKind, NewDelivery, Record
+from gateway.store.contract import AttemptRow, DeliveryQuery, Gate, GateKind, NewDelivery, Record, Taken
 from gateway.store.ids import IdMint
 
 
@@ -118,11 +118,13 @@ class MemoryTables:
             one.attempts = 0
         return len(dead) + (self.plan(event_id, planned, now, None) if stored.hold == "unmatched" else 0)
 
-    def record(self, record: Record, epoch: int, now: int) -> bool:
-        """Write a delivery's next state if the claim of `epoch` on it still holds."""
+    def record(self, record: Record, epoch: int, now: int) -> Taken:
+        """Write a delivery's next state if the claim of `epoch` on it still holds; None if no store could keep it."""
         one = self.find(record.event_id, record.n)
         if one is None or (one.state, one.epoch, one.claims) != ("in_flight", epoch, record.claims):
             return False
+        if record.attempt is not None and not _can_be_kept(record.attempt.reason):
+            return None
         one.state, one.due, one.epoch = record.state, record.due, None
         one.attempts, one.progress = record.attempts, record.progress
         one.settled_at = None if record.state in UNSETTLED else now
@@ -192,3 +194,11 @@ class MemoryTables:
                 stored.event = stored.event._replace(source=name)
         self.keys = {(name if source == formerly else source, key): known for (source, key), known in self.keys.items()}
         return True
+
+
+def _can_be_kept(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -9,9 +9,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from gateway.errors import StoreBusyError
+from gateway.errors import StoreBusyError, StoreError
 from gateway.runtime import Runtime
-from gateway.store.contract import Acceptance, Record, Verdict
+from gateway.store.contract import Acceptance, Record, Taken, Verdict
 from gateway.store.ledger import Ledger, Turn
 from gateway.store.settings import StoreSettings
 from gateway.store.tickets import Ticket
@@ -57,12 +57,14 @@ class Job(Ticket[Any]):
 class Recording:
     """Records that were handed over together."""
 
-    __slots__ = ("records", "settled", "taken")
+    __slots__ = ("records", "refusals", "settled", "taken")
 
-    def __init__(self, records: Sequence[Record], settled: Callable[[Sequence[bool]], None]) -> None:
+    def __init__(self, records: Sequence[Record], settled: Callable[[Sequence[Taken]], None]) -> None:
         self.records = records
         self.settled = settled
-        self.taken = [False] * len(records)
+        self.taken: list[Taken] = [False] * len(records)
+        self.refusals: list[tuple[Record, StoreError]] = []
+        """Those that could not be written, with the reason."""
 
 
 @dataclass(slots=True)

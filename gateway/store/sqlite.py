@@ -31,6 +31,7 @@ from gateway.store.contract import (
     NewDelivery,
     Record,
     StoreHealth,
+    Taken,
     Verdict,
 )
 from gateway.store.engine import Engine
@@ -60,7 +61,7 @@ class SqliteStore:
         call = partial(claim_due, target=target, limit=limit, limit_bytes=limit_bytes, now=now)
         return await self._engine.do(call, undo=self._engine.hand_back)
 
-    def record(self, records: Sequence[Record], settled: Callable[[Sequence[bool]], None]) -> None:
+    def record(self, records: Sequence[Record], settled: Callable[[Sequence[Taken]], None]) -> None:
         """See `Store.record`."""
         self._engine.record(records, settled)
 

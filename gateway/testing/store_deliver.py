@@ -83,6 +83,24 @@ async def a_record_keeps_attempts_progress_and_reason(open_store: OpenStore) -> 
         expect((row.state, row.last_reason, row.settled_at), ("in_flight", "try 2", None), "the list tells the last")
 
 
+async def a_record_that_cannot_be_written_is_told_and_leaves_the_claim(open_store: OpenStore) -> None:
+    """It is refused alone, told apart from a stale claim, and whoever holds the claim may write another."""
+    runtime = SteppedRuntime()
+    async with open_store(runtime, SETTINGS) as store:
+        desk = Desk(store, runtime)
+        for key in range(3):
+            await desk.accept_one(key)
+        first, second, third = (claim.delivery for claim in await desk.claim())
+        records = [
+            desk.ended(first, "dead", "half a character: \ud83d"),
+            desk.ended(second._replace(claims=7), "delivered"),
+            desk.ended(third, "delivered"),
+        ]
+        expect(await desk.record(*records), [None, False, True], "refused, stale, taken")
+        expect(store.backlog("crm"), Backlog(0, 2, 0, None), "what was not taken is ours as before")
+        expect(await desk.settle(first), True, "our claim still holds")
+
+
 async def a_settled_delivery_is_never_claimed_again(open_store: OpenStore) -> None:
     """Delivered and dead end it, with the time at which it was settled."""
     runtime = SteppedRuntime()
@@ -182,6 +200,7 @@ DELIVER_CHECKS = (
     targets_do_not_see_each_others_deliveries,
     a_record_is_taken_only_while_the_claim_holds,
     a_record_keeps_attempts_progress_and_reason,
+    a_record_that_cannot_be_written_is_told_and_leaves_the_claim,
     a_settled_delivery_is_never_claimed_again,
     a_release_costs_no_attempt,
     a_cancelled_claim_is_handed_back,

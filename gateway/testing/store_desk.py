@@ -13,7 +13,18 @@ import trio
 from gateway.core.model import Delivery, Event, HoldReason, State
 from gateway.errors import StoreError
 from gateway.runtime import Runtime
-from gateway.store.contract import Acceptance, AttemptRow, Claim, Keep, NewDelivery, NewEvent, Record, Store, Verdict
+from gateway.store.contract import (
+    Acceptance,
+    AttemptRow,
+    Claim,
+    Keep,
+    NewDelivery,
+    NewEvent,
+    Record,
+    Store,
+    Taken,
+    Verdict,
+)
 from gateway.store.settings import StoreSettings
 
 OpenStore: TypeAlias = Callable[[Runtime, StoreSettings], AbstractAsyncContextManager[Store]]
@@ -125,13 +136,13 @@ class Desk:
         expect(len(claims), 1, f"one delivery to {target} is due")
         return claims[0].delivery
 
-    async def record(self, *records: Record) -> list[bool]:
+    async def record(self, *records: Record) -> list[Taken]:
         """Write records and wait until they are durable. Raises the StoreError that broke the store."""
         done = trio.Event()
-        taken: list[bool] = []
+        taken: list[Taken] = []
         broken: list[StoreError] = []
 
-        def settled(found: Sequence[bool]) -> None:
+        def settled(found: Sequence[Taken]) -> None:
             taken.extend(found)
             done.set()
 
@@ -148,7 +159,7 @@ class Desk:
             raise broken[0]
         return taken
 
-    async def settle(self, delivery: Delivery, state: State = "delivered", reason: str = "200") -> bool:
+    async def settle(self, delivery: Delivery, state: State = "delivered", reason: str = "200") -> Taken:
         """Record that `delivery` ended in `state`."""
         (taken,) = await self.record(self.ended(delivery, state, reason))
         return taken

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import trio
 from dispatch_bench import Plans, Script, Watcher, accept, opened_store, plan_for, running, wait_until
+from structlog.testing import capture_logs
 
 from gateway.core.model import Delivered, Delivery, NotTried, Rejected, Retry, StoredEvent, TargetDown
 from gateway.dispatch.dispatcher import Dispatcher
@@ -374,6 +375,42 @@ async def test_P2_what_a_target_says_is_recorded_even_if_it_says_half_a_characte
         await accept(store, 1, "crm")
         await wait_until(lambda: script.seen and not store.backlog("crm").in_flight)
         assert await states(store) == ["delivered"]
+
+
+async def test_P2_a_delivery_whose_record_is_refused_is_told_and_comes_again_in_a_minute(tmp_path, monkeypatch):
+    monkeypatch.setattr("gateway.dispatch.attempt._writable", lambda text: text)
+    async with (
+        opened_store(tmp_path) as store,
+        running(store, plan_for(Script(lambda _: Retry("half \ud83d")))) as (
+            dispatcher,
+            watcher,
+        ),
+    ):
+        before = Runtime().now_ms()
+        with capture_logs() as logs:
+            await accept(store, 1, "crm")
+            await wait_until(lambda: watcher.tries and not store.backlog("crm").in_flight)
+        (row,) = await rows(store)
+        assert (row.state, row.attempts) == ("pending", 0)
+        assert 60_000 <= row.due - before < 90_000
+        assert await store.attempts(row.event_id, 0) == []
+        assert [(one["event"], one["target"]) for one in logs] == [("record.refused", "crm")]
+        assert (dispatcher.runners["crm"].window.held, dispatcher.runners["crm"].window.held_bytes) == (0, 0)
+
+
+async def test_B5_a_delivery_whose_claim_is_no_longer_ours_stays_as_it_is(tmp_path, monkeypatch):
+    async with opened_store(tmp_path) as store:
+        record, asked = store.record, []
+
+        def record_stale(records, settled):
+            asked.append(records)
+            record([one._replace(claims=one.claims + 1) for one in records], settled)
+
+        monkeypatch.setattr(store, "record", record_stale)
+        async with running(store, plan_for(Script())) as (dispatcher, watcher):
+            await accept(store, 1, "crm")
+            await wait_until(lambda: watcher.tries and not dispatcher.runners["crm"].window.held)
+            assert (len(asked), await states(store)) == (1, ["in_flight"])
 
 
 async def test_G3_progress_that_is_no_bytes_is_not_kept_and_the_try_is_recorded(tmp_path):
