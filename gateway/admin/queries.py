@@ -41,12 +41,14 @@ def read_event_query(fields: Mapping[str, str]) -> EventQuery:
 def read_delivery_query(fields: Mapping[str, str]) -> DeliveryQuery:
     """Read which deliveries to list, or to retry."""
     _check_names(fields, DELIVERY_FIELDS)
+    before, before_n = _place(fields)
     return DeliveryQuery(
         fields.get("target"),
         cast("State | None", _choice(fields, "state", get_args(State))),
         _event_id(fields, "event"),
-        _event_id(fields, "before"),
+        before,
         _limit(fields),
+        before_n,
     )
 
 
@@ -65,6 +67,17 @@ def _choice(fields: Mapping[str, str], name: str, known: tuple[str, ...]) -> str
 def _event_id(fields: Mapping[str, str], name: str) -> int | None:
     value = fields.get(name)
     return None if value is None else read_event_id(value, name)
+
+
+def _place(fields: Mapping[str, str]) -> tuple[int | None, int | None]:
+    """Read where a page of deliveries begins: after all of an event, or (`evt_…:1`) after one of its deliveries."""
+    value = fields.get("before")
+    if value is None:
+        return None, None
+    event, colon, n = value.partition(":")
+    if colon and not (n.isascii() and n.isdecimal() and len(n) <= 9):
+        raise BadQueryError(f"before: expected EVENT or EVENT:N as a page gives it, found {value[:40]!r}")
+    return read_event_id(event, "before"), int(n) if colon else None
 
 
 def _limit(fields: Mapping[str, str]) -> int:

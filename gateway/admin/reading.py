@@ -37,20 +37,17 @@ class Reader(Protocol):
 
 async def list_events(reader: Reader, query: EventQuery) -> dict[str, Any]:
     """Give {"events": [...], "before": the id to page on from, or None}."""
-    rows = await reader.events(query)
-    more = event_text(rows[-1].id) if len(rows) == query.limit else None
+    found = await reader.events(query._replace(limit=query.limit + 1))
+    rows = found[: query.limit]
+    more = event_text(rows[-1].id) if len(found) > query.limit else None
     return {"events": [_event_row(row) for row in rows], "before": more}
 
 
 async def list_deliveries(reader: Reader, query: DeliveryQuery) -> dict[str, Any]:
-    """Give {"deliveries": [...], "before": the event id to page on from, or None}."""
-    rows = await reader.deliveries(query)
-    more = None
-    if len(rows) == query.limit:
-        # The next page begins below an event, so the page ends with a whole one, if it holds more than one.
-        whole = [row for row in rows if row.event_id != rows[-1].event_id]
-        rows = whole or rows
-        more = event_text(rows[-1].event_id)
+    """Give {"deliveries": [...], "before": the event id and number to page on from (`evt_…:1`), or None}."""
+    found = await reader.deliveries(query._replace(limit=query.limit + 1))
+    rows = found[: query.limit]
+    more = f"{event_text(rows[-1].event_id)}:{rows[-1].n}" if len(found) > query.limit else None
     return {"deliveries": [_delivery_row(row) for row in rows], "before": more}
 
 

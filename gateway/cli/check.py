@@ -44,7 +44,7 @@ def check(context: click.Context, config: Path, as_json: bool, strict: bool, as_
         click.echo(expand(loaded), nl=False)
         return
     failed = strict and bool(blueprint.warnings)
-    remedy = AGAIN if failed else "hookgate reload, or hookgate run if it is not running"
+    remedy = AGAIN if failed else "hookgate reload"
     if as_json:
         write_json({"ok": not failed, "problems": [], **_summary(blueprint)}, remedy)
     else:

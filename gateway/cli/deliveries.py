@@ -8,7 +8,7 @@ import click
 from gateway.cli.failures import Failure
 from gateway.cli.format import UNKNOWN, point, say, table, when, write_json
 from gateway.cli.locate import find_client
-from gateway.cli.options import examples, with_config, with_json
+from gateway.cli.options import examples, older_ones, with_config, with_json
 from gateway.cli.stopped import read
 
 STATES = ("pending", "in_flight", "delivered", "dead", "cancelled")
@@ -30,13 +30,14 @@ def deliveries() -> None:
 @click.option("--target", help="Only deliveries to this target.")
 @click.option("--state", type=click.Choice(STATES), help="Only deliveries in this state.")
 @click.option("--event", metavar="EVENT", help="Only deliveries of this event.")
-@click.option("--before", metavar="EVENT", help="Only deliveries of older events: the next page.")
+@click.option("--before", metavar="EVENT[:N]", help="Only older ones: the next page.")
 @click.option("--limit", type=click.IntRange(1, 1000), default=50, show_default=True, help="How many.")
 @with_config
 @with_json
 def list_(config: Path, as_json: bool, **wanted: Any) -> None:  # noqa: ANN401 - click's values
     """List deliveries, newest first."""
-    found = read(config, "/deliveries", {name: str(value) for name, value in wanted.items() if value is not None})
+    fields = {name: str(value) for name, value in wanted.items() if value is not None}
+    found = read(config, "/deliveries", fields)
     rows = found["deliveries"]
     remedy = f"hookgate deliveries show {rows[0]['event']} {rows[0]['n']}" if rows else "hookgate status"
     if as_json:
@@ -60,7 +61,7 @@ def list_(config: Path, as_json: bool, **wanted: Any) -> None:  # noqa: ANN401 -
         ],
     )
     if found["before"]:
-        say(f"older ones: hookgate deliveries list --before {found['before']}")
+        say(f"older ones: {older_ones('hookgate deliveries list', fields, found['before'])}")
     point(remedy)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from gateway.cli.format import UNKNOWN, plain, point, say, size, table, when, write_json
-from gateway.cli.options import examples, with_config, with_json
+from gateway.cli.options import examples, older_ones, with_config, with_json
 from gateway.cli.stopped import read
 
 HOLDS = ("unmatched", "version", "conflict", "ignored")
@@ -60,7 +60,7 @@ def list_(config: Path, as_json: bool, type_: str | None, **wanted: Any) -> None
         ],
     )
     if found["before"]:
-        say(f"older ones: hookgate events list --before {found['before']}")
+        say(f"older ones: {older_ones('hookgate events list', fields, found['before'])}")
     point(remedy)
 
 

@@ -5,13 +5,15 @@ from typing import IO, Any
 
 import click
 
+from gateway.cli.options import pasteable
+
 
 class Failure(click.ClickException):
     """The verb could not do what was asked; `remedy` is what to do next. Exit status 1."""
 
     def __init__(self, message: str, remedy: str) -> None:
         super().__init__(message)
-        self.remedy = remedy
+        self.remedy = pasteable(remedy)
         # Asked here, because click has left the verb's context when it shows the error.
         context = click.get_current_context(silent=True)
         self.as_json = context is not None and bool(context.params.get("as_json"))

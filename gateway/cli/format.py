@@ -12,6 +12,8 @@ from typing import Any, Final
 
 import click
 
+from gateway.cli.options import pasteable
+
 STEPS: Final = ((86400, "d"), (3600, "h"), (60, "m"), (1, "s"))
 UNKNOWN: Final = "-"
 
@@ -77,9 +79,9 @@ def say(line: str) -> None:
 
 def write_json(data: dict[str, Any], remedy: str) -> None:
     """Write the answer as one JSON object, with the next useful command in it."""
-    click.echo(json.dumps({**data, "next": remedy}))
+    click.echo(json.dumps({**data, "next": pasteable(remedy)}))
 
 
 def point(remedy: str) -> None:
     """End an answer with the next useful command."""
-    click.echo(f"\nnext: {plain(remedy)}")
+    click.echo(f"\nnext: {plain(pasteable(remedy))}")

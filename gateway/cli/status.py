@@ -8,7 +8,7 @@ import click
 
 from gateway.cli.format import UNKNOWN, ago, point, say, size, span, table, write_json
 from gateway.cli.locate import find_client
-from gateway.cli.options import examples, with_config, with_json
+from gateway.cli.options import examples, pasteable, with_config, with_json
 
 Json = Mapping[str, Any]
 
@@ -145,7 +145,7 @@ def _trouble(each: Json, now: int) -> Iterator[str]:
     ):
         yield f"last error {ago(each['last_error_at'], now)}: {each['last_error']}"
     if each["next_step"]:
-        yield f"next: {each['next_step']}"
+        yield f"next: {pasteable(each['next_step'])}"
 
 
 def _until(gate: Json, now: int) -> str:

@@ -181,7 +181,10 @@ class DeliveryQuery(NamedTuple):
     state: State | None = None
     event_id: int | None = None
     before: int | None = None
+    """Page on: only of events below this one."""
     limit: int = 50
+    before_n: int | None = None
+    """With `before`, when listing: also those of that event with a number above this one."""
 
 
 class Keep(NamedTuple):

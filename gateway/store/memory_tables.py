@@ -62,8 +62,12 @@ class MemoryDelivery:
             (query.target is None or query.target == self.target)
             and (query.state is None or query.state == self.state)
             and (query.event_id is None or query.event_id == self.event_id)
-            and (query.before is None or self.event_id < query.before)
+            and (query.before is None or self.is_after(query.before, query.before_n))
         )
+
+    def is_after(self, before: int, before_n: int | None) -> bool:
+        """Tell whether a list has it after that place."""
+        return self.event_id < before or (before_n is not None and self.event_id == before and self.n > before_n)
 
 
 @dataclass(slots=True)

@@ -23,7 +23,8 @@ from gateway.store.statements import load_statements
 
 _SQL: Final = load_statements("reads")
 _START: Final = load_statements("start")
-LIMIT_MAX: Final = 1000
+LIMIT_MAX: Final = 1001
+"""One more than people may ask for: so a page knows whether another follows."""
 STEPS_MAX: Final = 20_000
 """Times a thousand steps of SQLite's machine: some seconds."""
 _HIGHEST: Final = 2**63 - 1
@@ -63,11 +64,13 @@ class Reads:
     def deliveries(self, query: DeliveryQuery) -> list[DeliveryRow]:
         """List deliveries, newest first."""
         one = query.event_id
+        before = _HIGHEST if query.before is None else query.before
         values = {
             "target": query.target,
-            "before": _HIGHEST if query.before is None else query.before,
+            "before": before,
+            "after": _HIGHEST if query.before_n is None else query.before_n,
             "low": 0 if one is None else one,
-            "high": _HIGHEST if one is None else one,
+            "high": before if one is None else min(one, before),
             "limit": _bounded(query.limit),
         }
         if query.state == "dead" and query.target is not None:

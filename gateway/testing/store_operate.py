@@ -184,6 +184,28 @@ async def deliveries_are_listed_by_target_state_and_event(open_store: OpenStore)
             expect([row.event_id for row in await store.deliveries(query)], expected, repr(query))
 
 
+async def a_list_goes_on_inside_an_event(open_store: OpenStore) -> None:
+    """With `before_n`: what the event still has, then the older ones; without: only the older ones."""
+    runtime = SteppedRuntime()
+    async with open_store(runtime, SETTINGS) as store:
+        desk = Desk(store, runtime)
+        old = await desk.accept_one("old", targets=("crm", "audit"))
+        new = await desk.accept_one("new", targets=("crm", "audit", "mail"))
+        queries = {
+            DeliveryQuery(before=new, before_n=0): [(new, 1), (new, 2), (old, 0), (old, 1)],
+            DeliveryQuery(before=new, before_n=0, limit=3): [(new, 1), (new, 2), (old, 0)],
+            DeliveryQuery(before=new, before_n=1, event_id=new): [(new, 2)],
+            DeliveryQuery(before=new, before_n=0, event_id=old): [(old, 0), (old, 1)],
+            DeliveryQuery(before=new): [(old, 0), (old, 1)],
+        }
+        for query, expected in queries.items():
+            expect([(row.event_id, row.n) for row in await store.deliveries(query)], expected, repr(query))
+        for claim in await store.claim("crm", 10, 10**6, runtime.now_ms()):
+            await desk.settle(claim.delivery, "dead")
+        dead = DeliveryQuery(target="crm", state="dead", before=new, before_n=0)
+        expect([(row.event_id, row.n) for row in await store.deliveries(dead)], [(old, 0)], repr(dead))
+
+
 async def a_probe_is_a_durable_commit(open_store: OpenStore) -> None:
     """Health tells when the last one was."""
     runtime = SteppedRuntime()
@@ -207,5 +229,6 @@ OPERATE_CHECKS = (
     events_are_listed_newest_first_by_page,
     an_event_row_counts_its_deliveries,
     deliveries_are_listed_by_target_state_and_event,
+    a_list_goes_on_inside_an_event,
     a_probe_is_a_durable_commit,
 )

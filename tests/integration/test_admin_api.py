@@ -241,6 +241,7 @@ async def test_a_bad_parameter_gets_400_that_says_what_was_expected(path, ask):
 
 
 async def test_pages_go_on_from_the_last_id(daemon, ask):
+    daemon.store.rows *= 2
     answer = (await ask("GET", "/events?limit=1&source=acme&type=order.*")).json
     assert (answer["before"], answer["events"][0]["id"]) == (TEXT, TEXT)
     await ask("GET", f"/events?before={TEXT}")

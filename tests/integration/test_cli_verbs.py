@@ -70,6 +70,7 @@ async def test_each_verb_answers_people_and_programs_and_ends_with_the_next_comm
     remedy = json.loads(programs.output)["next"]
     assert people.output.endswith(f"\nnext: {remedy}\n")
     assert remedy.startswith("hookgate ")
+    assert remedy.count("--config") == 1
 
 
 @pytest.mark.parametrize("verb", [*READING, *CHANGING], ids=" ".join)
@@ -95,7 +96,7 @@ async def test_what_is_typed_is_what_is_asked(daemon, hookgate):
     await hookgate("events", "list", "--source", "acme", "--type", "order.*", "--limit", "7", "--before", TEXT)
     await hookgate("deliveries", "list", "--state", "dead", "--event", TEXT)
     events, deliveries = daemon.store.queries
-    assert (events.source, events.type_glob, events.limit, events.before) == ("acme", "order.*", 7, EVENT)
+    assert (events.source, events.type_glob, events.limit, events.before) == ("acme", "order.*", 8, EVENT)
     assert (deliveries.state, deliveries.event_id, deliveries.target) == ("dead", EVENT, None)
     await hookgate("retry", TEXT, "--target", "crm")
     await hookgate("replay", TEXT, "--target", "crm", "--target", "audit", "--id", "incident")
@@ -104,6 +105,21 @@ async def test_what_is_typed_is_what_is_asked(daemon, hookgate):
     assert (retry[1].event_id, retry[1].target, retry[1].state) == (EVENT, "crm", "dead")
     assert replay == ("replay", EVENT, ["crm", "audit"], "incident")
     assert hold == ("hold", "crm", "upgrade")
+
+
+async def test_the_next_page_is_asked_for_as_this_one_was(daemon, config, hookgate):
+    daemon.store.rows *= 2
+    daemon.store.duties *= 2
+    chosen = ("--source", "acme", "--type", "order.*", "--hold", "unmatched", "--limit", "1")
+    out = (await hookgate("events", "list", *chosen)).output
+    assert (
+        f"older ones: hookgate events list --source acme --hold unmatched --limit 1 --type 'order.*' --before {TEXT} "
+        f"--config {config}\n"
+    ) in out
+    out = (await hookgate("deliveries", "list", "--target", "crm", "--state", "dead", "--limit", "1")).output
+    older = f"hookgate deliveries list --target crm --state dead --limit 1 --before {TEXT}:0 --config {config}"
+    assert f"older ones: {older}\n" in out
+    assert "older ones" not in (await hookgate("deliveries", "list", "--limit", "2")).output
 
 
 async def test_two_replays_without_an_id_are_two(daemon, hookgate):
@@ -122,14 +138,14 @@ async def test_retry_of_nothing_in_particular_is_not_sent(daemon, hookgate):
     assert daemon.asked
 
 
-async def test_an_error_of_the_daemon_is_told_with_its_remedy(hookgate):
+async def test_an_error_of_the_daemon_is_told_with_its_remedy(config, hookgate):
     result = await hookgate("events", "show", "evt_0000000000000001")
     assert (result.exit_code, result.stderr) == (
         1,
-        "error: there is no event evt_0000000000000001\nnext:  hookgate events list\n",
+        f"error: there is no event evt_0000000000000001\nnext:  hookgate events list --config {config}\n",
     )
     programs = await hookgate("targets", "hold", "nobody", "--json")
-    assert json.loads(programs.stderr)["next"] == "hookgate targets list"
+    assert json.loads(programs.stderr)["next"] == f"hookgate targets list --config {config}"
 
 
 async def test_a_refused_reload_tells_every_problem_and_fails(daemon, hookgate):

@@ -40,14 +40,24 @@ async def test_pages_of_events_meet_without_gap_or_overlap(store):
     assert third["before"] is None
 
 
-async def test_a_page_of_deliveries_never_cuts_an_event_in_two(store):
+@pytest.mark.parametrize(("fields", "total"), [({}, 6), ({"target": "crm"}, 3), ({"state": "pending"}, 6)])
+@pytest.mark.parametrize("limit", [1, 2, 3, 5])
+async def test_pages_of_deliveries_are_full_and_meet_without_gap_or_overlap(store, fields, total, limit):
     await accepted(store, 3)
-    shown, before = [], None
-    for _ in range(3):
-        page = await list_deliveries(store, DeliveryQuery(limit=3, before=before))
-        shown += [(row["event"], row["n"]) for row in page["deliveries"]]
-        before = page["before"] and read_event_id(page["before"])
-    assert len(shown) == len(set(shown)) == 6
+    pages, before = [], {}
+    while before is not None:
+        page = await list_deliveries(store, read_delivery_query({**fields, **before, "limit": str(limit)}))
+        pages.append([(row["event"], row["n"]) for row in page["deliveries"]])
+        before = page["before"] and {"before": page["before"]}
+    shown = [row for page in pages for row in page]
+    assert len(shown) == len(set(shown)) == total
+    assert all(len(page) == limit for page in pages[:-1])
+
+
+async def test_a_full_page_with_nothing_after_it_names_no_next_one(store):
+    await accepted(store, 2)
+    assert (await list_events(store, EventQuery(limit=2)))["before"] is None
+    assert (await list_deliveries(store, DeliveryQuery(limit=4)))["before"] is None
 
 
 async def test_an_event_is_shown_with_its_request_without_secrets_and_its_deliveries(store):
@@ -84,6 +94,7 @@ async def test_what_is_not_there_is_none(store):
         (read_delivery_query, {"state": "late"}, "state: expected one of pending"),
         (read_delivery_query, {"event": "17"}, "event: '17' is no event id"),
         (read_delivery_query, {"before": "evt_XYZ"}, "before"),
+        (read_delivery_query, {"before": "evt_0123456789abcdef:x"}, "before: expected EVENT or EVENT:N"),
     ],
 )
 def test_a_bad_field_is_told_with_what_was_expected(read, fields, problem):

@@ -24,7 +24,7 @@ def test_a_right_configuration_is_shown_as_tables_and_ends_with_the_next_command
     answer = run()
     assert answer.exit_code == 0
     assert "/hooks/truework" in answer.output
-    assert answer.output.splitlines()[-1] == "next: hookgate reload, or hookgate run if it is not running"
+    assert answer.output.splitlines()[-1] == "next: hookgate reload --config config.toml"
 
 
 def test_C1_a_wrong_one_gives_every_problem_and_status_1(run):
@@ -32,7 +32,7 @@ def test_C1_a_wrong_one_gives_every_problem_and_status_1(run):
     assert answer.exit_code == 1
     assert "config.toml:2:1: [log].level" in answer.output
     assert "\n\n2 problems in all\n" in answer.output
-    assert answer.output.splitlines()[-1] == "next: correct these, then: hookgate check"
+    assert answer.output.splitlines()[-1] == "next: correct these, then: hookgate check --config config.toml"
     assert "1 problem in all" in run(text="[log]\nlevel = 1\n").output
 
 
