@@ -30,7 +30,7 @@ from gateway.config.address import Address
 from gateway.config.load import load
 from gateway.control import Control, rename_owned
 from gateway.dispatch.dispatcher import Dispatcher
-from gateway.dispatch.janitor import keep_proving, retain
+from gateway.dispatch.janitor import keep_proving, mind_clock, retain
 from gateway.errors import ConfigError, HookgateError
 from gateway.ingress.receive import Receiver
 from gateway.intake import Intake
@@ -167,6 +167,7 @@ class Daemon:
             await nursery.start(self._dispatcher.run, self._blueprint)
             nursery.start_soon(self._announcer.run, self._intake)
             nursery.start_soon(retain, self._store, self._keep, self._runtime)
+            nursery.start_soon(mind_clock, self._dispatcher.step_back, self._runtime)
             nursery.start_soon(keep_proving, self._store, self._runtime, self._supervisor.feed_watchdog)
             nursery.start_soon(self._exit_if_broken)
             nursery.start_soon(self.control.run_reloads)

@@ -72,6 +72,10 @@ class Breaker(NamedTuple):
         kind: Literal["breaker", "disabled"] = "disabled" if self.state == "disabled" else "breaker"
         return Breaker(), (GateMove(kind, close=False, until=None, reason="enabled"),)
 
+    def step_back(self, by_ms: int, now_ms: int) -> "Breaker":
+        """Give it as it is after the clock went back by `by_ms` to `now_ms`: its probe waits no longer than before."""
+        return self if self.until is None else self._replace(until=min(self.until, max(now_ms, self.until - by_ms)))
+
     def _down(self, outcome: TargetDown, now_ms: int, jitter: float) -> "tuple[Breaker, tuple[GateMove, ...]]":
         if outcome.disable:
             moves: tuple[GateMove, ...] = (GateMove("disabled", close=True, until=None, reason=outcome.reason),)

@@ -83,6 +83,19 @@ class Dispatcher:
         for runner in self._runners.values():
             runner.hint()
 
+    async def step_back(self, by_ms: int) -> int:
+        """The wall clock went back by `by_ms`: what waits, waits no longer than before. Give how many deliveries moved.
+
+        Raises StoreError; what was moved by then stays moved, and all of it may be asked for again.
+        """
+        now = self._runtime.now_ms()
+        for runner in self._runners.values():
+            runner.gates.step_back(by_ms, now)
+        try:
+            return await self._store.step_back(by_ms, now)
+        finally:
+            self.hint_all()
+
     def gates(self) -> list[Gate]:
         """Give all closed gates of running targets, for people."""
         return [gate for runner in self._runners.values() for gate in runner.gates.closed]

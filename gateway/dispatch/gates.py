@@ -102,6 +102,13 @@ class Gates:
             await self._store.open_gate(self._target, kind)
         return bool(found)
 
+    def step_back(self, by_ms: int, now: int) -> None:
+        """The clock went back: move what is in memory. The rows are the store's to move."""
+        self._breaker = self._breaker.step_back(by_ms, now)
+        for kind, gate in self._closed.items():
+            if gate.until is not None and gate.until > now:
+                self._closed[kind] = gate._replace(until=max(now, gate.until - by_ms))
+
     async def _carry_out(self, moves: Iterable[GateMove]) -> None:
         now = self._runtime.now_ms()
         for move in moves:

@@ -290,6 +290,15 @@ class Store(Protocol):
         """
         ...
 
+    async def step_back(self, by_ms: int, now: int) -> int:
+        """The wall clock went back by `by_ms` to `now`: move all that waits for a later time along, gates included.
+
+        Nothing is due before `now`; what is due stays so. Give the number of deliveries moved. What is recorded while
+        this runs may be moved too, and is then due early. A store that is opened finds out by itself if the clock went
+        back by more than a minute since; `warnings` tells.
+        """
+        ...
+
     async def event(self, event_id: int) -> StoredEvent | None:
         """Load one event."""
         ...

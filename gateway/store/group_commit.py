@@ -20,6 +20,7 @@ from gateway.store.ledger import Ledger, Turn
 from gateway.store.queue import Batch, CommitQueue, Entry, Job, Recording
 from gateway.store.record import record_all, record_each
 from gateway.store.space import Space
+from gateway.store.steps import raise_wall
 
 STARVED_SECONDS: Final = 0.25
 
@@ -124,6 +125,7 @@ class GroupCommit:
         cursor.execute("BEGIN IMMEDIATE")
         try:
             carry_out(batch, turn)
+            raise_wall(self._ledger, turn)
             if self._space.low:
                 # Written before COMMIT, a full disk is found while a rollback is still certain.
                 self._ledger.connection.cache_flush()

@@ -31,11 +31,14 @@ class Turn:
     """Milliseconds since 1970 when it began."""
     changes: Changes = field(default_factory=Changes)
     renamed: list[Renamed] = field(default_factory=list)
+    wall_ms: int | None = None
+    """The latest time by the wall clock, if it was written down."""
 
     def add(self, part: "Turn") -> None:
         """Take over what a part of the transaction gathered."""
         self.changes.add(part.changes)
         self.renamed += part.renamed
+        self.wall_ms = self.wall_ms if part.wall_ms is None else part.wall_ms
 
 
 @dataclass(slots=True)
@@ -48,6 +51,8 @@ class Ledger:
     ids: IdMint
     keys: KeyGenerations
     epoch: int
+    wall_ms: int
+    """The latest time by the wall clock that is written down."""
     renamed: dict[str, Renamed] = field(default_factory=dict)
     """Targets that were renamed since the start: records of what was in flight still come under the old name."""
 
@@ -60,6 +65,7 @@ class Ledger:
         """What the transaction gave out is now true."""
         for renamed in turn.renamed:
             self._note(renamed)
+        self.wall_ms = self.wall_ms if turn.wall_ms is None else turn.wall_ms
         self.keys.committed()
 
     def rolled_back(self) -> None:

@@ -50,9 +50,9 @@ class MemoryStore:
         self._last_commit = self._opened
         self._dedup_base = tables.dedup_ms
         tables.epoch += 1
+        self.warnings = tables.catch_up(runtime.now_ms())
         tables.interrupt(runtime.now_ms())
         self.epoch = tables.epoch
-        self.warnings: list[str] = []
 
     async def accept(self, acceptance: Acceptance) -> tuple[Verdict, ...]:
         """See `Store.accept`."""
@@ -196,6 +196,12 @@ class MemoryStore:
         self._commit()
         return len(found[: query.limit])
 
+    async def step_back(self, by_ms: int, now: int) -> int:
+        """See `Store.step_back`."""
+        await trio.lowlevel.checkpoint()
+        self._commit()
+        return self._tables.step_back(by_ms, now)
+
     async def event(self, event_id: int) -> StoredEvent | None:
         """See `Store.event`."""
         await trio.lowlevel.checkpoint()
@@ -272,6 +278,7 @@ class MemoryStore:
     def _commit(self) -> None:
         self._last_commit = self._runtime.monotonic()
         self._tables.dedup_ms = self._dedup_now()
+        self._tables.wall_ms = max(self._tables.wall_ms, self._runtime.now_ms())
 
 
 async def _checkpoint() -> trio.Cancelled | None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from gateway.core.model import UNSETTLED, Event, HoldReason, State
 from gateway.store.contract import AttemptRow, DeliveryQuery, Gate, GateKind, NewDelivery, Record, Taken
 from gateway.store.ids import IdMint
+from gateway.store.steps import CLOSED_STEP_MS
 
 
 @dataclass(slots=True)
@@ -84,6 +85,8 @@ class MemoryTables:
 
     epoch: int = 0
     dedup_ms: int = 0
+    wall_ms: int = 0
+    """The latest time by the wall clock by which something was written."""
     ids: IdMint = field(default_factory=IdMint)
     requests: dict[int, MemoryRequest] = field(default_factory=dict)
     events: dict[int, MemoryEvent] = field(default_factory=dict)
@@ -165,6 +168,28 @@ class MemoryTables:
                     wait = min(30_000 << min(one.interrupted - 1, 5), 600_000) if one.interrupted else 0
                     one.interrupted += 1
                     one.to_pending(now + wait)
+
+    def step_back(self, by_ms: int, now: int) -> int:
+        """Move what waits for a time after `now`, for a clock that went back; give the number of deliveries."""
+        moved = 0
+        for deliveries in self.active.values():
+            for one in deliveries.values():
+                if one.due is not None and one.due > now:
+                    one.due = max(now, one.due - by_ms)
+                    moved += 1
+        for key, gate in self.gates.items():
+            if gate.until is not None and gate.until > now:
+                self.gates[key] = gate._replace(until=max(now, gate.until - by_ms))
+        self.wall_ms = now
+        return moved
+
+    def catch_up(self, now: int) -> list[str]:
+        """At a start: move everything if the clock went back by more than a minute since; give what to tell."""
+        by_ms = self.wall_ms - now
+        if by_ms <= CLOSED_STEP_MS:
+            return []
+        self.step_back(by_ms, now)
+        return [f"the clock went back by at least {by_ms // 1000} s since the store was last open"]
 
     def remove_request(self, number: int) -> None:
         """Remove a request with all that came of it."""

@@ -14,7 +14,7 @@ import trio
 from gateway.core.model import StoredEvent
 from gateway.errors import StoreError
 from gateway.runtime import Runtime
-from gateway.store import interventions
+from gateway.store import interventions, steps
 from gateway.store.claim import claim_due
 from gateway.store.contract import (
     Acceptance,
@@ -107,6 +107,19 @@ class SqliteStore:
             call = partial(interventions.cancel_some, query=query, reason=reason, now=now, limit=limit, before=before)
             count, lowest = await self._engine.do(call)
             done, more, before = done + count, count == limit, lowest + 1
+        return done
+
+    async def step_back(self, by_ms: int, now: int) -> int:
+        """See `Store.step_back`. Many are moved in slices; after a failure half-way some are."""
+        await self._engine.do(partial(steps.move_gates, by_ms=by_ms, now=now))
+        done = 0
+        for target in self._engine.backlogs.targets():
+            after, more = steps.after_due(now), True
+            while more:
+                call = partial(steps.move_some, target=target, by_ms=by_ms, now=now, after=after, limit=SLICE)
+                count, after = await self._engine.do(call)
+                done, more = done + count, count == SLICE
+        await self._engine.do(partial(steps.lower_wall, now=now))
         return done
 
     async def event(self, event_id: int) -> StoredEvent | None:

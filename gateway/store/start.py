@@ -29,6 +29,7 @@ from gateway.store.reads import Reads, load_backlogs
 from gateway.store.settings import StoreSettings
 from gateway.store.space import Space
 from gateway.store.statements import load_statements
+from gateway.store.steps import catch_up
 from gateway.store.tail import TailMark, lost_tail, read_log_header
 
 _SQL: Final = load_statements("start")
@@ -88,7 +89,7 @@ def _start_locked(path: Path, runtime: Runtime, settings: StoreSettings, lock: S
         barrier(connection)
         fsync_folder(path.parent)
         key_filter = KeyFilter()
-        ledger = _take_over(connection, runtime, settings, key_filter)
+        ledger, stepped = _take_over(connection, runtime, settings, key_filter)
         backlogs = load_backlogs(connection)
         barrier(connection)
         tail.write(0)
@@ -98,7 +99,9 @@ def _start_locked(path: Path, runtime: Runtime, settings: StoreSettings, lock: S
         tail.close()
         connection.close()
         raise
-    return Started(lock, tail, ledger, key_filter, backlogs, reads, space, [warning] if warning else [])
+    return Started(
+        lock, tail, ledger, key_filter, backlogs, reads, space, [told for told in (warning, stepped) if told]
+    )
 
 
 def _prepare_file(path: Path) -> None:
@@ -139,13 +142,16 @@ def _check(connection: apsw.Connection, path: Path) -> None:
         )
 
 
-def _take_over(connection: apsw.Connection, runtime: Runtime, settings: StoreSettings, key_filter: KeyFilter) -> Ledger:
-    """Begin a new epoch: what dead processes had in flight is due again."""
+def _take_over(
+    connection: apsw.Connection, runtime: Runtime, settings: StoreSettings, key_filter: KeyFilter
+) -> tuple[Ledger, str | None]:
+    """Begin a new epoch: what dead processes had in flight is due again. Also gives what to tell about the clock."""
     now = runtime.now_ms()
     cursor = connection.cursor()
     cursor.execute("BEGIN IMMEDIATE")
     try:
         epoch: int = cursor.execute(_SQL["next_epoch"]).get
+        wall, stepped = catch_up(cursor, now)
         cursor.execute(_SQL["note_interrupted"], (epoch, now))
         cursor.execute(_SQL["free_interrupted"], (epoch, now))
         last: int = cursor.execute(_SQL["last_event"]).get
@@ -156,7 +162,7 @@ def _take_over(connection: apsw.Connection, runtime: Runtime, settings: StoreSet
         if connection.in_transaction:
             cursor.execute("ROLLBACK")
         raise
-    return Ledger(connection, cursor, names, IdMint(last), keys, epoch)
+    return Ledger(connection, cursor, names, IdMint(last), keys, epoch, wall), stepped
 
 
 def stop(started: Started, *, flush: bool) -> None:

@@ -2,8 +2,8 @@
 
 from typing import Final
 
-from gateway.store.contract import DeliveryQuery, EventQuery, Keep
-from gateway.testing.store_desk import DAY, HOUR, SETTINGS, Desk, OpenStore, SteppedRuntime, expect, new
+from gateway.store.contract import DeliveryQuery, EventQuery, Gate, Keep
+from gateway.testing.store_desk import DAY, HOUR, SECOND, SETTINGS, Desk, OpenStore, SteppedRuntime, expect, new
 
 KEEP: Final = Keep(bodies=1 * DAY, metadata=3 * DAY, dead=5 * DAY, keys=16 * HOUR)
 
@@ -159,7 +159,79 @@ async def a_repeat_of_an_event_that_retention_took_is_a_repeat(open_store: OpenS
         expect((await desk.accept(new("k")))[0][:2], ("duplicate", first), "its key is not")
 
 
+async def _waiting(desk: Desk) -> None:
+    """Let one delivery wait for an hour, a second one for two days, and a gate for three hours; a third one is due."""
+    now = desk.runtime.now_ms()
+    for key in range(3):
+        await desk.accept_one(key)
+    soon, late, due = (claim.delivery for claim in await desk.claim())
+    await desk.record(desk.ended(soon, "pending", "500", now + HOUR), desk.ended(late, "pending", "500", now + 2 * DAY))
+    await desk.record(desk.ended(due, "pending", "500", now - DAY - HOUR))
+    await desk.store.close_gate(Gate("crm", "breaker", now, now + 3 * HOUR, "refused"))
+
+
+async def _moments(desk: Desk) -> list[int | None]:
+    """Give when the three deliveries and the gate are due, in milliseconds from now."""
+    found = [row.due for row in await desk.store.deliveries(DeliveryQuery())]
+    found += [gate.until for gate in await desk.store.gates()]
+    return [None if at is None else at - desk.runtime.now_ms() for at in found]
+
+
+async def K1_what_waits_is_moved_along_with_a_clock_that_goes_back(open_store: OpenStore) -> None:  # noqa: N802 - the row's id
+    """P27: nothing waits longer than before the step, and nothing that waits behind it comes before its time."""
+    runtime = SteppedRuntime()
+    async with open_store(runtime, SETTINGS) as store:
+        desk = Desk(store, runtime)
+        await _waiting(desk)
+        runtime.step(-DAY)
+        expect(await store.step_back(DAY, runtime.now_ms()), 2, "what is due stays so")
+        expect(await _moments(desk), [-HOUR, 2 * DAY, HOUR, 3 * HOUR], "as before the step")
+        expect(len(await desk.claim()), 1, "one is due")
+        runtime.advance(HOUR)
+        next_due = store.backlog("crm").next_due
+        expect(next_due is not None and next_due <= runtime.now_ms(), True, "the backlog tells that the next is due")
+        expect(len(await desk.claim()), 1, "and it is")
+
+
+async def K1_a_great_many_that_wait_are_all_moved_once(open_store: OpenStore) -> None:  # noqa: N802 - the row's id
+    """P27: more than are moved in one transaction, for two targets, many of them due at one moment."""
+    runtime = SteppedRuntime()
+    async with open_store(runtime, SETTINGS) as store:
+        desk = Desk(store, runtime)
+        await desk.accept(*(new(targets=("crm", "audit")) for _ in range(1100)))
+        for target in ("crm", "audit"):
+            claims = await desk.claim(target, 2000)
+            due = runtime.now_ms() + 2 * DAY
+            await desk.record(
+                *(desk.ended(one.delivery, "pending", "500", due + n % 3) for n, one in enumerate(claims))
+            )
+        runtime.step(-HOUR)
+        expect(await store.step_back(HOUR, runtime.now_ms()), 2200, "all of them")
+        rows = [row for target in ("crm", "audit") for row in await store.deliveries(DeliveryQuery(target, limit=1000))]
+        found = {(row.due or 0) - runtime.now_ms() for row in rows}
+        expect(found, {2 * DAY, 2 * DAY + 1, 2 * DAY + 2}, "each by one hour")
+
+
+async def K1_a_clock_that_went_back_while_closed_is_found_at_the_start(open_store: OpenStore) -> None:  # noqa: N802 - the row's id
+    """P27: what waits is moved by what is known of the step; less than a minute moves nothing; once is enough."""
+    runtime = SteppedRuntime()
+    async with open_store(runtime, SETTINGS) as store:
+        await _waiting(Desk(store, runtime))
+    runtime.step(-50 * SECOND)
+    async with open_store(runtime, SETTINGS) as store:
+        expect((await _moments(Desk(store, runtime)))[2], HOUR + 50 * SECOND, "a minute is not minded")
+    runtime.step(50 * SECOND - DAY)
+    for _ in range(2):
+        async with open_store(runtime, SETTINGS) as store:
+            desk = Desk(store, runtime)
+            expect(await _moments(desk), [-HOUR, 2 * DAY, HOUR, 3 * HOUR], "as before the step")
+            await desk.store.probe()
+
+
 KEEP_CHECKS = (
+    K1_what_waits_is_moved_along_with_a_clock_that_goes_back,
+    K1_a_great_many_that_wait_are_all_moved_once,
+    K1_a_clock_that_went_back_while_closed_is_found_at_the_start,
     K1_ids_rise_whatever_the_clock_does,
     K1_a_clock_step_forwards_nothing_twice,
     a_key_is_known_for_the_whole_window_and_then_forgotten,
