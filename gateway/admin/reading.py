@@ -56,6 +56,8 @@ async def show_event(reader: Reader, event_id: int) -> dict[str, Any] | None:
     event = await reader.event(event_id)
     if event is None:
         return None
+    listed = await reader.events(EventQuery(before=event_id + 1, limit=1))
+    row = next((_event_row(each) for each in listed if each.id == event_id), None)
     rows = await reader.deliveries(DeliveryQuery(event_id=event_id, limit=DELIVERIES_MAX))
     return {
         "id": event_text(event.id),
@@ -65,6 +67,8 @@ async def show_event(reader: Reader, event_id: int) -> dict[str, Any] | None:
         "version": event.version,
         "occurred_at": event.occurred_at,
         "accepted_at": event.accepted_at,
+        "hold": row and row["hold"],
+        "replaces": row and row["replaces"],
         "request": _request(event),
         "payload": _payload(event.payload),
         "deliveries": [_delivery_row(row) for row in rows],

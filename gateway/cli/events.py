@@ -81,6 +81,9 @@ def show(config: Path, as_json: bool, event: str) -> None:
         say(f"{name:12}{found[name]}")
     say(f"{'accepted':12}{when(found['accepted_at'])}")
     say(f"{'occurred':12}{when(found['occurred_at'])}")
+    for name in ("hold", "replaces"):
+        if found[name]:
+            say(f"{name:12}{found[name]}")
     _show_request(found["request"])
     _show_payload(found["payload"])
     table(

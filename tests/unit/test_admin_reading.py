@@ -14,9 +14,9 @@ from gateway.store.memory import open_memory
 from gateway.store.settings import StoreSettings
 
 
-def acceptance(body=b"{}", targets=("crm", "audit")):
+def acceptance(body=b"{}", targets=("crm", "audit"), key=None):
     request = Request("POST", "/hooks/acme", "a=1", ((b"x-token", b"secret"), (b"x-id", b"7")), body, "192.0.2.1", 5)
-    event = Event("acme", "main", "order.done", "2", None, None, None, b"d" * 16, None, None)
+    event = Event("acme", "main", "order.done", "2", key, None, None, body[:16].ljust(16), None, None)
     planned = tuple(NewDelivery("all", target, False) for target in targets)
     return Acceptance(encode_head(request, [b"x-token"], []), body, 5, (NewEvent(event, None, planned),))
 
@@ -66,6 +66,15 @@ async def test_an_event_is_shown_with_its_request_without_secrets_and_its_delive
     assert shown["request"] == {"line": "POST /hooks/acme?a=1", "client": "192.0.2.1", "headers": [["x-id", "7"]]}
     assert shown["payload"] == {"bytes": 16, "cut": False, "text": '{"name": "Zoë"}'}
     assert sorted(row["target"] for row in shown["deliveries"]) == ["audit", "crm"]
+
+
+async def test_an_event_is_shown_with_why_it_was_held_and_whose_key_it_has(store):
+    (first,) = await accepted(store, key=b"k" * 16)
+    (second,) = await accepted(store, key=b"k" * 16, body=b'{"other": 1}')
+    assert second != first
+    shown = await show_event(store, second)
+    assert (shown["hold"], shown["replaces"]) == ("conflict", event_text(first))
+    assert (await show_event(store, first))["hold"] is None
 
 
 async def test_a_large_payload_is_cut_and_one_that_is_no_text_is_base64(store):
