@@ -55,7 +55,7 @@ class Announcer:
             self.tell("event.conflict", event.source, {"source": event.source, "type": event.type})
         elif verdict.kind == "new" and hold is not None and hold in HELD_AS:
             found = {"source": event.source, "type": event.type, "version": event.version}
-            self.tell(HELD_AS[hold], f"{event.source} {event.type} {event.version}", found)
+            self.tell(HELD_AS[hold], f"{event.source} {event.type} {event.version}".rstrip(), found)
 
     def tell(self, kind: str, subject: str, data: dict[str, Any]) -> bool:
         """Log and queue an own event, unless `subject` was told within the period of `kind`; True if it was told."""

@@ -54,7 +54,7 @@ _MEANINGS: Final = {
         "It will not be tried again by itself. More may have died: a target is told of once in ten minutes.",
         (
             ("hookgate events show {event_id}", "the event, its payload and deliveries"),
-            ("hookgate deliveries list --state dead", "all that died"),
+            ("hookgate deliveries list --state dead --target {target}", "all that died"),
             ("hookgate retry {event_id}", "send it again, once the cause is gone"),
         ),
     ),
@@ -97,7 +97,7 @@ def default_text(message: Message, body: Json) -> str:
     rows = {
         "source": message.source,
         "type": message.type,
-        "version": message.version or "-",
+        **({"version": message.version} if message.version else {}),
         "event": message.id,
         "accepted at": _moment(message.accepted_at),
         "route": message.route,
@@ -119,6 +119,7 @@ def default_text(message: Message, body: Json) -> str:
 
 def _own_lines(message: Message, body: Json) -> list[str]:
     data = _data(body)
+    rows = {name: value for name, value in data.items() if name != "version" or value}
     meaning, commands = _MEANINGS.get(message.type, _UNKNOWN)
     known = {"target": "TARGET", "event_id": "EVENT"} | {
         key: _line(value) for key, value in data.items() if key in ("target", "event_id")
@@ -128,7 +129,7 @@ def _own_lines(message: Message, body: Json) -> list[str]:
     return [
         f"{_title(message, body)}.",
         "",
-        *_rows({**data, "told at": _moment(message.accepted_at)}),
+        *_rows({**rows, "told at": _moment(message.accepted_at)}),
         "",
         *([meaning, ""] if meaning else []),
         "On the machine that runs Hookgate:",

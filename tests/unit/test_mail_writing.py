@@ -141,7 +141,13 @@ def test_a_dead_delivery_is_told_with_its_reason_and_what_to_do():
     assert "reason    HTTP 422" in text
     assert "hookgate events show evt_1" in text
     assert "hookgate retry evt_1 " in text
-    assert "hookgate deliveries list --state dead" in text
+    assert "hookgate deliveries list --state dead --target crm " in text
+
+
+def test_no_version_is_told_where_there_is_none():
+    message, body = own("event.unmatched", "acme order.x", source="acme", type="order.x", version="")
+    assert "version" not in default_text(message, body)
+    assert "version" not in default_text(replace(sample_message(), version=""), {})
 
 
 @pytest.mark.parametrize("kind", [*_MEANINGS, "something.new"])
