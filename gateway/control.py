@@ -21,6 +21,7 @@ from gateway.admin.operations import (
     RefusalStatus,
     ReloadResult,
     Status,
+    no_target,
 )
 from gateway.admin.report import reasons_not_ready, report_ingress, report_sources, report_store, report_targets
 from gateway.blueprint import Blueprint, difference
@@ -31,7 +32,7 @@ from gateway.ingress.receive import Receiver
 from gateway.intake import Intake
 from gateway.metrics import Counters
 from gateway.runtime import Runtime
-from gateway.store.contract import DeliveryQuery, Store
+from gateway.store.contract import DeliveryQuery, Gate, GateKind, Store
 from gateway.systemd import Supervisor
 from gateway.wire.listener import Server
 
@@ -89,11 +90,12 @@ class Control:
         self._wake = trio.Event()
 
     async def status(self) -> Status:
-        """Give the whole picture, from memory."""
+        """Give the whole picture; from memory, but for gates of targets that are not configured."""
         monotonic = self._runtime.monotonic()
         blueprint = self._intake.blueprint
         statistics = self._server.statistics()
         ingress = report_ingress(self._counters, self._listening, statistics.connections)
+        gates = await self._gates()
         return Status(
             at=self._runtime.now_ms(),
             version=__version__,
@@ -106,9 +108,19 @@ class Control:
             ingress=ingress,
             store=report_store(self.store.health(), monotonic),
             sources=report_sources(blueprint, self._counters),
-            targets=report_targets(blueprint, self._counters, self.store, self._dispatcher.gates()),
+            targets=report_targets(blueprint, self._counters, self.store, gates),
             refusals=[RefusalStatus(*each) for each in self._receiver.refusals.newest(REFUSALS_SHOWN)],
         )
+
+    async def _gates(self) -> list[Gate]:
+        """Give the gates of running targets from memory; the store is asked for the others, if there are any."""
+        gates, running = self._dispatcher.gates(), self._intake.blueprint.targets
+        if set(self.store.targets()) <= set(running):
+            return gates
+        try:
+            return gates + [gate for gate in await self.store.gates() if gate.target not in running]
+        except StoreError:  # the status says what is wrong with the store; it must not fail with it
+            return gates
 
     def ready(self) -> list[str]:
         """Tell why new events are not accepted; empty = they are."""
@@ -150,6 +162,7 @@ class Control:
             return self._refused(error.problems)
         except StoreError as error:
             return self._refused([f"the store cannot take the change now: {error}; reload again"])
+        changes += forsaken(new, self.store)
         self._swapped(new)
         log.info("config.reloaded", changes=changes, digest=new.digest)
         for problem in new.warnings:
@@ -172,6 +185,11 @@ class Control:
 
     async def retry(self, query: DeliveryQuery) -> int:
         """Make the dead deliveries that `query` selects due now; give their number."""
+        known = {*self._intake.blueprint.targets, *self.store.targets()}
+        if query.target is not None and query.target not in known:
+            raise no_target(query.target, known)
+        if query.event_id is not None and await self.store.event(query.event_id) is None:
+            raise NotPossibleError(f"there is no event {event_text(query.event_id)}", "hookgate events list")
         count = await self.store.retry(query, self._runtime.now_ms())
         self._dispatcher.hint_all()
         return count
@@ -186,8 +204,11 @@ class Control:
             raise NotPossibleError(f"{event_text(event_id)} {found}", "hookgate events list")
         unknown = sorted(set(targets or ()) - set(self._intake.blueprint.targets))
         if unknown:
-            raise NotPossibleError(f"there is no target {', '.join(unknown)}", "hookgate targets list")
+            raise no_target(", ".join(unknown), self._intake.blueprint.targets)
         deliveries = self._intake.plan_again(event, targets)
+        if not deliveries:
+            about = f"source {event.source}, type {event.type}, version {event.version or 'none'}"
+            raise NotPossibleError(f"no route takes {event_text(event_id)} ({about})", "hookgate check")
         count = await self.store.plan_again(event_id, deliveries, replay_id)
         self._dispatcher.hint_all()
         return count or 0
@@ -198,13 +219,11 @@ class Control:
 
     async def release(self, target: str, reason: str) -> bool:
         """Open the operator's gate, and that of a restored backup; False if neither was closed."""
-        log.info("target.released", target=target, reason=reason)
-        return await self._dispatcher.open(self._known(target), ("held", "restored"))
+        return await self._open(target, ("held", "restored"), "target.released", reason)
 
     async def enable(self, target: str, reason: str) -> bool:
         """Open the gates that the daemon closed (disabled, breaker); False if none was closed."""
-        log.info("target.enabled", target=target, reason=reason)
-        return await self._dispatcher.open(self._known(target), ("disabled", "breaker"))
+        return await self._open(target, ("disabled", "breaker"), "target.enabled", reason)
 
     async def render_metrics(self) -> bytes:
         """Give the Prometheus text; rendered outside the trio thread."""
@@ -222,9 +241,15 @@ class Control:
             )
         )
 
+    async def _open(self, target: str, kinds: Sequence[GateKind], event: str, reason: str) -> bool:
+        changed = await self._dispatcher.open(self._known(target), kinds)
+        if changed:
+            log.info(event, target=target, reason=reason)
+        return changed
+
     def _known(self, target: str) -> str:
         if target not in self._intake.blueprint.targets:
-            raise NotPossibleError(f"there is no target {target}", "hookgate targets list")
+            raise no_target(target, self._intake.blueprint.targets)
         return target
 
 
@@ -236,3 +261,13 @@ async def rename_owned(blueprint: Blueprint, store: Store) -> None:
     for source in blueprint.sources.values():
         if source.formerly is not None and await store.rename("source", source.formerly, source.name):
             log.info("source.renamed", source=source.name, formerly=source.formerly)
+
+
+def forsaken(blueprint: Blueprint, store: Store) -> list[str]:
+    """Tell what waits for targets that the configuration does not name: nobody delivers it."""
+    return [
+        f"{count} {'delivery waits' if count == 1 else 'deliveries wait'} for {name}, which the configuration does not "
+        f'name: name it again, or write formerly = "{name}" in the target that takes its place'
+        for name in store.targets()
+        if name not in blueprint.targets and (count := sum(store.backlog(name)[:2]))
+    ]

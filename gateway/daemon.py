@@ -28,7 +28,7 @@ from gateway.announce import Announcer
 from gateway.blueprint import Blueprint, build
 from gateway.config.address import Address
 from gateway.config.load import load
-from gateway.control import Control, rename_owned
+from gateway.control import Control, forsaken, rename_owned
 from gateway.dispatch.dispatcher import Dispatcher
 from gateway.dispatch.janitor import keep_proving, mind_clock, retain
 from gateway.errors import ConfigError, HookgateError
@@ -95,6 +95,8 @@ async def _main(config_path: Path) -> None:
             for warning in store.warnings:
                 log.warning("store.warned", warning=warning)
             await rename_owned(blueprint, store)
+            for problem in forsaken(blueprint, store):
+                log.warning("config.warned", problem=problem)
         await Daemon(config_path, blueprint, store, runtime, supervisor).run()
     log.info("daemon.stopped")
 

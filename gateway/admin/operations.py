@@ -4,7 +4,7 @@ All values are ready for JSON: times are milliseconds since 1970 (UTC), names ar
 secret, a header or a payload.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -18,6 +18,12 @@ class NotPossibleError(HookgateError):
     def __init__(self, message: str, remedy: str) -> None:
         super().__init__(message)
         self.remedy = remedy
+
+
+def no_target(name: str, known: Iterable[str]) -> NotPossibleError:
+    """Make the error for a target that nobody knows, with the names there are."""
+    names = ", ".join(sorted(known)) or "none"
+    return NotPossibleError(f"there is no target {name[:64]!r}; known: {names}", "hookgate targets list")
 
 
 @dataclass(frozen=True, slots=True)

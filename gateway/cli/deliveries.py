@@ -109,5 +109,5 @@ def retry(config: Path, as_json: bool, event: str | None, target: str | None, ev
     if as_json:
         write_json(found, remedy)
         return
-    say(f"{found['retried']} dead deliveries are due now")
+    say("1 dead delivery is due now" if found["retried"] == 1 else f"{found['retried']} dead deliveries are due now")
     point(remedy)

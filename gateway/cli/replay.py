@@ -32,5 +32,6 @@ def replay(config: Path, as_json: bool, event: str, targets: tuple[str, ...], re
     if as_json:
         write_json(found, remedy)
         return
-    say(f"{found['added']} new deliveries, replay {found['replay']}")
+    again = "" if found["added"] else ": this replay was made before"
+    say(f"{found['added']} new deliveries, replay {found['replay']}{again}")
     point(remedy)

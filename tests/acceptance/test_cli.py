@@ -72,6 +72,67 @@ async def refused(daemon, *verb):
         await daemon.cli(*verb)
 
 
+async def fails(daemon, *verb):
+    """Run a verb that ends with exit status 1; give what it said."""
+    with pytest.raises(DaemonDiedError, match="ended with 1") as error:
+        await daemon.cli(*verb)
+    return str(error.value)
+
+
+async def test_names_that_nobody_knows_are_refused_with_those_there_are(home):
+    Settings(home).write()
+    async with running(home) as daemon:
+        for verb in (("retry", "--target", "nope"), ("deliveries", "list", "--target", "nope")):
+            assert "there is no target 'nope'; known: audit" in await fails(daemon, *verb)
+        assert "there is no event evt_0000000000000001" in await fails(daemon, "retry", "evt_0000000000000001")
+        assert (await daemon.cli("deliveries", "list", "--target", "audit"))["deliveries"] == []
+
+
+async def test_a_replay_that_no_route_takes_says_so(home):
+    settings = Settings(home)
+    settings.write()
+    async with running(home) as daemon:
+        await daemon.cli("send", "truework", "order-completed", *to(daemon))
+        event = (await daemon.cli("events", "list"))["events"][0]["id"]
+        assert [(await daemon.cli("replay", event, "--id", "one"))["added"] for _ in range(2)] == [1, 0]
+        home.write_config(settings.text().replace('"order.*", ', ""))
+        await daemon.cli("reload")
+        said = await fails(daemon, "replay", event)
+    assert f"no route takes {event} (source truework, type order.completed, version 2023-" in said
+
+
+async def test_a_gate_that_nobody_opened_is_not_told_as_opened(home):
+    Settings(home).write()
+    async with running(home) as daemon:
+        for verb in ("release", "enable"):
+            assert not (await daemon.cli("targets", verb, "audit"))["changed"]
+            await fails(daemon, "targets", verb, "nope")
+        await daemon.cli("targets", "hold", "audit")
+        assert (await daemon.cli("targets", "release", "audit"))["changed"]
+        assert len(daemon.logged("target.released")) == 1
+        assert not daemon.logged("target.enabled")
+
+
+async def test_a_target_that_left_with_a_backlog_is_told_at_reload_and_start_with_its_gates(home):
+    settings = Settings(home)
+    settings.more = f'[targets.crm2]\ntype = "file"\npath = "{home.files}/crm2.jsonl"\n'
+    settings.orders_targets = ["crm2"]
+    settings.write()
+    told = '1 delivery waits for crm2, which the configuration does not name: name it again, or write formerly = "crm2"'
+    async with running(home) as daemon:
+        await daemon.cli("targets", "hold", "crm2")
+        await daemon.cli("send", "truework", "order-completed", *to(daemon))
+        settings.more, settings.orders_targets = "", []
+        home.write_config(settings.text())
+        reloaded = await daemon.cli("reload")
+        assert [change for change in reloaded["changes"] if change.startswith(told)]
+        (left,) = [each for each in (await daemon.cli("targets", "list"))["targets"] if each["name"] == "crm2"]
+        assert [gate["kind"] for gate in left["gates"]] == ["held"]
+        assert await daemon.stop() == 0
+    async with running(home) as daemon:
+        assert [line for line in daemon.logged("config.warned") if line["problem"].startswith(told)]
+
+
 async def test_A5_no_answer_of_the_admin_listener_holds_a_secret(home):
     Settings(home).write()
     async with running(home) as daemon:

@@ -3,7 +3,7 @@
 from quart import Blueprint, Response, request
 
 from gateway.admin.answers import answer, read_object, refuse
-from gateway.admin.operations import Operations
+from gateway.admin.operations import Operations, no_target
 from gateway.admin.queries import BadQueryError, read_delivery_query, read_event_id
 from gateway.admin.reading import list_deliveries, show_delivery
 from gateway.store.contract import DeliveryQuery
@@ -17,7 +17,13 @@ def delivery_routes(operations: Operations) -> Blueprint:
 
     @routes.get("/deliveries")
     async def deliveries() -> Response:
-        return answer(await list_deliveries(operations.store, read_delivery_query(request.args)))
+        query = read_delivery_query(request.args)
+        found = await list_deliveries(operations.store, query)
+        if query.target is not None and not found["deliveries"]:
+            known = {target.name for target in (await operations.status()).targets}
+            if query.target not in known:
+                raise no_target(query.target, known)
+        return answer(found)
 
     @routes.get("/deliveries/<text>/<int:n>")
     async def delivery(text: str, n: int) -> Response:
