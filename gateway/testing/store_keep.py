@@ -216,6 +216,7 @@ async def K1_a_clock_that_went_back_while_closed_is_found_at_the_start(open_stor
     """P27: what waits is moved by what is known of the step; less than a minute moves nothing; once is enough."""
     runtime = SteppedRuntime()
     async with open_store(runtime, SETTINGS) as store:
+        runtime.advance(2 * DAY)
         await _waiting(Desk(store, runtime))
     runtime.step(-50 * SECOND)
     async with open_store(runtime, SETTINGS) as store:
