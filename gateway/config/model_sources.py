@@ -40,15 +40,15 @@ class Identify(Table):
     """How a verified request becomes events. What is not written comes from the preset, key by key."""
 
     type: Selector = None
-    """The event's type: a selector, or a template such as `{body.event_type}.{body.event_action}`."""
+    """The type: a selector, or a template as `{body.event_type}.{body.event_action}`. Finds nothing: `unknown`."""
     version: Selector = None
     """Selector of the version; read before anything else."""
     id: Selectors = None
-    """Selector (or list) of the provider's own id of the event: its de-dup key."""
+    """Selector (or list) of the provider's own id of the event: its de-dup key. Finds nothing: no de-dup."""
     key: Selectors = None
-    """List of selectors that together tell one event from another, where the provider sends no id."""
+    """Selectors that together tell one event from another, where there is no id. None found: no de-dup."""
     occurred_at: Selector = None
-    """Selector of the time at which it happened."""
+    """Selector of the time at which it happened; one that cannot be read counts as none."""
     split: Selector = None
     """Selector ending in `[]`: each item becomes an event of its own; `body.*` then means the item."""
     type_aliases: dict[str, str] = Field(default={}, examples=[{"DigitalIdentity.*": "digital_identity.*"}])
