@@ -50,6 +50,8 @@ class IngressStatus:
     refused: Mapping[str, int]
     """Requests by reason."""
     last_accepted_at: int | None
+    held: Mapping[str, int] = field(default_factory=dict)
+    """New events kept without deliveries, by hold reason."""
 
 
 @dataclass(frozen=True, slots=True)

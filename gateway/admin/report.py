@@ -42,11 +42,13 @@ def report_store(health: StoreHealth, monotonic: float) -> StoreStatus:
 
 def report_ingress(counters: Counters, listeners: Sequence[str], connections: int) -> IngressStatus:
     """Sum up all sources."""
-    refused = Tally()
+    refused, held = Tally(), Tally()
     sources = list(counters.sources.values())
     for counts in sources:
         for reason, count in counts.refused.items():
             refused.add(reason, count)
+        for hold, count in counts.held.items():
+            held.add(hold, count)
     return IngressStatus(
         listeners,
         connections,
@@ -55,6 +57,7 @@ def report_ingress(counters: Counters, listeners: Sequence[str], connections: in
         sum(counts.conflicts for counts in sources),
         refused,
         counters.last_accepted_at,
+        held,
     )
 
 

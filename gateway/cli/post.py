@@ -58,7 +58,7 @@ def _connection(to: str, certificate: Path | None) -> HTTPConnection:
     except ValueError:
         parts, host, port = urlsplit(""), None, None
     if parts.scheme not in {"http", "https"} or not host or parts.path not in {"", "/"}:
-        raise Failure(f"--to {to!r}: expected http://HOST:PORT, https://HOST:PORT or unix:PATH", "send --help")
+        raise Failure(f"--to {to!r}: expected http://HOST:PORT, https://HOST:PORT or unix:PATH", "hookgate send --help")
     if parts.scheme == "http":
         return HTTPConnection(host, port, timeout=SECONDS)
     return HTTPSConnection(host, port, timeout=SECONDS, context=_context(certificate))

@@ -54,6 +54,8 @@ def send(config: Path, as_json: bool, provider: str, event: str | None, to: str 
     plan = Plan(source, choose_credential(source, sample, wanted["credential"]), sample)
     answers = _post(plan, _address(loaded, to), loaded, wanted)
     remedy = f"hookgate events list --source {source.name} --limit {wanted['count']}"
+    if 401 in answers:
+        remedy = "hookgate status"  # its newest refusals say why
     _tell(plan, answers, as_json, remedy)
     taken = all(200 <= status < 300 for status in answers)
     if taken == wanted["bad_signature"]:

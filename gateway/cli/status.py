@@ -79,6 +79,8 @@ def _show_ingress(ingress: Json, now: int) -> None:
         f"         answered {ingress['answered']}, repeats {ingress['duplicates']}, conflicts {ingress['conflicts']}, "
         f"refused {_reasons(ingress['refused'])}"
     )
+    for reason, count in ingress["held"].items():
+        say(f"         held {count} as {reason}: {pasteable(f'hookgate events list --hold {reason}')}")
 
 
 def _show_store(store: Json) -> None:

@@ -26,6 +26,7 @@ async def test_each_sample_is_taken_as_the_type_it_says_and_refused_with_a_spoil
             assert sent["answers"] == {"200": 2}
             spoilt = await daemon.cli("send", provider, sample, "--bad-signature", *to(daemon))
             assert spoilt["answers"] == {"401": 1}
+            assert spoilt["next"].startswith("hookgate status ")
         await daemon.wait_settled()
         events = (await daemon.cli("events", "list"))["events"]
         status = await daemon.cli("status")

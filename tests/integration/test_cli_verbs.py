@@ -169,6 +169,11 @@ async def test_status_says_what_is_wrong_and_what_to_type(daemon, hookgate):
     assert "fine:" not in out
 
 
+async def test_status_counts_what_is_held_and_says_how_to_see_it(config, hookgate):
+    out = (await hookgate("status")).output
+    assert f"held 4 as unmatched: hookgate events list --hold unmatched --config {config}\n" in out
+
+
 async def test_status_fails_while_events_are_not_accepted(daemon, hookgate):
     daemon.reasons = ["the store accepts nothing: disk low"]
     result = await hookgate("status")
