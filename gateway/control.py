@@ -32,7 +32,7 @@ from gateway.ingress.receive import Receiver
 from gateway.intake import Intake
 from gateway.metrics import Counters
 from gateway.runtime import Runtime
-from gateway.store.contract import DeliveryQuery, Gate, GateKind, Store
+from gateway.store.contract import DeliveryQuery, Gate, Store
 from gateway.systemd import Supervisor
 from gateway.wire.listener import Server
 
@@ -219,11 +219,17 @@ class Control:
 
     async def release(self, target: str, reason: str) -> bool:
         """Open the operator's gate, and that of a restored backup; False if neither was closed."""
-        return await self._open(target, ("held", "restored"), "target.released", reason)
+        changed = await self._dispatcher.open(self._known(target), ("held", "restored"))
+        if changed:
+            log.info("target.released", target=target, reason=reason)
+        return changed
 
     async def enable(self, target: str, reason: str) -> bool:
         """Open the gates that the daemon closed (disabled, breaker); False if none was closed."""
-        return await self._open(target, ("disabled", "breaker"), "target.enabled", reason)
+        changed = await self._dispatcher.open(self._known(target), ("disabled", "breaker"))
+        if changed:
+            log.info("target.enabled", target=target, reason=reason)
+        return changed
 
     async def render_metrics(self) -> bytes:
         """Give the Prometheus text; rendered outside the trio thread."""
@@ -240,12 +246,6 @@ class Control:
                 admin_failures=self._admin_failures(),
             )
         )
-
-    async def _open(self, target: str, kinds: Sequence[GateKind], event: str, reason: str) -> bool:
-        changed = await self._dispatcher.open(self._known(target), kinds)
-        if changed:
-            log.info(event, target=target, reason=reason)
-        return changed
 
     def _known(self, target: str) -> str:
         if target not in self._intake.blueprint.targets:
