@@ -97,7 +97,7 @@ def probe(ledger: Ledger, turn: Turn) -> None:
     ledger.keys.save_clock()
 
 
-def _selection(ledger: Ledger, query: DeliveryQuery, before: int | None) -> dict[str, object]:
+def _selection(ledger: Ledger, query: DeliveryQuery, before: int | None) -> dict[str, Any]:
     upto = _HIGHEST if before is None else before - 1
     target = None
     if query.target is not None:

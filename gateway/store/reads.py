@@ -95,7 +95,7 @@ class Reads:
         """Count what waits for each target; what is in flight is counted by the running daemon only."""
         return load_backlogs(self._connection)
 
-    def _rows(self, name: str, values: tuple[object, ...] | Mapping[str, object]) -> list[tuple[Any, ...]]:
+    def _rows(self, name: str, values: tuple[Any, ...] | Mapping[str, Any]) -> list[tuple[Any, ...]]:
         self._steps = 0
         try:
             return self._connection.execute(_SQL[name], values).fetchall()
