@@ -30,7 +30,8 @@ def verify(source: Source, request: Request) -> tuple[Match, ...]:
         try:
             matches.append(Match(credential, _prove(credential, request)))
         except VerificationError as error:
-            refusal = refusal or error
+            # Its traceback leads back to this frame: a cycle for each request would keep the collector busy.
+            refusal = refusal or error.with_traceback(None)
     if not matches:
         raise refusal or VerificationError("no_credential", f"source {source.name} has no credential")
     return tuple(matches)

@@ -1,5 +1,7 @@
 """Which credential a request proves, and for which events it may speak."""
 
+import gc
+
 import pytest
 
 from gateway.blueprint import Credential, Source
@@ -121,3 +123,16 @@ def test_G1_a_verifier_that_raises_or_gives_nonsense_proves_nothing_and_ends_not
     assert (caught.value.status, caught.value.reason) == (401, "plugin")
     assert "a-secret" not in str(caught.value)
     assert [match.credential.name for match in verify(source(bad, credential("old", OLD)), request(OLD))] == ["old"]
+
+
+def test_a_credential_that_does_not_match_leaves_no_cycle_for_the_collector():
+    both = source(credential("old", OLD), credential("new", NEW))
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in range(100):
+            verify(both, request(NEW))
+        found = gc.collect()
+    finally:
+        gc.enable()
+    assert found < 100
