@@ -20,8 +20,9 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, Generic, Literal, Protocol, TypeAlias, TypeVar, runtime_checkable
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import ConfigDict
 
+from gateway.config.described import Described
 from gateway.config.model_smtp import Sender, Smtp
 from gateway.config.references import SecretText, TemplateFile
 from gateway.config.units import ByteCount, Duration, parse_duration
@@ -123,7 +124,7 @@ Group: TypeAlias = Literal["targets", "verifiers", "transforms"]
 """The groups of kinds; `hookgate.` before it is the entry points' group."""
 
 
-class Options(BaseModel):
+class Options(Described):
     """The base of a plugin's options: frozen, unknown keys refused, field docstrings used as documentation.
 
     A field of type `SecretText` takes a reference to a secret, one of type `TemplateFile` the path of a template; the
@@ -131,7 +132,7 @@ class Options(BaseModel):
     `[smtp]`, with the keys that the target's own `smtp` table says anew.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
     def warnings(self) -> Sequence[tuple[str, str]]:
         """Give what works but is probably not meant, as key and sentence: `hookgate check` and the log tell it."""

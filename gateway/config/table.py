@@ -6,19 +6,18 @@ Attribute docstrings are the documentation: the JSON Schema, the reference and e
 import re
 from typing import Annotated, Any, Final
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
+from gateway.config.described import Described
 from gateway.core.pattern import Pattern
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
 
-class Table(BaseModel):
+class Table(Described):
     """A table of the configuration: immutable, unknown keys refused, nothing converted."""
 
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True, validate_default=True
-    )
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, validate_default=True)
 
 
 def written(value: Any, **more: Any) -> Any:  # noqa: ANN401 - the field's own type is made of it
