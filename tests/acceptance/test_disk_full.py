@@ -1,14 +1,9 @@
 """P19: a full disk is 503 with Retry-After while deliveries still settle; when space is back, so is the daemon.
 
-The state lives on a small tmpfs in a mount namespace of the daemon's own: nothing of the machine is filled, and the
-mount ends with the process.
+The state lives on a small disk of the daemon's own.
 """
 
 import json
-import os
-import shutil
-import subprocess
-from pathlib import Path
 
 import pytest
 import trio
@@ -17,36 +12,13 @@ from harness.daemon import running
 from harness.senders import Client, post, truework
 from harness.settings import ORDERS_TOKEN, Settings
 from harness.sink import Fault, open_sink
+from harness.small_disk import fill, inside, mounts_work, on_small_disk
 from harness.tq import Ledger
 
 MEBIBYTE = 1024 * 1024
 
 
-def _mounts_work():
-    command = ["unshare", "-m", "sh", "-c", "mount -t tmpfs -o size=1m none /mnt"]
-    return (
-        shutil.which("unshare") is not None
-        and subprocess.run(command, capture_output=True, check=False).returncode == 0
-    )
-
-
-def _on_small_disk(home, size):
-    return ("unshare", "-m", "sh", "-c", f'mount -t tmpfs -o size={size} none "$0" && exec "$@"', str(home.state))
-
-
-def _fill(folder, leave):
-    """Take all space but `leave` bytes."""
-    free = os.statvfs(folder)
-    with (folder / "filler").open("wb") as filler:
-        try:
-            while (free := os.statvfs(folder)).f_bavail * free.f_frsize > leave:
-                filler.write(b"\0" * min(65536, free.f_bavail * free.f_frsize - leave))
-                filler.flush()
-        except OSError:
-            return
-
-
-@pytest.mark.skipif(not _mounts_work(), reason="a tmpfs cannot be mounted here (needs root and mount namespaces)")
+@pytest.mark.skipif(not mounts_work(), reason="a tmpfs cannot be mounted here (needs root and mount namespaces)")
 @pytest.mark.parametrize("leave", [6 * MEBIBYTE, 0])
 async def test_a_full_disk_is_answered_503_while_deliveries_settle_and_it_recovers_by_itself(home, tell, leave):
     ledger = Ledger()
@@ -57,19 +29,19 @@ async def test_a_full_disk_is_answered_503_while_deliveries_settle_and_it_recove
         settings = Settings(home, crm=sink.url, crm_options=options, file=False)
         settings.write()
         home.write_config(settings.text().replace('low_water = "1MiB"', f'low_water = "{low_water}"'))
-        async with running(home, before=_on_small_disk(home, "80m")) as daemon:
-            disk = Path(f"/proc/{daemon.pid}/root{home.state}")
+        async with running(home, before=on_small_disk(home.state, "80m")) as daemon:
+            disk = inside(daemon.pid, home.state)
             assert (disk / "hookgate.db").exists()
             with Client(daemon.port) as client:
                 for number in range(20):
                     await client.insist(truework(f"before-{number}", ORDERS_TOKEN), ledger)
-                _fill(disk, leave)
+                filler = fill(disk, leave)
                 refusal = await _until(client, ledger, "full", 503, 30)
                 assert int(refusal.headers["retry-after"]) >= 1
                 assert (await daemon.ask("/ready", status=503))["ready"] is False
                 sink.fault = Fault()
                 await sink.wait(lambda sink: len({a.body for a in sink.taken}) >= 20, 20)
-                (disk / "filler").unlink()
+                filler.unlink()
                 freed = trio.current_time()
                 await _until(client, ledger, "after", 200, 60)
                 took = trio.current_time() - freed

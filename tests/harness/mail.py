@@ -1,6 +1,8 @@
 """Mail servers for the tests of the email target: a real one, and one that answers as it is told."""
 
+import asyncio
 import ssl
+import threading
 from collections import Counter
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
@@ -29,6 +31,11 @@ class Mailbox:
         self.mails = []
         self.logins = []
         self.refuse = {}
+        self.held = 0
+        """How many mails came while the gate was shut."""
+        self.gate = threading.Event()
+        """Cleared: mails are read to the end and answered only once it is set again."""
+        self.gate.set()
 
     async def handle_RCPT(self, server, session, envelope, address, options):
         if address in self.refuse:
@@ -37,6 +44,9 @@ class Mailbox:
         return "250 OK"
 
     async def handle_DATA(self, server, session, envelope):
+        if not self.gate.is_set():
+            self.held += 1
+            await asyncio.to_thread(self.gate.wait)
         self.mails.append(envelope)
         return "250 queued"
 
@@ -55,6 +65,7 @@ def real_server(**settings):
     try:
         yield mailbox, controller.port
     finally:
+        mailbox.gate.set()
         controller.stop()
 
 

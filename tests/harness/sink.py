@@ -30,6 +30,8 @@ class Fault(NamedTuple):
     """Seconds before the answer."""
     hang: bool = False
     """Never answer; the connection stays open."""
+    until: trio.Event | None = None
+    """Answer only once this is set."""
     reset: bool = False
     """Close with a reset instead of an answer."""
     headers: tuple[tuple[str, str], ...] = ()
@@ -136,6 +138,8 @@ class Sink:
         self._changed.set()
         if fault.hang:
             await trio.sleep_forever()
+        if fault.until is not None:
+            await fault.until.wait()
         if fault.delay:
             await trio.sleep(fault.delay)
         if fault.reset:
