@@ -34,7 +34,7 @@ from gateway.dispatch.janitor import keep_proving, mind_clock, retain
 from gateway.errors import ConfigError, HookgateError
 from gateway.ingress.receive import Receiver
 from gateway.intake import Intake
-from gateway.listeners import describe, open_listeners, refuse_clear
+from gateway.listeners import describe, open_listeners, own_address, refuse_clear
 from gateway.log import configure
 from gateway.metrics import Counters
 from gateway.narrator import Narrator
@@ -132,7 +132,8 @@ class Daemon:
         counters = Counters()
         self._announcer = Announcer(runtime)
         narrator = Narrator(counters, self._announcer, runtime)
-        self._dispatcher = Dispatcher(store, runtime, narrator, places.state)
+        own = [own_address(each) for each in (*self._sockets, *self._admin_sockets)]
+        self._dispatcher = Dispatcher(store, runtime, narrator, places.state, own)
         self._intake = Intake(store, self._dispatcher, narrator, blueprint)
         self._receiver = Receiver(self._intake, counters, runtime)
         self._server = Server(

@@ -12,6 +12,7 @@ from gateway.config.address import Address, parse_address
 from gateway.errors import ConfigError
 from gateway.runtime import Runtime
 from gateway.systemd import pick_inherited
+from gateway.wire.guard import Own
 
 BACKLOG: Final = 4096
 SOCKET_MODE: Final = 0o660
@@ -60,6 +61,14 @@ def describe(listener: trio.socket.SocketType) -> str:
         return f"unix:{name if isinstance(name, str) else os.fsdecode(name)}"
     host, port = name[:2]
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def own_address(listener: trio.socket.SocketType) -> Own:
+    """Give where a listener can be reached, for the guard of outgoing connections."""
+    name = listener.getsockname()
+    if listener.family == trio.socket.AF_UNIX:
+        return Own("", 0, os.path.realpath(name) if isinstance(name, str) and name else "")
+    return Own(name[0], name[1])
 
 
 def _open(address: Address, runtime: Runtime, inherited: Mapping[str, list[int]]) -> list[trio.socket.SocketType]:

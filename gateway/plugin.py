@@ -14,7 +14,7 @@ implementation keeps its contract.
 
 import inspect
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -51,6 +51,7 @@ from gateway.wire.dial import dial_blocking, tls_cause
 from gateway.wire.exec_client import Ended as ExecEnded
 from gateway.wire.exec_client import ExecClient, ExecError
 from gateway.wire.exec_client import Job as ExecJob
+from gateway.wire.guard import Guard, parse_rule
 
 __all__ = [
     "BatchTarget",
@@ -64,6 +65,7 @@ __all__ = [
     "ExecError",
     "ExecJob",
     "Group",
+    "Guard",
     "Headers",
     "HttpClient",
     "HttpReply",
@@ -108,6 +110,7 @@ __all__ = [
     "message_values",
     "parse_document",
     "parse_mailbox",
+    "parse_rule",
     "parse_selector",
     "parse_template",
     "parse_url",
@@ -157,6 +160,8 @@ class Context:
     """Where relative paths of options begin."""
     timeout_seconds: float = 30.0
     """After so long a delivery is cancelled."""
+    guard: Guard = field(default_factory=Guard)
+    """What connections may lead to; it knows the gateway's own listeners. Narrow it by an operator's lists."""
 
 
 class Target(Protocol):

@@ -19,6 +19,8 @@ from typing import Final, TypeAlias, TypeVar
 
 import trio
 
+from gateway.lookups import Answers, Lookups
+
 T = TypeVar("T")
 
 AddressInfo = tuple[int, str, int]
@@ -27,7 +29,7 @@ AddressInfo = tuple[int, str, int]
 Socket: TypeAlias = stdlib_socket.socket
 """A socket of the standard library, as `Runtime.accept` gives it, for those who cannot name that module."""
 
-DNS_THREADS: Final = 16
+DNS_THREADS: Final = 32
 FILE_THREADS: Final = 16
 
 
@@ -36,6 +38,7 @@ class Runtime:
 
     def __init__(self) -> None:
         self.dns_limiter = trio.CapacityLimiter(DNS_THREADS)
+        self.lookups = Lookups(_addresses_of, self.in_thread, self.dns_limiter)
         self.file_limiter = trio.CapacityLimiter(FILE_THREADS)
 
     def now_ms(self) -> int:
@@ -85,24 +88,23 @@ class Runtime:
         return await trio.to_thread.run_sync(call, limiter=limiter, abandon_on_cancel=True)
 
     async def resolve(self, host: str, port: int, seconds: float) -> list[AddressInfo]:
-        """Look `host` up in our own small pool of threads, within `seconds`.
+        """Look `host` up within `seconds`, by `Lookups`: in our own small pool of threads, one for each name.
 
         Raises `trio.TooSlowError`, `OSError` (`socket.gaierror`) if there is no such name, or `BlockingIOError` if
         other look-ups held every thread all the time, so that this one never began.
         """
-        begun = False
+        return [(family, address, port) for family, address in await self.lookups.resolve(host, seconds)]
 
-        def look_up() -> list[AddressInfo]:
-            nonlocal begun
-            begun = True
-            found = stdlib_socket.getaddrinfo(host, port, type=stdlib_socket.SOCK_STREAM)
-            return [(family, str(address[0]), port) for family, _, _, _, address in found]
-
-        with trio.move_on_after(seconds):
-            return await trio.to_thread.run_sync(look_up, limiter=self.dns_limiter, abandon_on_cancel=True)
-        if begun:
-            raise trio.TooSlowError
-        raise BlockingIOError(errno.EAGAIN, "every DNS thread is held by another look-up")
+    @staticmethod
+    def is_local(address: AddressInfo) -> bool:
+        """Tell whether a numeric address is one of this machine's own. Nothing is sent."""
+        family, host, port = address
+        with stdlib_socket.socket(family, stdlib_socket.SOCK_DGRAM) as probe:
+            try:
+                probe.connect((host, port))  # only chooses a way: one to ourselves begins and ends at one address
+                return bool(probe.getsockname()[0] == probe.getpeername()[0])
+            except OSError:
+                return False
 
     async def connect(self, address: AddressInfo) -> trio.socket.SocketType:
         """Open a TCP connection to a numeric address; the socket is closed again if this fails or is cancelled."""
@@ -273,6 +275,11 @@ class Runtime:
                 with suppress(ProcessLookupError):
                     os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
+
+
+def _addresses_of(host: str) -> Answers:
+    found = stdlib_socket.getaddrinfo(host, None, type=stdlib_socket.SOCK_STREAM)
+    return [(family, str(address[0])) for family, _, _, _, address in found]
 
 
 def _exchange(connection: Socket, question: bytes, until: float, bytes_max: int) -> bytes:

@@ -1,7 +1,7 @@
 """What must hold between tables: TLS, targets that lead back to us; and what works but is probably not meant."""
 
+import os
 from collections.abc import Mapping
-from ipaddress import ip_address
 from typing import Final
 
 from gateway.blueprint.overlap import overlap
@@ -19,6 +19,9 @@ from gateway.core.retry import Policy
 from gateway.core.routing import Pattern
 from gateway.errors import ConfigError
 from gateway.plugin import Options
+from gateway.runtime import Runtime
+from gateway.wire.addresses import is_literal, literal
+from gateway.wire.guard import Own
 from gateway.wire.tls import server_context
 from gateway.wire.url import Url, parse_url
 
@@ -92,17 +95,11 @@ def check_loops(config: Config, places: Places, targets: Mapping[str, TargetPlan
 
 def _leads_to(url: Url, address: Address) -> bool:
     if address.kind != "tcp":
-        return bool(url.socket_path) and url.socket_path == address.name
-    if url.port != address.port:
-        return False
-    bound = ip_address(address.host)
-    if url.host.rstrip(".").lower() == "localhost":
-        return bound.is_loopback or bound.is_unspecified
-    try:
-        host = ip_address(url.host)
-    except ValueError:
-        return False
-    return host == bound or (bound.is_unspecified and (host.is_loopback or host.is_unspecified))
+        return bool(url.socket_path) and os.path.realpath(url.socket_path) == os.path.realpath(address.name)
+    own = Own(address.host, address.port)
+    name = url.host.rstrip(".")
+    hosts = ("127.0.0.1", "::1") if name == "localhost" or name.endswith(".localhost") else (name,)
+    return any(is_literal(host) and own.takes(literal(host, url.port), Runtime.is_local) for host in hosts)
 
 
 def warn(blueprint: Blueprint, presets: Presets, report: Report) -> None:

@@ -17,6 +17,7 @@ from gateway.dispatch.runner import Observer, Runner
 from gateway.plugin import Context
 from gateway.runtime import Runtime
 from gateway.store.contract import Gate, GateKind, Store
+from gateway.wire.guard import Guard, Own
 
 log = structlog.get_logger()
 
@@ -24,11 +25,15 @@ log = structlog.get_logger()
 class Dispatcher:
     """Delivers what the store holds, and what intake hands over; one per daemon."""
 
-    def __init__(self, store: Store, runtime: Runtime, observer: Observer, state_folder: Path) -> None:
+    def __init__(
+        self, store: Store, runtime: Runtime, observer: Observer, state_folder: Path, own: Sequence[Own] = ()
+    ) -> None:
+        """Prepare; `own` is what the gateway itself listens on: no target leads there."""
         self._store = store
         self._runtime = runtime
         self._observer = observer
         self._state_folder = state_folder
+        self._guard = Guard(own=tuple(own))
         self._runners: dict[str, Runner] = {}
         self._nursery: trio.Nursery | None = None
         self._running = 0
@@ -124,6 +129,7 @@ class Dispatcher:
             plan.concurrency,
             state_folder=self._state_folder,
             timeout_seconds=plan.timeout_seconds,
+            guard=self._guard,
         )
         runner = Runner(plan, self._store, context, self._observer, gates)
         self._runners[plan.name] = runner

@@ -73,6 +73,7 @@ class Email:
     async def open(self, context: Context) -> None:
         """Read the TLS file; nothing is connected yet."""
         self._runtime = context.runtime
+        self._guard = context.guard
         self._limiter = trio.CapacityLimiter(context.connections)
         tls = await self._runtime.in_file_thread(partial(_tls_context, self._smtp))
         login = (self._smtp.user, self._smtp.password.reveal()) if self._smtp.user and self._smtp.password else None
@@ -109,7 +110,7 @@ class Email:
 
     async def _send(self, recipients: tuple[str, ...], mail: bytes) -> Answers:
         smtp = self._smtp
-        connection = await dial_blocking(self._runtime, smtp.host, smtp.port_number, smtp.timeout)
+        connection = await dial_blocking(self._runtime, smtp.host, smtp.port_number, smtp.timeout, self._guard)
         # A second descriptor: TLS takes the first one over, and closing it under a thread would be a race.
         handle = connection.dup()
         begun = False

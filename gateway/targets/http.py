@@ -13,6 +13,7 @@ from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 
 from gateway.plugin import (
     Context,
+    Guard,
     HttpClient,
     Message,
     Options,
@@ -22,6 +23,7 @@ from gateway.plugin import (
     TlsOptions,
     WireError,
     check_headers,
+    parse_rule,
     parse_url,
     target,
 )
@@ -53,6 +55,15 @@ _OWN: Final = frozenset({"webhook-id", "hookgate-attempt", "hookgate-hops"})
 def _check_url(text: str) -> str:
     parse_url(text)
     return text
+
+
+def _check_rule(text: str) -> str:
+    parse_rule(text)
+    return text
+
+
+_Rules: TypeAlias = Annotated[tuple[Annotated[str, AfterValidator(_check_rule)], ...], Field(max_length=100)]
+"""Entries of `allow` and `deny`."""
 
 
 def _form(value: object) -> str:
@@ -129,6 +140,11 @@ class HttpOptions(Options):
     """Headers to send with each request; a value is text, or a reference to a secret that holds the whole value."""
     pass_headers: Annotated[tuple[str, ...], AfterValidator(_check_passed)] = ()
     """Names of headers of the original request to send along."""
+    allow: _Rules = ()
+    """What addresses connections may lead to, and no others: networks ("10.0.0.0/8"), addresses, "public", "private",
+    "loopback". Unless written, these three."""
+    deny: _Rules = ()
+    """What addresses connections may not lead to, although `allow` says so."""
     tls: TlsTable | None = None
     """TLS settings; only with https."""
 
@@ -139,7 +155,13 @@ class HttpOptions(Options):
         both = sorted(set(self.pass_headers).intersection(name.lower() for name in self.headers))
         if both:
             raise ValueError(f"{', '.join(both)} stands in headers and in pass_headers: keep one of them")
+        if (url := parse_url(self.url)).is_numeric:
+            self.narrow(Guard()).vet_literal(url.host, url.port)
         return self
+
+    def narrow(self, guard: Guard) -> Guard:
+        """Give `guard` with these options' lists."""
+        return guard.narrowed([parse_rule(text) for text in self.allow], [parse_rule(text) for text in self.deny])
 
     def warnings(self) -> Sequence[tuple[str, str]]:
         """Tell of a secret that stands in the configuration."""
@@ -171,7 +193,12 @@ class Http:
             headers["User-Agent"] = context.user_agent
         self._client = await self._runtime.in_file_thread(
             lambda: HttpClient(
-                context.runtime, self._url, connections=context.connections, tls=tls, headers=headers.items()
+                context.runtime,
+                self._url,
+                connections=context.connections,
+                tls=tls,
+                headers=headers.items(),
+                guard=self._options.narrow(context.guard),
             )
         )
 

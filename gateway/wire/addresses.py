@@ -1,15 +1,13 @@
-"""Which addresses an outgoing connection may go to: the guard against requests to places that nobody meant.
+"""What a host is: the strict grammar of its spelling, and the class of each IP address.
 
-It knows two things: the strict grammar of a host as an operator may write it, and a table that puts every IP address
-in a class. The table is our own: `ipaddress.is_global` calls NAT64 forms of 127.0.0.1, multicast and fec0::/10 global,
+The table of classes is our own: `ipaddress.is_global` calls NAT64 forms of 127.0.0.1, multicast and fec0::/10 global,
 and differs between Python versions. Sources: the IANA special-purpose address registries, and the metadata services of
 the large clouds.
 
-It resolves nothing and connects to nothing: `vet` is called with the answers, and whoever connects uses its result.
+It resolves nothing, connects to nothing, and decides nothing: what may be connected to is `gateway.wire.guard`'s.
 """
 
 import re
-from collections.abc import Sequence
 from enum import StrEnum
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Final, TypeAlias
@@ -19,9 +17,6 @@ import trio
 from gateway.runtime import AddressInfo
 
 Network: TypeAlias = IPv4Network | IPv6Network
-
-MAX_ANSWERS: Final = 64
-"""How many answers of a look-up are considered; the others are never connected to."""
 
 
 class AddressClass(StrEnum):
@@ -38,8 +33,8 @@ class AddressClass(StrEnum):
     WRAPPED = "a wrapped form of an address that is not public"
 
 
-ALLOWED: Final = frozenset({AddressClass.PUBLIC, AddressClass.PRIVATE, AddressClass.LOOPBACK})
-"""Operators write the URLs, and their services stand in private networks; nobody serves on the other classes."""
+NEVER: Final = frozenset(AddressClass) - {AddressClass.PUBLIC, AddressClass.PRIVATE, AddressClass.LOOPBACK}
+"""Classes that nobody serves on; services stand in the others, also in private networks."""
 
 
 def _table(*rows: tuple[AddressClass, str]) -> tuple[tuple[Network, AddressClass], ...]:
@@ -58,7 +53,7 @@ _V4: Final = _table(
     (AddressClass.RESERVED, "198.18.0.0/15 240.0.0.0/4"),
 )
 _V6: Final = _table(
-    (AddressClass.METADATA, "fd00:ec2::/32 fd20:ce::254/128"),
+    (AddressClass.METADATA, "fd00:ec2::/32 fd20:ce::254/128 fd00:42::42/128"),
     (AddressClass.UNSPECIFIED, "::/128"),
     (AddressClass.LOOPBACK, "::1/128"),
     (AddressClass.PRIVATE, "fc00::/7"),
@@ -120,40 +115,10 @@ def classify(text: str) -> AddressClass:
     address = ip_address(text)
     if isinstance(address, IPv4Address):
         return _look_up(address, _V4, AddressClass.PUBLIC)
-    inner = _unwrap(address)
+    inner = inner_addresses(address)
     if any(_look_up(each, _V4, AddressClass.PUBLIC) is not AddressClass.PUBLIC for each in inner):
         return AddressClass.WRAPPED
     return _look_up(address, _V6, AddressClass.RESERVED)
-
-
-def vet(host: str, answers: Sequence[AddressInfo]) -> list[AddressInfo]:
-    """Give the addresses of `host` that may be connected to: all of the first `MAX_ANSWERS`, or none.
-
-    Raises DeniedHostError if one of them is of a denied class, or if a name has public and other addresses at once:
-    that is how a name is rebound to a service inside. An operator's own lists of networks would be asked here, before
-    the classes.
-    """
-    considered = list(dict.fromkeys(answers[:MAX_ANSWERS]))
-    classes = {address: _class_of(host, address) for _, address, _ in considered}
-    for address, kind in classes.items():
-        if kind not in ALLOWED:
-            raise DeniedHostError(f"{_named(host, address)} is denied: {kind.value}")
-    if AddressClass.PUBLIC in classes.values() and len(set(classes.values())) > 1:
-        raise DeniedHostError(
-            f"{host} has public and non-public addresses ({', '.join(sorted(classes)[:4])}): a sign of DNS rebinding"
-        )
-    return considered
-
-
-def _class_of(host: str, address: str) -> AddressClass:
-    try:
-        return classify(address)
-    except ValueError as error:
-        raise DeniedHostError(f"{_named(host, address)} is denied: {error}") from error
-
-
-def _named(host: str, address: str) -> str:
-    return address if host == address else f"{host} at {address}"
 
 
 def _look_up(
@@ -162,8 +127,10 @@ def _look_up(
     return next((kind for network, kind in table if address in network), otherwise)
 
 
-def _unwrap(address: IPv6Address) -> list[IPv4Address]:
-    """Give the IPv4 addresses that translators and tunnels make of `address`; none if it is IPv6 for itself."""
+def inner_addresses(address: IPv4Address | IPv6Address) -> list[IPv4Address]:
+    """Give the IPv4 addresses that translators and tunnels make of `address`; none if it stands for itself."""
+    if isinstance(address, IPv4Address):
+        return []
     inner = [address.ipv4_mapped, address.sixtofour, *(address.teredo or ())]
     if address in _NAT64 or (int(address) >> 32) & 0xFFFFFFFF in _ISATAP:
         inner.append(IPv4Address(int(address) & 0xFFFFFFFF))

@@ -1,7 +1,7 @@
 """The HTTP/1.1 client for all that leaves the gateway: one per target, with its own few keep-alive connections.
 
 Strict and bounded: no redirects, no proxies, no `.netrc`, no cookies, no decompression; it connects only to addresses
-that `gateway.wire.addresses` let pass. What a status means is not decided here.
+that its `gateway.wire.guard` lets pass. What a status means is not decided here.
 
 A kept connection may have been closed by the other side just before it was used again. If it ends before one byte of
 the reply, the request is sent once more on a new connection; the other side may then see it twice, which is within the
@@ -20,6 +20,7 @@ from gateway.wire.client_tls import TlsOptions, client_context
 from gateway.wire.dial import dial
 from gateway.wire.exchange import Connection, SilentEndError
 from gateway.wire.failures import WireError
+from gateway.wire.guard import Guard
 from gateway.wire.http_reply import HttpReply
 from gateway.wire.url import Url, check_target, parse_url
 
@@ -67,10 +68,12 @@ class HttpClient:
         connections: int,
         tls: TlsOptions | None = None,
         headers: Iterable[tuple[str, str]] = (),
+        guard: Guard | None = None,
     ) -> None:
         """Get ready without connecting. Reads TLS files for https (OSError names the file), so call it in a thread.
 
-        `headers` go out with every request. Raises ValueError for ones that cannot.
+        `headers` go out with every request; connections go where `guard` lets them, unless given where an operator's
+        URL may lead. Raises ValueError for headers that cannot be sent.
         """
         options = tls or TlsOptions()
         self._runtime = runtime
@@ -78,6 +81,7 @@ class HttpClient:
         self._context = client_context(options) if url.tls else None
         self._server_name = options.server_name or url.host
         self._fixed = f" HTTP/1.1\r\nHost: {url.authority}\r\n{check_headers(headers)}"
+        self._guard = guard or Guard()
         self._slots = trio.Semaphore(connections)
         self._idle: deque[tuple[float, Connection]] = deque()
 
@@ -118,7 +122,7 @@ class HttpClient:
                 return await self._exchange(connection, head, body)
             except SilentEndError:
                 pass  # it was closed while it was idle, as far as anybody can tell
-        stream = await dial(self._runtime, self._url, self._context, self._server_name)
+        stream = await dial(self._runtime, self._url, self._context, self._server_name, self._guard)
         return await self._exchange(Connection(stream, self._url.place), head, body)
 
     async def _exchange(self, connection: Connection, head: bytes, body: bytes) -> HttpReply:

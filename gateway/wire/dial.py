@@ -6,13 +6,14 @@ asked, whatever the environment says.
 """
 
 import errno
+import os
 import ssl
 from typing import Final
 
 import trio
 
 from gateway.runtime import AddressInfo, Runtime, Socket
-from gateway.wire.addresses import DeniedHostError, is_literal, literal, vet
+from gateway.wire.addresses import DeniedHostError
 from gateway.wire.failures import (
     ConnectTimeoutError,
     DeniedAddressError,
@@ -23,6 +24,7 @@ from gateway.wire.failures import (
     UnreachableError,
     WireError,
 )
+from gateway.wire.guard import Guard
 from gateway.wire.streams import PlainStream, Stream, TlsStream
 from gateway.wire.url import Url
 
@@ -33,42 +35,52 @@ CONNECT_SECONDS: Final = 10.0
 _EXHAUSTED: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 
 
-async def dial(runtime: Runtime, url: Url, context: ssl.SSLContext | None, server_name: str) -> Stream:
+async def dial(runtime: Runtime, url: Url, context: ssl.SSLContext | None, server_name: str, guard: Guard) -> Stream:
     """Open a connection to `url` within `CONNECT_SECONDS`; TLS with `context` unless that is None. Raises WireError."""
     with trio.move_on_after(CONNECT_SECONDS):
-        connection = await _connect(runtime, url)
+        connection = await _connect(runtime, url, guard)
         if context is None:
             return PlainStream(connection)
         return await _secure(PlainStream(connection), context, server_name, url)
     raise ConnectTimeoutError(f"{url.place} took no connection within {CONNECT_SECONDS:g} s")
 
 
-async def dial_blocking(runtime: Runtime, host: str, port: int, seconds: float) -> Socket:
+async def dial_blocking(runtime: Runtime, host: str, port: int, seconds: float, guard: Guard) -> Socket:
     """Open a connection for a thread, within `CONNECT_SECONDS`, to a host that is looked up and vetted like any other.
 
     Each of its operations takes at most `seconds`. Raises WireError.
     """
     url = Url(tls=False, host=host, port=port, socket_path="", target="/")
     with trio.move_on_after(CONNECT_SECONDS):
-        return runtime.as_blocking(await _connect(runtime, url), seconds)
+        return runtime.as_blocking(await _connect(runtime, url, guard), seconds)
     raise ConnectTimeoutError(f"{url.place} took no connection within {CONNECT_SECONDS:g} s")
 
 
-async def _connect(runtime: Runtime, url: Url) -> trio.socket.SocketType:
+async def _connect(runtime: Runtime, url: Url, guard: Guard) -> trio.socket.SocketType:
     if url.socket_path:
         try:
+            guard.vet_socket(url.socket_path, _followed(url.socket_path))
             return await runtime.connect_unix(url.socket_path)
+        except DeniedHostError as error:
+            raise DeniedAddressError(str(error)) from error
         except OSError as error:
             raise _translate(error, url.place, ports=False) from error
-    return await _connect_first(runtime, url, await _addresses(runtime, url))
+    return await _connect_first(runtime, url, await vetted(runtime, url, guard))
 
 
-async def _addresses(runtime: Runtime, url: Url) -> list[AddressInfo]:
+def _followed(path: str) -> str:
+    """Give a path with links followed; a socket's folder is no place that keeps one waiting."""
+    return os.path.realpath(path)
+
+
+async def vetted(runtime: Runtime, url: Url, guard: Guard) -> list[AddressInfo]:
+    """Give the addresses of the host in `url` that `guard` lets pass, one at least. Raises WireError."""
     try:
-        if is_literal(url.host):
-            return vet(url.host, [literal(url.host, url.port)])
-        answers = await runtime.resolve(url.host, url.port, DNS_SECONDS)
-        addresses = vet(url.host, answers)
+        if url.is_numeric:
+            addresses = guard.vet_literal(url.host, url.port)
+        else:
+            addresses = guard.vet(url.host, await runtime.resolve(url.host, url.port, DNS_SECONDS))
+        guard.refuse_own(url.host, addresses, runtime.is_local)
     except DeniedHostError as error:
         raise DeniedAddressError(str(error)) from error
     except trio.TooSlowError as error:

@@ -8,7 +8,8 @@ payload.
 import re
 from typing import Final, NamedTuple
 
-from gateway.wire.addresses import check_host, is_literal, literal, vet
+from gateway.wire.addresses import check_host, is_literal
+from gateway.wire.guard import Guard
 
 _HTTP: Final = re.compile(r"(https?)://(\[[0-9A-Fa-f:.]+\]|[^\[\]/?#@:]+)(?::([0-9]{1,5}))?([/?].*)?")
 _UNIX: Final = re.compile(r"unix:(/[^:]{1,107})(?::(/.*))?")
@@ -37,6 +38,11 @@ class Url(NamedTuple):
         return host if self.port == _PORTS["https" if self.tls else "http"] else f"{host}:{self.port}"
 
     @property
+    def is_numeric(self) -> bool:
+        """True if the host is an address: no look-up can make another of it."""
+        return is_literal(self.host)
+
+    @property
     def place(self) -> str:
         """Where it connects to, for messages: no path and no query, which may hold a secret."""
         return f"unix:{self.socket_path}" if self.socket_path else self.authority
@@ -59,8 +65,8 @@ def parse_url(text: str) -> Url:
     if host.startswith("[") and not (":" in bare and is_literal(bare)):
         raise ValueError(f"{host[:80]} is no IPv6 address")
     url = Url(scheme == "https", check_host(bare), number, "", check_target(rest or "/"))
-    if is_literal(url.host):
-        vet(url.host, [literal(url.host, number)])
+    if url.is_numeric:
+        Guard().vet_literal(url.host, number)
     return url
 
 
