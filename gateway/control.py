@@ -26,6 +26,7 @@ from gateway.admin.operations import (
 from gateway.admin.report import reasons_not_ready, report_ingress, report_sources, report_store, report_targets
 from gateway.blueprint import Blueprint, difference
 from gateway.core.model import event_text
+from gateway.dedup_rules import with_former_rules
 from gateway.dispatch.dispatcher import Dispatcher
 from gateway.errors import ConfigError, StoreError
 from gateway.ingress.receive import Receiver
@@ -175,6 +176,7 @@ class Control:
         renames = any(target.formerly for target in targets) or any(source.formerly for source in sources)
         async with self._intake.pause() if renames else nullcontext():
             await rename_owned(new, self.store)
+            new = await with_former_rules(new, self.store, self._runtime.now_ms())
             await self._dispatcher.use(new)
             self._intake.use(new)
             self._receiver.use(new)

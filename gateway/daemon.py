@@ -29,6 +29,7 @@ from gateway.blueprint import Blueprint, build
 from gateway.config.address import Address
 from gateway.config.load import load
 from gateway.control import Control, forsaken, rename_owned
+from gateway.dedup_rules import with_former_rules
 from gateway.dispatch.dispatcher import Dispatcher
 from gateway.dispatch.janitor import keep_proving, mind_clock, retain
 from gateway.errors import ConfigError, HookgateError
@@ -95,6 +96,7 @@ async def _main(config_path: Path) -> None:
             for warning in store.warnings:
                 log.warning("store.warned", warning=warning)
             await rename_owned(blueprint, store)
+            blueprint = await with_former_rules(blueprint, store, runtime.now_ms())
             for problem in forsaken(blueprint, store):
                 log.warning("config.warned", problem=problem)
         await Daemon(config_path, blueprint, store, runtime, supervisor).run()

@@ -1,7 +1,7 @@
 """Sources: presets and overrides merged, credentials given their secrets and verifiers, identify rules compiled."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from hashlib import blake2b
 from typing import Any
 
@@ -50,7 +50,8 @@ class SourceBuilder:
         preset = self._presets.find(source.provider, (*path, "provider"))
         if preset is None:
             return None
-        identify = self._identify(path, source, preset)
+        rule = _rule(source, preset)
+        identify = self._identify(path, source, rule)
         credentials = tuple(self._credentials(path, source, preset))
         if identify is None:
             return None
@@ -72,6 +73,7 @@ class SourceBuilder:
             ack_body=body.encode(),
             formerly=source.formerly,
             fingerprint=_digest(source.model_dump_json(exclude={"credentials"}), preset.model_dump_json()).hex(),
+            rule=rule,
         )
 
     def _check_former_name(self, name: str, source: model.Source) -> None:
@@ -91,15 +93,7 @@ class SourceBuilder:
                     f'"{path_of(name, source)}" is the path of [sources.{other}] at {place} too: give each its own',
                 )
 
-    def _identify(self, path: Path, source: model.Source, preset: Preset) -> IdentifyRule | None:
-        spec = {**preset.identify, **source.identify.model_dump(exclude_unset=True)}
-        if "id" in source.identify.model_fields_set:
-            spec.pop("key", None)
-        elif "key" in source.identify.model_fields_set:
-            spec.pop("id", None)
-        if source.dedup is not None:
-            spec.pop("id", None)
-            spec["key"] = source.dedup.key
+    def _identify(self, path: Path, source: model.Source, spec: Mapping[str, Any]) -> IdentifyRule | None:
         try:
             return compile_identify(spec)
         except ProblemsError as error:
@@ -171,6 +165,19 @@ class SourceBuilder:
         except ValueError as error:
             self._report.add((*at, "secret"), str(error))
             return None
+
+
+def _rule(source: model.Source, preset: Preset) -> dict[str, Any]:
+    """Give the identify rule of a source: the preset's with what the operator wrote."""
+    spec = {**preset.identify, **source.identify.model_dump(exclude_unset=True)}
+    if "id" in source.identify.model_fields_set:
+        spec.pop("key", None)
+    elif "key" in source.identify.model_fields_set:
+        spec.pop("id", None)
+    if source.dedup is not None:
+        spec.pop("id", None)
+        spec["key"] = source.dedup.key
+    return spec
 
 
 def path_of(name: str, source: model.Source) -> str:

@@ -54,6 +54,10 @@ class Source:
     formerly: str | None = None
     fingerprint: str = ""
     """Equal fingerprints = nothing but perhaps a credential differs."""
+    rule: Mapping[str, Any] = field(default_factory=dict)
+    """What `identify` was compiled from."""
+    former: tuple[IdentifyRule, ...] = ()
+    """Rules that it replaced less than a de-dup window ago."""
 
 
 @dataclass(frozen=True, slots=True)

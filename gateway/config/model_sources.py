@@ -65,7 +65,10 @@ class Dedup(Table):
     """What makes two requests the same event."""
 
     key: Selectors
-    """Selector or list of selectors, in place of the preset's; keys are known for `[store] keep.keys`."""
+    """Selector or list of selectors, in place of the preset's; keys are known for `[store] keep.keys`.
+
+    After a change of the rule, a repeat with the same payload is still found by the rules before, for as long.
+    """
 
 
 class Ack(Table):

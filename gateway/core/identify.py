@@ -6,6 +6,8 @@ RequestError(400). Aliases change what the de-dup key and routes see; the payloa
 stay as sent.
 """
 
+from collections.abc import Sequence
+from copy import deepcopy
 from hashlib import blake2b
 from typing import Final
 
@@ -19,7 +21,7 @@ from gateway.core.moments import read_moment
 from gateway.core.selector import ABSENT, Scope
 from gateway.errors import RequestError
 
-__all__ = ["IdentifyRule", "compile_identify", "identify", "recall"]
+__all__ = ["IdentifyRule", "compile_identify", "identify", "recall", "remember"]
 
 PARTS_MAX: Final = 1000
 """Events of one request: all of them are accepted in one transaction."""
@@ -51,6 +53,27 @@ def identify(rule: IdentifyRule, source: str, credential: str, request: Request,
         return tuple(_event(reading, version, part, _canonical(part.body), credential) for part in parts)
     payload = _canonical(whole.body) if proof.claims_are_payload else None
     return (_event(reading, version, whole, payload, credential),)
+
+
+def remember(
+    former: Sequence[IdentifyRule], events: tuple[Event, ...], request: Request, proof: Proof
+) -> tuple[Event, ...]:
+    """Give `events` with the keys that they would have had by the rules in `former`, to find repeats of older events.
+
+    A rule that reads another number of events out of the request, or cannot read it, adds nothing.
+    """
+    for rule in former:
+        try:
+            # Aliases are written into the claims, so each rule needs its own.
+            then = identify(rule, "", "", request, proof._replace(claims=deepcopy(proof.claims)))
+        except RequestError:
+            continue
+        if len(then) == len(events):
+            events = tuple(
+                event._replace(former_keys=(*event.former_keys, old.key)) if old.key not in (None, event.key) else event
+                for event, old in zip(events, then, strict=True)
+            )
+    return events
 
 
 def recall(rule: IdentifyRule, stored: StoredEvent) -> Scope:

@@ -76,6 +76,8 @@ class Event(NamedTuple):
     """The parsed payload, for `match` and selectors; None if it is no JSON."""
     claims: Json
     """The verified claims of the whole request, for `claims.x` selectors; None if there are none."""
+    former_keys: tuple[bytes, ...] = ()
+    """What `key` would be by rules that the source had until lately, where it differs: only looked up, never kept."""
 
 
 HoldReason: TypeAlias = Literal["unmatched", "version", "conflict", "ignored"]

@@ -10,7 +10,7 @@ from typing import Final
 import structlog
 
 from gateway.blueprint import Blueprint, Source
-from gateway.core.identify import identify
+from gateway.core.identify import identify, remember
 from gateway.core.model import Headers, Request
 from gateway.errors import RequestError, StoreBusyError, StoreError, VerificationError
 from gateway.ingress.refusals import Refusal, Refusals
@@ -74,6 +74,8 @@ class Receiver:
             first = matches[0]
             events = identify(source.identify, source.name, first.credential.name, request, first.proof)
             if events:  # a batch may be empty
+                if source.former:
+                    events = remember(source.former, events, request, first.proof)
                 covered = within_scope(matches, events)
                 await self._intake.take(source, request, covered, _secrets(matches))
                 if len(covered) < len(events):

@@ -127,7 +127,7 @@ def _key_claims(offers: Sequence[Offer], ids: Sequence[Sequence[int]]) -> list[K
         for new, event_id in zip(offer.acceptance.events, event_ids, strict=True):
             event: Event = new.event
             if event.key is not None:
-                claims.append(KeyClaim(event.source, event.key, event.digest, event_id))
+                claims.append(KeyClaim(event.source, event.key, event.digest, event_id, event.former_keys))
     return claims
 
 

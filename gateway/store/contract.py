@@ -10,7 +10,7 @@ All times are milliseconds since 1970. Names of sources, routes and targets are 
 is the store's own matter.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Literal, NamedTuple, Protocol, TypeAlias
 
 from gateway.core.model import Delivery, Event, HoldReason, State, StoredEvent
@@ -320,6 +320,14 @@ class Store(Protocol):
 
         False if there was nothing, or `name` already owns something.
         """
+        ...
+
+    async def notes(self, prefix: str) -> Mapping[str, bytes]:
+        """Give the notes whose names begin with `prefix`: small things of other parts that outlive the process."""
+        ...
+
+    async def keep_notes(self, notes: Mapping[str, bytes | None]) -> None:
+        """Write notes, or remove those whose value is None; all or none, durable on return."""
         ...
 
     async def retain(self, keep: Keep, now: int) -> int:

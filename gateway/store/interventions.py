@@ -1,6 +1,6 @@
-"""What an operator does, inside a transaction: retry, replay, cancel, rename (each leaves an audit row), and gates."""
+"""What an operator does, inside a transaction: retry, replay, cancel, rename (with audit rows); gates and notes."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, Literal
 
 from gateway.store.accept import plan_more
@@ -88,6 +88,16 @@ def rename(ledger: Ledger, turn: Turn, kind: Literal["target", "source"], former
         turn.renamed.append(Renamed(formerly, name, ledger.ids.mint(turn.now)))
     _audit(ledger, turn, "rename", f"{kind} {formerly}", count=1, reason=name)
     return True
+
+
+def keep_notes(ledger: Ledger, turn: Turn, notes: Mapping[str, bytes | None]) -> None:
+    """Write or remove notes."""
+    del turn
+    for name, value in notes.items():
+        if value is None:
+            ledger.cursor.execute(_SQL["drop_note"], (name,))
+        else:
+            ledger.cursor.execute(_SQL["keep_note"], (name, value))
 
 
 def probe(ledger: Ledger, turn: Turn) -> None:

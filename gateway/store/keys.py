@@ -29,6 +29,8 @@ class KeyClaim(NamedTuple):
     key: bytes
     digest: bytes
     event_id: int
+    former: Sequence[bytes] = ()
+    """Keys that it would have had by rules of its source that count no more for new events."""
 
 
 class KeyVerdict(NamedTuple):
@@ -99,16 +101,22 @@ class KeyGenerations:
         return [generation.number for generation in reversed(self._generations) if generation.sealed is not None]
 
     def claim_keys(self, batch: Sequence[KeyClaim]) -> list[KeyVerdict]:
-        """Give each claim its verdict and note the new keys; one that repeats in `batch` belongs to its first claim."""
+        """Give each claim its verdict and note the new keys; one that repeats in `batch` belongs to its first claim.
+
+        A former key finds a repeat only where the digest is the same, too: a rule that told too little apart, and was
+        changed for that, must not hold what the new one tells apart.
+        """
         if not batch:
             return []
         self.seal_if_due()
         sources = self._sources
         keys = [sources[claim.source].to_bytes(4, "big") + claim.key for claim in batch]
         known = self._find(keys)
+        if any(claim.former for claim in batch):
+            self._add_former(batch, keys, known)
         fresh: Values = []
         verdicts: list[KeyVerdict] = []
-        for key, (_, _, digest, event_id) in zip(keys, batch, strict=True):
+        for key, (_, _, digest, event_id, _) in zip(keys, batch, strict=True):
             rivals = known.get(key)
             if rivals is None:
                 known[key] = {digest: event_id}
@@ -122,6 +130,15 @@ class KeyGenerations:
             fresh += (key, digest, event_id)
         self._generations[-1].insert.execute(self._cursor, fresh)
         return verdicts
+
+    def _add_former(self, batch: Sequence[KeyClaim], keys: Sequence[bytes], known: Known) -> None:
+        """Add to `known` whose repeats the claims are by their former keys."""
+        former = [[key[:4] + each for each in claim.former] for claim, key in zip(batch, keys, strict=True)]
+        found = self._find(sorted({each for some in former for each in some}))
+        for claim, key, some in zip(batch, keys, former, strict=True):
+            for each in some:
+                if (holder := found.get(each, {}).get(claim.digest)) is not None:
+                    known.setdefault(key, {}).setdefault(claim.digest, holder)
 
     def seal_if_due(self) -> None:
         """Begin a new generation if the current one has lasted its span."""

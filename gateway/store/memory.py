@@ -4,7 +4,7 @@ Every call is carried out at once and whole; callers still pass a checkpoint, so
 work as with a real store. It passes the same conformance suite as SQLite's.
 """
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Literal
 
@@ -100,6 +100,10 @@ class MemoryStore:
         if event.key is None:
             return {}
         known = self._tables.keys.setdefault((event.source, event.key), MemoryKey(self._dedup_now(), {}))
+        for former in event.former_keys:
+            held = self._tables.keys.get((event.source, former))
+            if held is not None and event.digest in held.events:
+                known.events.setdefault(event.digest, held.events[event.digest])
         known.events.setdefault(event.digest, event_id)
         return known.events
 
@@ -236,6 +240,21 @@ class MemoryStore:
         if kind == "target":
             return self._tables.rename_target(formerly, name)
         return self._tables.rename_source(formerly, name)
+
+    async def notes(self, prefix: str) -> dict[str, bytes]:
+        """See `Store.notes`."""
+        await trio.lowlevel.checkpoint()
+        return {name: value for name, value in self._tables.notes.items() if name.startswith(prefix)}
+
+    async def keep_notes(self, notes: Mapping[str, bytes | None]) -> None:
+        """See `Store.keep_notes`."""
+        await trio.lowlevel.checkpoint()
+        self._commit()
+        for name, value in notes.items():
+            if value is None:
+                self._tables.notes.pop(name, None)
+            else:
+                self._tables.notes[name] = value
 
     async def retain(self, keep: Keep, now: int) -> int:
         """See `Store.retain`."""

@@ -92,6 +92,7 @@ class MemoryTables:
     events: dict[int, MemoryEvent] = field(default_factory=dict)
     keys: dict[tuple[str, bytes], MemoryKey] = field(default_factory=dict)
     gates: dict[tuple[str, GateKind], Gate] = field(default_factory=dict)
+    notes: dict[str, bytes] = field(default_factory=dict)
     active: dict[str, dict[tuple[int, int], MemoryDelivery]] = field(default_factory=dict)
     """By target: the deliveries that are pending, in flight or dead."""
 

@@ -91,6 +91,10 @@ class Reads:
         rows = self._rows("gates", ())
         return [Gate(target, GATES[kind], since, until, reason) for target, kind, since, until, reason in rows]
 
+    def notes(self, prefix: str) -> dict[str, bytes]:
+        """Give the notes whose names begin with `prefix`."""
+        return dict(self._rows("notes", (prefix,)))
+
     def backlogs(self) -> Backlogs:
         """Count what waits for each target; what is in flight is counted by the running daemon only."""
         return load_backlogs(self._connection)

@@ -3,7 +3,7 @@
 What runs beneath is `engine`; the verbs are in modules of their names. The trio thread never touches the file.
 """
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -141,6 +141,14 @@ class SqliteStore:
     async def rename(self, kind: Literal["target", "source"], formerly: str, name: str) -> bool:
         """See `Store.rename`."""
         return await self._engine.do(partial(interventions.rename, kind=kind, formerly=formerly, name=name))
+
+    async def notes(self, prefix: str) -> Mapping[str, bytes]:
+        """See `Store.notes`."""
+        return await self._engine.read(partial(self._engine.reads.notes, prefix))
+
+    async def keep_notes(self, notes: Mapping[str, bytes | None]) -> None:
+        """See `Store.keep_notes`."""
+        await self._engine.do(partial(interventions.keep_notes, notes=dict(notes)))
 
     async def retain(self, keep: Keep, now: int) -> int:
         """See `Store.retain`."""

@@ -2,8 +2,8 @@
 
 import trio
 
-from gateway.store.contract import Backlog, DeliveryQuery, EventQuery, NewDelivery, Verdict
-from gateway.testing.store_desk import SETTINGS, Desk, OpenStore, SteppedRuntime, expect, new
+from gateway.store.contract import Backlog, DeliveryQuery, EventQuery, NewDelivery, NewEvent, Verdict
+from gateway.testing.store_desk import SETTINGS, Desk, OpenStore, SteppedRuntime, digest, expect, new
 
 
 async def an_accepted_event_can_be_read_back(open_store: OpenStore) -> None:
@@ -121,6 +121,26 @@ async def a_conflict_is_delivered_where_the_source_says_so(open_store: OpenStore
         expect((await store.events(EventQuery()))[0].replaces, first, "it is linked to the first")
 
 
+async def a_former_key_finds_a_repeat_but_never_a_conflict(open_store: OpenStore) -> None:
+    """A changed de-dup rule: what came under the old one is found by it; what only shares the old key is new."""
+    runtime = SteppedRuntime()
+    async with open_store(runtime, SETTINGS) as store:
+        desk = Desk(store, runtime)
+        first = await desk.accept_one("old", payload="a")
+        again = await desk.accept(_formerly("old", new("by the new rule", payload="a")))
+        expect(again, (Verdict("duplicate", first),), "the same payload under the former key is a repeat")
+        other = await desk.accept(_formerly("old", new("another", payload="b")))
+        expect(other[0].kind, "new", "another payload is what the new rule tells apart")
+        third = await desk.accept(_formerly("another", new("by a third rule", payload="b", source="bank")))
+        expect(third[0].kind, "new", "former keys belong to their source, too")
+        repeat = await desk.accept(_formerly("old", new("another", payload="b")))
+        expect(repeat, (Verdict("duplicate", other[0].event_id),), "its own repeat is found by its own key")
+
+
+def _formerly(key: object, event: NewEvent) -> NewEvent:
+    return event._replace(event=event.event._replace(former_keys=(digest(key),)))
+
+
 async def a_repeat_revives_dead_deliveries(open_store: OpenStore) -> None:
     """A provider's Resend button: what is dead is due again, with attempts from 0; what was delivered is not."""
     runtime = SteppedRuntime()
@@ -196,6 +216,7 @@ ACCEPT_CHECKS = (
     keys_belong_to_their_source_and_no_key_is_never_a_repeat,
     a_conflict_is_kept_without_deliveries,
     a_conflict_is_delivered_where_the_source_says_so,
+    a_former_key_finds_a_repeat_but_never_a_conflict,
     a_repeat_revives_dead_deliveries,
     a_repeat_plans_an_event_that_no_route_had_taken,
     a_cancelled_acceptance_is_carried_out_and_delivered,

@@ -217,7 +217,19 @@ async def a_probe_is_a_durable_commit(open_store: OpenStore) -> None:
         expect((health.queued, health.queued_bytes), (0, 0), "nothing waits")
 
 
+async def notes_are_kept_by_name(open_store: OpenStore) -> None:
+    """Small things of other parts: found by the beginning of their names, replaced, removed; several at once."""
+    runtime = SteppedRuntime()
+    async with open_store(runtime, SETTINGS) as store:
+        await store.keep_notes({"rules/shop": b"1", "rules/bank": b"2", "other": b"3"})
+        expect(dict(await store.notes("rules/")), {"rules/bank": b"2", "rules/shop": b"1"}, "two begin so")
+        await store.keep_notes({"rules/shop": b"4", "rules/bank": None, "rules/none": None})
+        expect(dict(await store.notes("rules/")), {"rules/shop": b"4"}, "one is replaced, one removed")
+        expect(dict(await store.notes("%")), {}, "no character of a name is special")
+
+
 OPERATE_CHECKS = (
+    notes_are_kept_by_name,
     a_retry_makes_dead_deliveries_due,
     a_retry_keeps_to_its_limit,
     a_replay_adds_linked_deliveries_once,

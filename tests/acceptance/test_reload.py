@@ -194,3 +194,23 @@ async def test_C7_deliveries_of_a_removed_target_are_parked_shown_and_resumed_wh
             await sink.wait_taken(5, 30)
             await daemon.wait_settled()
             assert len(sink.taken) == 5
+
+
+async def test_a_repeat_over_a_change_of_the_dedup_rule_is_still_a_repeat(home):
+    settings = Settings(home)
+    settings.write()
+    changed = settings.text().replace(
+        'provider = "truework"\n', 'provider = "truework"\ndedup = { key = ["body.data.order_id"] }\n', 1
+    )
+    old, new = truework("before", ORDERS_TOKEN), truework("after", ORDERS_TOKEN)
+    async with running(home) as daemon:
+        assert (await post(daemon.port, old)).status == 200
+        await daemon.reload(changed)
+        assert (await post(daemon.port, old)).status == 200
+    async with running(home) as daemon:
+        for request in (old, new, new):
+            assert (await post(daemon.port, request)).status == 200
+        await daemon.wait_settled()
+        assert await daemon.stop() == 0
+    with sqlite3.connect(home.database) as store:
+        assert store.execute("SELECT count(*) FROM event").fetchone() == (2,)

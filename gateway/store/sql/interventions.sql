@@ -39,3 +39,9 @@ UPDATE meta SET probes = probes + 1 WHERE id = 1
 
 -- open_gate: open a gate
 DELETE FROM gate WHERE target = ? AND kind = ?
+
+-- keep_note: something small of another part, for the next start
+INSERT INTO note(name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value
+
+-- drop_note: it is needed no more
+DELETE FROM note WHERE name = ?

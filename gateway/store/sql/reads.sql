@@ -35,3 +35,6 @@ SELECT started_at, took_ms, outcome, reason FROM attempt WHERE event = ?1 AND n 
 
 -- gates: all closed gates
 SELECT g.text, gate.kind, since, until, reason FROM gate JOIN name g ON g.id = gate.target ORDER BY g.text, gate.kind
+
+-- notes: small things of other parts by the beginning of their names
+SELECT name, value FROM note WHERE substr(name, 1, length(?1)) = ?1 ORDER BY name

@@ -1,0 +1,93 @@
+"""A changed de-dup rule: repeats of what came before the change are found by the old rule, for one window."""
+
+import json
+from dataclasses import replace
+
+from gateway.blueprint import build
+from gateway.config.load import load
+from gateway.core.identify import identify, remember
+from gateway.core.model import Proof, Request
+from gateway.dedup_rules import FORMER_MAX, with_former_rules
+from gateway.store.memory import open_memory
+from gateway.testing.store_desk import SETTINGS, SteppedRuntime
+
+DAY = 86_400_000
+HEAD = """
+[store]
+keep = { keys = "7d" }
+[admin]
+bind = "unix:admin.sock"
+[targets.audit]
+type = "file"
+path = "audit.jsonl"
+"""
+SOURCE = """
+[sources.NAME]
+provider = "generic"
+verify = { scheme = "none" }
+identify = { type = "body.type" }
+dedup = { key = KEY }
+MORE
+"""
+
+
+def blueprint(folder, key, name="acme", more=""):
+    path = folder / "hookgate.toml"
+    path.write_text(HEAD + SOURCE.replace("NAME", name).replace("KEY", json.dumps(key)).replace("MORE", more))
+    return build(load(path, {}))
+
+
+async def rules_after(folder, store, now, *keys):
+    for key in keys:
+        found = await with_former_rules(blueprint(folder, key), store, now)
+    return found.sources["acme"]
+
+
+def keys_of(source, body):
+    request = Request("POST", "/hooks/acme", "", (), json.dumps(body).encode(), "192.0.2.1", 0)
+    events = identify(source.identify, source.name, "none", request, Proof())
+    (event,) = remember(source.former, events, request, Proof())
+    return event.key, event.former_keys
+
+
+BODY = {"type": "paid", "id": 1, "order": 2}
+
+
+async def test_for_one_window_an_event_has_the_key_of_the_rule_before_too(tmp_path):
+    async with open_memory(SteppedRuntime(), SETTINGS) as store:
+        before = await rules_after(tmp_path, store, DAY, ["body.order"])
+        old, none = keys_of(before, BODY)
+        assert none == ()
+        assert keys_of(await rules_after(tmp_path, store, 2 * DAY, ["body.id"]), BODY)[1] == (old,)
+        assert keys_of(await rules_after(tmp_path, store, 9 * DAY - 1, ["body.id"]), BODY)[1] == (old,)
+        assert (await rules_after(tmp_path, store, 9 * DAY, ["body.id"])).former == ()
+
+
+async def test_a_rule_that_comes_back_is_not_its_own_former_one_and_the_latest_few_count(tmp_path):
+    async with open_memory(SteppedRuntime(), SETTINGS) as store:
+        back = await rules_after(tmp_path, store, DAY, ["body.order"], ["body.id"], ["body.order"])
+        assert len(back.former) == 1
+        assert keys_of(back, BODY)[0] not in keys_of(back, BODY)[1]
+        many = [[f"body.n{number}"] for number in range(FORMER_MAX + 3)]
+        assert len((await rules_after(tmp_path, store, DAY, *many)).former) == FORMER_MAX
+
+
+async def test_a_renamed_source_takes_its_rules_along(tmp_path):
+    async with open_memory(SteppedRuntime(), SETTINGS) as store:
+        await rules_after(tmp_path, store, DAY, ["body.order"])
+        renamed = blueprint(tmp_path, ["body.id"], "shop", 'formerly = "acme"')
+        assert len((await with_former_rules(renamed, store, DAY)).sources["shop"].former) == 1
+
+
+async def test_a_rule_that_this_version_cannot_read_is_passed_over(tmp_path):
+    async with open_memory(SteppedRuntime(), SETTINGS) as store:
+        await store.keep_notes({"dedup-rules/acme": json.dumps({"rule": {"teype": 1}, "former": []}).encode()})
+        assert (await rules_after(tmp_path, store, DAY, ["body.id"])).former == ()
+
+
+async def test_the_path_leads_to_the_same_source_as_the_name(tmp_path):
+    async with open_memory(SteppedRuntime(), SETTINGS) as store:
+        await with_former_rules(blueprint(tmp_path, ["body.order"]), store, DAY)
+        found = await with_former_rules(blueprint(tmp_path, ["body.id"]), store, DAY)
+        assert found.paths["/hooks/acme"] is found.sources["acme"]
+        assert replace(found.sources["acme"], former=()) != found.sources["acme"]
