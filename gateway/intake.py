@@ -63,7 +63,7 @@ class Intake:
         self._store = store
         self._admission = admission
         self._witness = witness
-        self.blueprint = blueprint
+        self.use(blueprint)
         self.paused: trio.Event | None = None
         """While it is not None, nobody may begin to `take`: wait for it, then look again."""
         self._under_way = 0
@@ -72,6 +72,11 @@ class Intake:
     def use(self, blueprint: Blueprint) -> None:
         """Plan by `blueprint` from now on; requests under way finish with the old one."""
         self.blueprint = blueprint
+        self._expires_ms = {
+            name: int(plan.policy.expires * 1000)
+            for name, plan in blueprint.targets.items()
+            if plan.policy.expires is not None
+        }
 
     @asynccontextmanager
     async def pause(self) -> AsyncIterator[None]:
@@ -131,17 +136,17 @@ class Intake:
         Claims of a header's JWT are not known any more.
         """
         if targets is not None:
-            return [NewDelivery("replay", target, admitted=False) for target in targets]
+            return [self._waiting("replay", target) for target in targets]
         source = self.blueprint.sources.get(stored.source)
         if source is None:
             return []
         scope = recall(source.identify, stored)
         if not isinstance(scope.event, Event):
             return []
-        return [
-            NewDelivery(route, target, admitted=False)
-            for target, route in self.blueprint.router.plan(scope.event, scope)
-        ]
+        return [self._waiting(route, target) for target, route in self.blueprint.router.plan(scope.event, scope)]
+
+    def _waiting(self, route: str, target: str) -> NewDelivery:
+        return NewDelivery(route, target, admitted=False, expires_ms=self._expires_ms.get(target))
 
     def _plan(self, source: Source, request: Request, event: Event, size: int) -> tuple[NewEvent, Lanes]:
         """The verb *plan*: the targets that `event` must reach, each once, or why it has none."""
@@ -158,22 +163,24 @@ class Intake:
         for target, route in planned:
             lane = reserve(target, size)
             lanes.append(lane)
-            deliveries.append(NewDelivery(route, target, lane is not None))
+            deliveries.append(NewDelivery(route, target, lane is not None, self._expires_ms.get(target)))
         return NewEvent(event, None, tuple(deliveries), source.on_conflict), lanes
 
     def _hand_over(self, acceptance: Acceptance, new: NewEvent, lanes: Lanes, event_id: int, size: int) -> None:
         stored = _stored(acceptance, new.event, event_id)
-        for n, ((route, target, _), lane) in enumerate(zip(new.deliveries, lanes, strict=True)):
+        for n, ((route, target, _, expires_ms), lane) in enumerate(zip(new.deliveries, lanes, strict=True)):
             if lane is None:
                 self._admission.hint(target)
             else:
-                delivery = Delivery(event_id, n, target, route, 1, 0, 0, None, acceptance.received_at)
+                at = acceptance.received_at
+                expires_at = None if expires_ms is None else at + expires_ms
+                delivery = Delivery(event_id, n, target, route, 1, 0, 0, None, at, 0, expires_at)
                 lane.hand_over(Claim(delivery, stored), size)
 
     def _hint_revived(self, new: NewEvent, verdict: Verdict) -> None:
         if verdict.revived:
-            for _, target, _ in new.deliveries:
-                self._admission.hint(target)
+            for planned in new.deliveries:
+                self._admission.hint(planned.target)
 
 
 def _give_back(lanes: Lanes, size: int) -> None:

@@ -113,7 +113,7 @@ def warn(blueprint: Blueprint, presets: Presets, report: Report) -> None:
         for key, text in plan.options.warnings() if isinstance(plan.options, Options) else ():
             report.warn(("targets", name, key), text)
         span = span_seconds(plan.policy)
-        if span < SPAN_MIN_SECONDS:
+        if span < SPAN_MIN_SECONDS and plan.policy.expires is None:
             report.warn(
                 ("targets", name, "retry"),
                 f"tries end after {duration_text(span)}: an outage that needs a person lasts longer; write give_up",
@@ -148,8 +148,9 @@ def _warn_of_unknown_types(blueprint: Blueprint, presets: Presets, report: Repor
 def span_seconds(policy: Policy) -> float:
     """Give the time from the first try to the last, if each fails at once."""
     elapsed, tries = 0.0, 1
+    draw = 0.5 if policy.jitter == "full" else 0.0
     while elapsed < SPAN_MIN_SECONDS:
-        delay = policy.next_delay(tries, elapsed, 0.0)
+        delay = policy.next_delay(tries, elapsed, draw)
         if delay is None:
             break
         elapsed, tries = elapsed + delay, tries + 1

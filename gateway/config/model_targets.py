@@ -11,7 +11,10 @@ _Delay = Annotated[Duration, duration_between("1s", "30d")]
 
 
 class Policy(Table):
-    """When a failed delivery is tried again: by a list of `delays`, or growing from `first` by `factor`."""
+    """When a failed delivery is tried again: by a list of `delays`, or growing from `first` by `factor`.
+
+    With neither it is the policy "default" but for what is written.
+    """
 
     delays: Annotated[tuple[_Delay, ...], Field(min_length=1, max_length=100)] | None = Field(
         default=None, examples=[["30s", "2m", "8m", "32m", "2h"]]
@@ -26,11 +29,16 @@ class Policy(Table):
     max: _Delay | None = Field(default=None, examples=["6h"])
     """With `first`: the longest wait."""
     attempts: Annotated[int, Field(ge=1, le=10_000)] | None = Field(default=None, examples=[20])
-    """The number of tries after which the delivery is dead."""
+    """Tries in all, the first one included, after which the delivery is dead."""
     give_up: Annotated[Duration, duration_between("1m", "365d")] | None = Field(default=None, examples=["3d"])
-    """The age of the event at which the delivery is dead."""
-    jitter: Annotated[float, Field(ge=0, le=1)] | None = Field(default=None, examples=[0.1])
-    """Each wait is changed at random by up to this part of it, so that tries do not come in waves."""
+    """How long the delivery may wait between its tries, all waits together, until it is dead. Time behind a closed
+    gate (breaker, hold, disabled or missing target, restored store) does not count."""
+    jitter: Annotated[float, Field(ge=0, le=1)] | Literal["full"] | None = Field(default=None, examples=[0.1, "full"])
+    """So that tries do not come in waves, each wait grows at random by up to this part of it; or it is at random
+    anything from 1 s up to its length: "full"."""
+    expires: Annotated[Duration, duration_between("1s", "365d")] | None = Field(default=None, examples=["10m"])
+    """How long after the event came (or its replay was asked for) the delivery is of use, wherever it waits, also
+    behind a closed gate; then it is cancelled."""
 
 
 class SendTemplate(Table):

@@ -7,7 +7,7 @@ test compares them.
 - `in_flight`: claimed by a process (its epoch) under a number (`claims`); who holds both may write its next state.
 - `delivered`: the target has it. Final.
 - `dead`: given up, or never deliverable. It rests until an operator, or a repeat from the provider, makes it `pending`.
-- `cancelled`: an operator does not want it. Final.
+- `cancelled`: an operator does not want it, or it has expired. Final.
 
 Only `Delivered`, `Retry` and `Rejected` cost an attempt. A target that is down and trouble of our own do not: the
 delivery is soon due again and waits behind the gate meanwhile. A claim that ended without an outcome was `interrupted`:
@@ -18,16 +18,18 @@ from collections.abc import Mapping
 from typing import Final, Literal, NamedTuple, TypeAlias
 
 from gateway.core.model import Delivered, Delivery, NotTried, Outcome, Rejected, Retry, State, TargetDown
+from gateway.core.moments import write_moment
 from gateway.core.retry import Policy
 
 OutcomeName: TypeAlias = Literal["delivered", "retry", "rejected", "target_down", "not_tried", "interrupted"]
-Happening: TypeAlias = Literal["claim", "release", "cancel", "revive"] | OutcomeName
+Happening: TypeAlias = Literal["claim", "release", "cancel", "expire", "revive"] | OutcomeName
 """What can happen to one. `release`: a claim was given back untried; `revive`: an operator's retry, or a repeat."""
 
 TRANSITIONS: Final[Mapping[State, Mapping[Happening, tuple[State, ...]]]] = {
     "pending": {
         "claim": ("in_flight",),
         "cancel": ("cancelled",),
+        "expire": ("cancelled",),
     },
     "in_flight": {
         "delivered": ("delivered",),
@@ -69,6 +71,8 @@ class Decision(NamedTuple):
     reason: str
     """For the operator."""
     outcome_name: OutcomeName
+    waited: int
+    """Milliseconds that the delivery's policy had it wait so far, the wait until `due` included if that is one."""
 
 
 def next_states(state: State, happening: Happening) -> tuple[State, ...]:
@@ -81,28 +85,39 @@ def next_states(state: State, happening: Happening) -> tuple[State, ...]:
 
 def decide(delivery: Delivery, outcome: Outcome, policy: Policy, now_ms: int, jitter: float) -> Decision:
     """The verb *decide*: what becomes of a delivery in flight after `outcome`. `jitter` is a draw from [0, 1)."""
-    tried = delivery.attempts + 1
+    tried, waited = delivery.attempts + 1, delivery.waited
     match outcome:
         case Delivered(detail):
-            return Decision("delivered", None, tried, detail, "delivered")
+            return Decision("delivered", None, tried, detail, "delivered", waited)
         case Rejected(reason):
-            return Decision("dead", None, tried, reason, "rejected")
+            return Decision("dead", None, tried, reason, "rejected", waited)
         case Retry(reason, after):
-            age = max(now_ms - delivery.accepted_at, 0) / 1000
-            delay = policy.next_delay(tried, age, jitter, after)
+            delay = policy.next_delay(tried, waited / 1000, jitter, after)
             if delay is None:
-                return Decision("dead", None, tried, f"given up after {tried} tries: {reason}", "retry")
-            return Decision("pending", now_ms + round(delay * 1000), tried, reason, "retry")
+                return Decision("dead", None, tried, f"given up after {tried} tries: {reason}", "retry", waited)
+            wait_ms = round(delay * 1000)
+            return Decision("pending", now_ms + wait_ms, tried, reason, "retry", waited + wait_ms)
         case TargetDown(reason):
-            return Decision("pending", _soon(now_ms, jitter), delivery.attempts, reason, "target_down")
+            return Decision("pending", _soon(now_ms, jitter), delivery.attempts, reason, "target_down", waited)
         case NotTried(reason):
-            return Decision("pending", _soon(now_ms, jitter), delivery.attempts, reason, "not_tried")
+            return Decision("pending", _soon(now_ms, jitter), delivery.attempts, reason, "not_tried", waited)
 
 
 def interrupted(delivery: Delivery, now_ms: int) -> Decision:
     """Give what becomes of a delivery whose claim ended without an outcome; `delivery.interrupted` counts it too."""
     due = now_ms + interrupted_delay_ms(delivery.interrupted)
-    return Decision("pending", due, delivery.attempts, "the process ended before an outcome was known", "interrupted")
+    reason = "the process ended before an outcome was known"
+    return Decision("pending", due, delivery.attempts, reason, "interrupted", delivery.waited)
+
+
+def is_expired(delivery: Delivery, now_ms: int) -> bool:
+    """Tell whether the delivery is of no use any more, so that it must not be tried."""
+    return delivery.expires_at is not None and delivery.expires_at <= now_ms
+
+
+def expired_reason(expires_at: int) -> str:
+    """Say, for the operator, why a delivery that expired at `expires_at` was cancelled."""
+    return f"expired: its target's policy gave it until {write_moment(expires_at)}"
 
 
 def interrupted_delay_ms(times: int) -> int:

@@ -103,6 +103,8 @@ class Retry:
     reason: str
     after: float | None = None
     """Seconds the target asked us to wait (Retry-After), clamped by the policy; None = the policy's own delay."""
+    throttle: bool = False
+    """True: the target has too much to do, with any message; it is given fewer of them for a while."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +151,11 @@ class Delivery(NamedTuple):
     progress: bytes | None
     """What the target wrote down at an earlier attempt (accepted recipients); opaque to all others."""
     accepted_at: int
-    """Milliseconds since 1970 at which the event was accepted: `give_up` counts from here."""
+    """Milliseconds since 1970 at which the event was accepted."""
+    waited: int = 0
+    """Milliseconds that its policy had it wait between tries, so far: what `give_up` counts."""
+    expires_at: int | None = None
+    """Milliseconds since 1970 from which on it is of no use; None: it always is."""
 
 
 class StoredEvent(NamedTuple):

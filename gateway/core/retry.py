@@ -1,16 +1,18 @@
 """Retry policies: when a delivery that failed is tried again, and when it is dead.
 
-Every policy is a list of waits, then perhaps one wait again and again, and always an end. Jitter only ever makes a
-wait longer, so nothing is tried before its time (promise P11). The draw of the jitter is an argument.
+Every policy is a list of waits, then perhaps one wait again and again, and always an end. What it says is made of
+numbers only: the tries so far, the time waited so far, a draw for the jitter. No clock is asked, so no clock that steps
+can end a delivery early or late.
 
-`give_up` is the age of the event at which the waiting ends. An event that is already that old when it first fails (it
-was parked behind a gate, or replayed) still gets the written list of waits once, as it could not use them before.
+`give_up` bounds the time that a delivery has waited between its tries. Time behind a gate, in a line, or while the
+gateway was stopped is no such time (its cause is not this delivery), nor is the age that an event had when it was
+replayed.
 """
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Final
+from dataclasses import dataclass, replace
+from typing import Any, Final, Literal
 
 from gateway.core.problems import Findings, Problem, ProblemsError, unknown
 from gateway.core.units import duration_text, parse_duration
@@ -22,7 +24,7 @@ ATTEMPTS_MAX: Final = 10_000
 GIVE_UP_MAX: Final = 365 * 86_400.0
 FACTOR_MAX: Final = 100.0
 LAST_WAIT_MIN: Final = 1.0
-"""Seconds: how close before `give_up` the last try may come, so that a clock that steps cannot make many of it."""
+"""Seconds: how close before `give_up` the last try may come, and how short full jitter may make a wait."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,54 +36,38 @@ class Policy:
     then: float | None = None
     """The wait between all further tries; None: there are none."""
     give_up: float | None = None
-    jitter: float = 0.0
-    """Each wait grows by up to this part of it."""
+    """Time waited between tries after which there is no further one; the last wait is cut to end there."""
+    jitter: float | Literal["full"] = 0.0
+    """Each wait grows by up to this part of it; "full": it is anything from 1 s (or itself, if less) up to itself."""
     attempts: int | None = None
     """Tries in all, the first included."""
-
-    @property
-    def attempts_max(self) -> int:
-        """Tries in all after which a delivery is dead, whatever its age."""
-        return min(self.attempts or ATTEMPTS_MAX, self._scheduled, ATTEMPTS_MAX)
-
-    @property
-    def _scheduled(self) -> int:
-        """How many tries fit in if each fails at once: one, and one after each wait begun before `give_up`."""
-        end = math.inf if self.give_up is None else self.give_up
-        elapsed = 0.0
-        for tries, delay in enumerate(self.delays, start=1):
-            if elapsed >= end:
-                return tries
-            elapsed += delay
-        listed = 1 + len(self.delays)
-        if self.then is None or elapsed >= end:
-            return listed
-        return ATTEMPTS_MAX if end == math.inf else listed + math.ceil((end - elapsed) / self.then)
+    expires: float | None = None
+    """Time after which the delivery is of no use. Counted from when it was planned, by whoever plans it."""
 
     def next_delay(
-        self, attempts_so_far: int, age_seconds: float, jitter: float, retry_after: float | None = None
+        self, attempts_so_far: int, waited_seconds: float, jitter: float, retry_after: float | None = None
     ) -> float | None:
         """Give the seconds to wait after `attempts_so_far` tries (at least 1) that failed; None: it is dead.
 
-        `jitter` is a draw from [0, 1); `retry_after` is what the target asked for: the wait is never shorter, but it
-        counts for 24 hours at most.
+        `waited_seconds` is the sum of what was given before, `jitter` a draw from [0, 1). `retry_after` is what the
+        target asked for: the wait is never shorter, but it counts for 24 hours at most, and may go beyond `give_up`.
         """
-        listed = attempts_so_far <= len(self.delays)
-        too_old = self.give_up is not None and age_seconds >= self.give_up
-        if attempts_so_far >= self.attempts_max or (too_old and self._has_waited(attempts_so_far)):
+        base = self._base(attempts_so_far)
+        left = math.inf if self.give_up is None else self.give_up - waited_seconds
+        if base is None or left <= 0:
             return None
-        base = self.delays[attempts_so_far - 1] if listed else self.then
-        if base is None:
-            return None
-        wait = base * (1 + self.jitter * jitter)
-        if self.give_up is not None and not too_old:
-            wait = min(wait, max(self.give_up - age_seconds, LAST_WAIT_MIN))
+        wait = min(self._jittered(base, jitter), max(left, LAST_WAIT_MIN))
         return max(wait, _asked(retry_after))
 
-    def _has_waited(self, attempts_so_far: int) -> bool:
-        """Tell whether an event as old as `give_up` has had its waits, and not spent its age behind a gate."""
-        waited = sum(self.delays[: attempts_so_far - 1]) * (1 + self.jitter)
-        return attempts_so_far > len(self.delays) or waited >= (self.give_up or 0)
+    def _base(self, attempts_so_far: int) -> float | None:
+        if attempts_so_far >= min(self.attempts or ATTEMPTS_MAX, ATTEMPTS_MAX):
+            return None
+        return self.delays[attempts_so_far - 1] if attempts_so_far <= len(self.delays) else self.then
+
+    def _jittered(self, base: float, draw: float) -> float:
+        if self.jitter == "full":
+            return max(base * draw, min(base, LAST_WAIT_MIN))
+        return base * (1 + self.jitter * draw)
 
 
 def _asked(retry_after: float | None) -> float:
@@ -102,14 +88,15 @@ NAMED_POLICIES: Final[Mapping[str, Policy]] = {
     "truework": Policy((60, 300, 900, _HOUR, 3 * _HOUR), then=6 * _HOUR, give_up=48 * _HOUR, jitter=0.1),
 }
 
-KEYS: Final = ("delays", "then", "first", "factor", "max", "attempts", "give_up", "jitter")
+KEYS: Final = ("delays", "then", "first", "factor", "max", "attempts", "give_up", "jitter", "expires")
 
 
 def parse_policy(written: Mapping[str, Any] | str) -> Policy:
     """Make the policy that `written` names or describes; durations as text ("30s") or in seconds, None = not written.
 
     Either `delays` (with `then`) or `first` (with `factor` and `max`); with `then` or `first` an end must be written:
-    `give_up` or `attempts`. Raises ProblemsError with everything that is wrong, by key path.
+    `give_up`, `attempts` or `expires`. With neither, it is the default policy but for what is written. Raises
+    ProblemsError with everything that is wrong, by key path.
     """
     if isinstance(written, str):
         if written not in NAMED_POLICIES:
@@ -132,14 +119,35 @@ class _Reader:
         for key in self._table:
             if key not in KEYS:
                 self.findings.add((key,), unknown(key, KEYS, "key"))
+        written: dict[str, Any] = {
+            "give_up": self._seconds("give_up", LAST_WAIT_MIN, GIVE_UP_MAX),
+            "attempts": self._number("attempts", 1, ATTEMPTS_MAX),
+            "jitter": self._jitter(),
+            "expires": self._seconds("expires", LAST_WAIT_MIN, GIVE_UP_MAX),
+        }
+        given = {key: value for key, value in written.items() if value is not None}
+        if "delays" not in self._table and "first" not in self._table:
+            return replace(DEFAULT_POLICY, **self._without_schedule(given))
         delays, then = self._growing() if "first" in self._table else self._listed()
-        give_up = self._seconds("give_up", LAST_WAIT_MIN, GIVE_UP_MAX)
-        attempts = self._number("attempts", 1, ATTEMPTS_MAX)
-        if then is not None and give_up is None and attempts is None:
-            self.findings.add((), "expected an end: write give_up or attempts")
-        jitter = self._number("jitter", 0, 1)
-        whole = None if attempts is None else int(attempts)
-        return Policy(delays, then, give_up, 0.0 if jitter is None else jitter, whole)
+        if then is not None and not {"give_up", "attempts", "expires"} & given.keys():
+            self.findings.add((), "expected an end: write give_up, attempts or expires")
+        return Policy(delays, then, **given)
+
+    def _without_schedule(self, given: dict[str, Any]) -> dict[str, Any]:
+        for key in ("then", "factor", "max"):
+            if key in self._table:
+                self.findings.add((key,), "has a meaning only with " + ("delays" if key == "then" else "first"))
+        if not self._table:
+            self.findings.add((), 'expected delays such as ["30s", "2m"], first, or what differs from the default')
+        return given
+
+    def _jitter(self) -> float | str | None:
+        if self._table.get("jitter") == "full":
+            return "full"
+        if isinstance(self._table.get("jitter"), str):
+            self.findings.add(("jitter",), f'expected a number from 0 to 1, or "full", found {self._table["jitter"]!r}')
+            return None
+        return self._number("jitter", 0, 1)
 
     def _listed(self) -> tuple[tuple[float, ...], float | None]:
         for key in ("factor", "max"):
@@ -147,9 +155,7 @@ class _Reader:
                 self.findings.add((key,), "has a meaning only with first")
         written = self._table.get("delays")
         if not isinstance(written, (list, tuple)) or not 0 < len(written) <= DELAYS_MAX:
-            self.findings.add(
-                ("delays",), f'expected a list of 1 to {DELAYS_MAX} waits such as ["30s", "2m"], or first'
-            )
+            self.findings.add(("delays",), f'expected a list of 1 to {DELAYS_MAX} waits such as ["30s", "2m"]')
             written = ()
         delays = tuple(self._duration(wait, ("delays", place), 0, DELAY_MAX) for place, wait in enumerate(written))
         return delays, self._seconds("then", LAST_WAIT_MIN, DELAY_MAX)

@@ -74,7 +74,7 @@ async def attempt(plan: TargetPlan, deliver: Deliver, slots: Sequence[Slot], run
 def released(claim: Claim, due: int) -> Record:
     """Give the record of a claim that ends without a word: pending again, due at `due`, no attempt counted."""
     it = claim.delivery
-    return Record(it.event_id, it.n, it.claims, "pending", due, it.attempts, None, it.progress, it.target)
+    return Record(it.event_id, it.n, it.claims, "pending", due, it.attempts, None, it.progress, it.target, it.waited)
 
 
 def _render(plan: TargetPlan, claim: Claim, note: Note) -> Message | Rejected:
@@ -136,11 +136,8 @@ def _writable(text: str) -> str:
 def _tried(plan: TargetPlan, slot: Slot, outcome: Outcome, note: Note, moment: tuple[int, int, int, float]) -> Tried:
     started, took_ms, now, jitter = moment
     delivery = slot.claim.delivery
-    state, due, attempts, reason, name = decide(delivery, outcome, plan.policy, now, jitter)
+    state, due, attempts, reason, name, waited = decide(delivery, outcome, plan.policy, now, jitter)
     row = AttemptRow(started, took_ms, name, reason[:REASON_MAX])
     progress = note[-1] if note and isinstance(note[-1], bytes) else delivery.progress
-    return Tried(
-        slot,
-        outcome,
-        Record(delivery.event_id, delivery.n, delivery.claims, state, due, attempts, row, progress, delivery.target),
-    )
+    key = (delivery.event_id, delivery.n, delivery.claims)
+    return Tried(slot, outcome, Record(*key, state, due, attempts, row, progress, delivery.target, waited))

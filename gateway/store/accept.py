@@ -16,7 +16,7 @@ from gateway.store.statements import ListStatement, RowStatement, Values, load_s
 _SQL: Final = load_statements("accept")
 _INSERT_REQUESTS: Final = RowStatement(_SQL["insert_requests"], 3)
 _INSERT_EVENTS: Final = RowStatement(_SQL["insert_events"], 11)
-_INSERT_DELIVERIES: Final = RowStatement(_SQL["insert_deliveries"], 8)
+_INSERT_DELIVERIES: Final = RowStatement(_SQL["insert_deliveries"], 9)
 _FIND_REPEATS: Final = ListStatement(_SQL["find_repeats_to_act_on"])
 _CONFLICT: Final = HOLD_CODES["conflict"]
 
@@ -69,17 +69,18 @@ class _Rows:
             event.part,
         )
 
-    def add_deliveries(self, planned: Sequence[NewDelivery], event_id: int, *, awaited: bool) -> None:
+    def add_deliveries(self, planned: Sequence[NewDelivery], event_id: int, accepted_at: int, *, awaited: bool) -> None:
         """Gather the rows of an event's deliveries: claimed by us where a slot is reserved, else due now."""
         routes, targets = self.ledger.names.routes, self.ledger.names.targets
-        for n, (route, target, admitted) in enumerate(planned):
+        for n, (route, target, admitted, expires_ms) in enumerate(planned):
             change = self.turn.changes[target]
+            expires = None if expires_ms is None else accepted_at + expires_ms
             if admitted and awaited:
                 change.in_flight += 1
-                self.deliveries += (event_id, n, routes[route], targets[target], 1, None, self.ledger.epoch, 1)
+                self.deliveries += (event_id, n, routes[route], targets[target], 1, None, self.ledger.epoch, 1, expires)
             else:
                 change.add_pending(1, self.turn.now)
-                self.deliveries += (event_id, n, routes[route], targets[target], 0, self.turn.now, None, 0)
+                self.deliveries += (event_id, n, routes[route], targets[target], 0, self.turn.now, None, 0, expires)
 
     def write(self) -> None:
         """Write what was gathered."""
@@ -113,7 +114,7 @@ def accept_all(ledger: Ledger, turn: Turn, offers: Sequence[Offer]) -> list[tupl
             if verdict is not None and verdict.kind == "conflict" and new.on_conflict == "hold":
                 given.append(Verdict("conflict", event_id))
                 continue
-            rows.add_deliveries(new.deliveries, event_id, awaited=offer.awaited)
+            rows.add_deliveries(new.deliveries, event_id, acceptance.received_at, awaited=offer.awaited)
             given.append(Verdict("new", event_id))
         verdicts.append(given)
     rows.write()
@@ -159,8 +160,9 @@ def plan_more(ledger: Ledger, turn: Turn, event_id: int, planned: Sequence[NewDe
     """Add deliveries to a stored event, due now whatever their `admitted` says; give their number."""
     cursor, names = ledger.cursor, ledger.names
     first: int = cursor.execute(_SQL["next_number"], (event_id,)).get
-    for n, (route, target, _) in enumerate(planned, first):
-        row = (event_id, n, names.routes[route], names.targets[target], turn.now, replay)
+    for n, (route, target, _, expires_ms) in enumerate(planned, first):
+        expires = None if expires_ms is None else turn.now + expires_ms
+        row = (event_id, n, names.routes[route], names.targets[target], turn.now, replay, expires)
         cursor.execute(_SQL["plan_delivery"], row)
         turn.changes[target].add_pending(1, turn.now)
     if planned:

@@ -4,6 +4,7 @@ from typing import Any, Final
 
 from gateway.core.model import Delivery, StoredEvent
 from gateway.store.contract import Claim
+from gateway.store.expiry import Expired, cancel_expired
 from gateway.store.ledger import Ledger, Turn
 from gateway.store.statements import RowStatement, Values, load_statements
 
@@ -12,15 +13,23 @@ _TAKE_DUE: Final = RowStatement(_SQL["take_due"], 2)
 
 
 def claim_due(ledger: Ledger, turn: Turn, *, target: str, limit: int, limit_bytes: int, now: int) -> list[Claim]:
-    """Claim up to `limit` deliveries of `target` due at `now`, oldest first, until payloads exceed `limit_bytes`."""
+    """Claim up to `limit` deliveries of `target` due at `now`, oldest first, until payloads exceed `limit_bytes`.
+
+    Those that have expired are cancelled in passing, so that however many there are, they hide nobody behind them.
+    """
     number = ledger.names.targets.known(target)
     if number is None:
         return []
     claims: list[Claim] = []
     chosen: Values = []
+    expired: list[Expired] = []
     size = 0
     for row in ledger.cursor.execute(_SQL["find_due"], (number, now, limit)):
         claim = _claim(ledger, target, row)
+        delivery = claim.delivery
+        if delivery.expires_at is not None and delivery.expires_at <= now:
+            expired.append(Expired(delivery.event_id, delivery.n, target, delivery.claims, delivery.expires_at))
+            continue
         claims.append(claim)
         chosen += row[:2]
         size += len(claim.event.payload or b"")
@@ -28,6 +37,7 @@ def claim_due(ledger: Ledger, turn: Turn, *, target: str, limit: int, limit_byte
             break
     if claims:
         _TAKE_DUE.execute(ledger.cursor, chosen)
+    cancel_expired(ledger, turn, expired, now)
     change = turn.changes[target]
     change.pending -= len(claims)
     change.in_flight += len(claims)
@@ -36,10 +46,11 @@ def claim_due(ledger: Ledger, turn: Turn, *, target: str, limit: int, limit_byte
 
 
 def _claim(ledger: Ledger, target: str, row: tuple[Any, ...]) -> Claim:
-    event_id, n, route, claims, attempts, interrupted, progress, accepted_at = row[:8]
-    source, credential, kind, version, occurred_at, head, body, part = row[8:]
+    event_id, n, route, claims, attempts, interrupted, progress, accepted_at, *lasts = row[:10]
+    source, credential, kind, version, occurred_at, head, body, part = row[10:]
     text = ledger.names.texts
-    delivery = Delivery(event_id, n, target, text[route], claims + 1, attempts, interrupted, progress, accepted_at)
+    counts = (claims + 1, attempts, interrupted)
+    delivery = Delivery(event_id, n, target, text[route], *counts, progress, accepted_at, *lasts)
     event = StoredEvent(
         event_id,
         text[source],

@@ -34,6 +34,8 @@ class NewDelivery(NamedTuple):
 
     False: insert it `pending`, due now.
     """
+    expires_ms: int | None = None
+    """How long after the event came, or the replay was asked for, the delivery is of use; None: for ever."""
 
 
 class NewEvent(NamedTuple):
@@ -97,6 +99,8 @@ class Record(NamedTuple):
     progress: bytes | None
     target: str
     """The target's name, for the backlog in memory."""
+    waited: int = 0
+    """Milliseconds that the delivery's policy had it wait between tries, this wait included."""
 
 
 class Claim(NamedTuple):
@@ -236,7 +240,10 @@ class Store(Protocol):
         ...
 
     async def claim(self, target: str, limit: int, limit_bytes: int, now: int) -> list[Claim]:
-        """Take up to `limit` due deliveries of `target`, oldest due first; at least one, then up to `limit_bytes`."""
+        """Take up to `limit` due deliveries of `target`, oldest due first; at least one, then up to `limit_bytes`.
+
+        None that has expired by `now`: `expire` is the one for those.
+        """
         ...
 
     def record(self, records: Sequence[Record], settled: Callable[[Sequence[Taken]], None]) -> None:
@@ -272,7 +279,7 @@ class Store(Protocol):
     async def retry(self, query: DeliveryQuery, now: int) -> int:
         """Make the dead deliveries that `query` selects pending again, due now; give their number.
 
-        Attempts count on from 0.
+        Attempts and waits count on from 0.
         """
         ...
 
@@ -287,6 +294,22 @@ class Store(Protocol):
         """Cancel pending and dead deliveries that `query` selects, with an attempt row that tells the reason.
 
         Give their number.
+        """
+        ...
+
+    async def expire(self, now: int) -> dict[str, int]:
+        """Cancel one small batch of pending deliveries that have expired by `now`, due or not, whatever gate is closed.
+
+        Each gets an attempt row that tells why. Give their number by target; empty: there are no more.
+        """
+        ...
+
+    async def step_forward(self, by_ms: int, now: int, since_ms: int) -> int:
+        """The wall clock went forward by `by_ms` to `now`, at most `since_ms` ago: move all that waits along.
+
+        What waited then waits as long as it would have; what became due or expired by the step alone is not. What
+        carries a time of the last `since_ms` was written after the step and stays. Give the number of deliveries
+        moved. What is recorded while this runs may be left, and is then due early.
         """
         ...
 

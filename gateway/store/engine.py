@@ -159,7 +159,7 @@ class Engine:
         records = [
             _released(Delivery(verdict.event_id, n, target, route, 1, 0, 0, None, 0), now)
             for new, verdict in zip(entry.acceptance.events, entry.value, strict=True)
-            for n, (route, target, admitted) in enumerate(new.deliveries)
+            for n, (route, target, admitted, _) in enumerate(new.deliveries)
             if admitted and verdict.kind == "new"
         ]
         self.record(records, _nobody_asks)
@@ -186,7 +186,7 @@ class Engine:
 
 def _released(delivery: Delivery, now: int) -> Record:
     key = (delivery.event_id, delivery.n, delivery.claims)
-    return Record(*key, "pending", now, delivery.attempts, None, delivery.progress, delivery.target)
+    return Record(*key, "pending", now, delivery.attempts, None, delivery.progress, delivery.target, delivery.waited)
 
 
 def _nobody_asks(_taken: Sequence[Taken]) -> None:

@@ -91,7 +91,7 @@ class MemoryStore:
             return Verdict("conflict", event_id), request
         for planned in new.deliveries:
             epoch = self.epoch if planned.admitted and awaited else None
-            tables.add_delivery(event_id, planned, self._runtime.now_ms(), epoch)
+            tables.add_delivery(event_id, planned, self._runtime.now_ms(), epoch, acceptance.received_at)
         return Verdict("new", event_id), request
 
     def _rivals(self, new: NewEvent, event_id: int) -> dict[bytes, int]:
@@ -111,6 +111,7 @@ class MemoryStore:
         """See `Store.claim`; whoever is cancelled here has claimed nothing."""
         await trio.lowlevel.checkpoint()
         waiting = [one for one in self._active(target) if one.due is not None and one.due <= now]
+        waiting = [one for one in waiting if one.expires_at is None or one.expires_at > now]
         claims: list[Claim] = []
         size = 0
         for one in sorted(waiting, key=lambda one: (one.due, one.event_id, one.n))[:limit]:
@@ -126,6 +127,7 @@ class MemoryStore:
         stored = stored_event(self._tables, one.event_id)
         counts = (one.claims, one.attempts, one.interrupted)
         delivery = Delivery(one.event_id, one.n, one.target, one.route, *counts, one.progress, stored.accepted_at)
+        delivery = delivery._replace(waited=one.waited, expires_at=one.expires_at)
         return Claim(delivery, stored)
 
     def record(self, records: Sequence[Record], settled: Callable[[Sequence[Taken]], None]) -> None:
@@ -173,8 +175,7 @@ class MemoryStore:
             return 0
         chosen = list(self._tables.newest_first(query._replace(state="dead")))[: query.limit]
         for one in chosen:
-            one.to_pending(now)
-            one.attempts = 0
+            one.revive(now)
         self._commit()
         return len(chosen)
 
@@ -205,6 +206,18 @@ class MemoryStore:
         await trio.lowlevel.checkpoint()
         self._commit()
         return self._tables.step_back(by_ms, now)
+
+    async def step_forward(self, by_ms: int, now: int, since_ms: int) -> int:
+        """See `Store.step_forward`."""
+        await trio.lowlevel.checkpoint()
+        self._commit()
+        return self._tables.step_forward(by_ms, now, since_ms)
+
+    async def expire(self, now: int) -> dict[str, int]:
+        """See `Store.expire`."""
+        await trio.lowlevel.checkpoint()
+        self._commit()
+        return self._tables.expire(now)
 
     async def event(self, event_id: int) -> StoredEvent | None:
         """See `Store.event`."""

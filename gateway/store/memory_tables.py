@@ -6,10 +6,11 @@ It outlives the store that is open on it, as a disk does, so that a simulation c
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
+from gateway.core.lifecycle import expired_reason
 from gateway.core.model import UNSETTLED, Event, HoldReason, State
 from gateway.store.contract import AttemptRow, DeliveryQuery, Gate, GateKind, NewDelivery, Record, Taken
 from gateway.store.ids import IdMint
-from gateway.store.steps import CLOSED_STEP_MS
+from gateway.store.steps import AFTER_STEP_MS, CLOSED_STEP_MS
 
 
 @dataclass(slots=True)
@@ -51,11 +52,18 @@ class MemoryDelivery:
     progress: bytes | None = None
     settled_at: int | None = None
     replay: str | None = None
+    waited: int = 0
+    expires_at: int | None = None
     tries: list[AttemptRow] = field(default_factory=list)
 
     def to_pending(self, due: int) -> None:
         """It may be claimed from `due` on."""
         self.state, self.due, self.epoch, self.settled_at = "pending", due, None, None
+
+    def revive(self, due: int) -> None:
+        """It was dead and is tried from `due` on, as if it never was."""
+        self.to_pending(due)
+        self.attempts = self.waited = 0
 
     def matches(self, query: DeliveryQuery) -> bool:
         """Tell whether `query` selects it."""
@@ -96,11 +104,14 @@ class MemoryTables:
     active: dict[str, dict[tuple[int, int], MemoryDelivery]] = field(default_factory=dict)
     """By target: the deliveries that are pending, in flight or dead."""
 
-    def add_delivery(self, event_id: int, planned: NewDelivery, due: int, epoch: int | None) -> MemoryDelivery:
-        """Add a delivery to a stored event: claimed by `epoch`, or due at `due`."""
+    def add_delivery(
+        self, event_id: int, planned: NewDelivery, due: int, epoch: int | None, since: int
+    ) -> MemoryDelivery:
+        """Add a delivery to a stored event: claimed by `epoch`, or due at `due`; it expires counted from `since`."""
         stored = self.events[event_id]
         n = stored.deliveries[-1].n + 1 if stored.deliveries else 0
         delivery = MemoryDelivery(event_id, n, planned.route, planned.target, "pending", due)
+        delivery.expires_at = None if planned.expires_ms is None else since + planned.expires_ms
         if epoch is not None:
             delivery.state, delivery.due, delivery.epoch, delivery.claims = "in_flight", None, epoch, 1
         stored.deliveries.append(delivery)
@@ -110,7 +121,7 @@ class MemoryTables:
     def plan(self, event_id: int, planned: Sequence[NewDelivery], due: int, replay: str | None) -> int:
         """Add deliveries to a stored event, due at `due`; it is held no more."""
         for new in planned:
-            self.add_delivery(event_id, new, due, None).replay = replay
+            self.add_delivery(event_id, new, due, None, due).replay = replay
         if planned:
             self.events[event_id].hold = None
         return len(planned)
@@ -122,8 +133,7 @@ class MemoryTables:
             return 0
         dead = [one for one in stored.deliveries if one.state == "dead"]
         for one in dead:
-            one.to_pending(now)
-            one.attempts = 0
+            one.revive(now)
         return len(dead) + (self.plan(event_id, planned, now, None) if stored.hold == "unmatched" else 0)
 
     def record(self, record: Record, epoch: int, now: int) -> Taken:
@@ -134,7 +144,7 @@ class MemoryTables:
         if record.attempt is not None and not _can_be_kept(record.attempt.reason):
             return None
         one.state, one.due, one.epoch = record.state, record.due, None
-        one.attempts, one.progress = record.attempts, record.progress
+        one.attempts, one.progress, one.waited = record.attempts, record.progress, record.waited
         one.settled_at = None if record.state in UNSETTLED else now
         if record.attempt is not None:
             one.tries.append(record.attempt)
@@ -181,8 +191,39 @@ class MemoryTables:
         for key, gate in self.gates.items():
             if gate.until is not None and gate.until > now:
                 self.gates[key] = gate._replace(until=max(now, gate.until - by_ms))
+        self._move_expiry(-by_ms, now, AFTER_STEP_MS)
         self.wall_ms = now
         return moved
+
+    def step_forward(self, by_ms: int, now: int, since_ms: int) -> int:
+        """Move what waited when the clock went forward, but for what was written since; give the number."""
+        self._move_expiry(by_ms, now, since_ms)
+        found = [
+            one
+            for deliveries in self.active.values()
+            for one in deliveries.values()
+            if one.due is not None and one.due > now - by_ms and not now - since_ms <= one.due <= now
+        ]
+        for one in found:
+            one.due = (one.due or 0) + by_ms
+        return len(found)
+
+    def expire(self, now: int) -> dict[str, int]:
+        """Cancel what waits and has expired; give the number by target."""
+        told: dict[str, int] = {}
+        for one in [one for deliveries in self.active.values() for one in deliveries.values()]:
+            if one.state == "pending" and one.expires_at is not None and one.expires_at <= now:
+                one.state, one.due, one.settled_at = "cancelled", None, now
+                one.tries.append(AttemptRow(now, 0, "cancelled", expired_reason(one.expires_at)))
+                self.refile(one)
+                told[one.target] = told.get(one.target, 0) + 1
+        return told
+
+    def _move_expiry(self, by_ms: int, now: int, since_ms: int) -> None:
+        for one in [one for deliveries in self.active.values() for one in deliveries.values()]:
+            fresh = now - since_ms <= self.events[one.event_id].accepted_at <= now
+            if one.state != "dead" and one.expires_at is not None and one.expires_at > now - by_ms and not fresh:
+                one.expires_at += by_ms
 
     def catch_up(self, now: int) -> list[str]:
         """At a start: move everything if the clock went back by more than a minute since; give what to tell."""

@@ -10,7 +10,7 @@ from gateway.store.ledger import Ledger, Turn
 from gateway.store.statements import RowStatement, Values, load_statements
 
 _SQL: Final = load_statements("record")
-_WRITE_STATES: Final = RowStatement(_SQL["write_states"], 8)
+_WRITE_STATES: Final = RowStatement(_SQL["write_states"], 9)
 _APPEND_ATTEMPTS: Final = RowStatement(_SQL["append_attempts"], 7)
 REASON_MAX: Final = 500
 
@@ -60,5 +60,5 @@ def _states(records: Sequence[Record], now: int) -> Values:
         state = record.state
         settled_at = None if state in UNSETTLED else now
         row = (record.event_id, record.n, record.claims, STATE_CODES[state], record.due, record.attempts)
-        values += (*row, record.progress, settled_at)
+        values += (*row, record.progress, settled_at, record.waited)
     return values

@@ -1,8 +1,10 @@
-"""What a step back of the wall clock asks of the store: what waits is moved along, so that it waits no longer.
+"""What a step of the wall clock asks of the store: what waits is moved along, so that it waits as long as before.
 
 The store keeps the latest wall-clock time by which something may have been written. It rises with the commits and is
 lowered only once everything was moved; so a step that came while the store was closed, or one whose moves were cut
 short by a crash, is found at the next start. Moving twice makes something due early, never late, and loses nothing.
+A step forward while the store was closed cannot be told from time that went by, and one whose moves are cut short
+leaves the rest due early.
 """
 
 from collections.abc import Sequence
@@ -28,6 +30,14 @@ class Place(NamedTuple):
     n: int
 
 
+FIRST: Final = Place(-1, -1, 0)
+"""The place before everything."""
+LAST: Final = Place(_HIGHEST, _HIGHEST, 0)
+"""The place behind everything."""
+AFTER_STEP_MS: Final = 10_000
+"""What was accepted so short a time before a step back is found came after it."""
+
+
 def after_due(now: int) -> Place:
     """Give the place behind everything that is due at `now`."""
     return Place(now, _HIGHEST, 0)
@@ -49,6 +59,39 @@ def move_some(
     ledger.cursor.executemany(_SQL["move_one"], [(event_id, n, now, by_ms) for _, event_id, n in rows])
     turn.changes[target].add_pending(0, max(now, rows[0][0] - by_ms))
     return len(rows), Place(*rows[-1])
+
+
+def move_some_on(
+    ledger: Ledger, turn: Turn, *, target: str, by_ms: int, now: int, since_ms: int, before: Place, limit: int
+) -> tuple[int, Place]:
+    """Move up to `limit` deliveries of `target` that wait before `before` to `by_ms` later; as `move_some` else.
+
+    They are taken latest first and move to behind the place they were found at. Those due in the last `since_ms` are
+    of the time after the step. The earliest due time in memory stays as it is: a lower bound.
+    """
+    del turn
+    number = ledger.names.targets.known(target)
+    values = (number, now - by_ms, now - since_ms, now, *before, limit)
+    rows: Sequence[tuple[Any, ...]] = []
+    if number is not None:
+        rows = ledger.cursor.execute(_SQL["find_behind"], values).fetchall()
+    ledger.cursor.executemany(_SQL["move_one_on"], [(event_id, n, by_ms) for _, event_id, n in rows])
+    return len(rows), Place(*rows[-1]) if rows else before
+
+
+def move_expiry(
+    ledger: Ledger, turn: Turn, *, by_ms: int, now: int, since_ms: int, place: Place, limit: int
+) -> tuple[int, Place]:
+    """Move when up to `limit` deliveries beyond `place` expire by `by_ms`, less than 0 for a step back.
+
+    Only of those that had not expired before the step; what was accepted in the last `since_ms` is of the time after.
+    """
+    del turn
+    find = _SQL["find_expiring_latest_first" if by_ms > 0 else "find_expiring_first_first"]
+    rows: Sequence[tuple[Any, ...]] = ledger.cursor.execute(find, (now - by_ms, *place, limit)).fetchall()
+    values = [(event_id, n, by_ms, now - since_ms, now) for _, event_id, n in rows]
+    ledger.cursor.executemany(_SQL["move_expiry_of_one"], values)
+    return len(rows), Place(*rows[-1]) if rows else place
 
 
 def move_gates(ledger: Ledger, turn: Turn, *, by_ms: int, now: int) -> None:
@@ -80,6 +123,7 @@ def catch_up(cursor: apsw.Cursor, now: int) -> tuple[int, str | None]:
         return latest, None
     cursor.execute(_SQL["move_all"], (now, by_ms))
     cursor.execute(_SQL["move_gates"], (now, by_ms))
+    cursor.execute(_SQL["move_all_expiry"], (wall, by_ms))
     cursor.execute(_SQL["save_wall"], (now,))
     return now, (
         f"the clock went back by at least {by_ms // 1000} s since the store was last open: what waits for its time was "

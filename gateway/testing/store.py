@@ -11,6 +11,7 @@ from typing import Final, TypeAlias
 from gateway.testing.store_accept import ACCEPT_CHECKS
 from gateway.testing.store_deliver import DELIVER_CHECKS
 from gateway.testing.store_desk import OpenStore, SteppedRuntime
+from gateway.testing.store_expiry import EXPIRY_CHECKS
 from gateway.testing.store_keep import KEEP_CHECKS
 from gateway.testing.store_operate import OPERATE_CHECKS
 
@@ -18,7 +19,13 @@ __all__ = ["STORE_CHECKS", "OpenStore", "SteppedRuntime", "StoreCheck", "check_s
 
 StoreCheck: TypeAlias = Callable[[OpenStore], Awaitable[None]]
 
-STORE_CHECKS: Final[tuple[StoreCheck, ...]] = (*ACCEPT_CHECKS, *DELIVER_CHECKS, *OPERATE_CHECKS, *KEEP_CHECKS)
+STORE_CHECKS: Final[tuple[StoreCheck, ...]] = (
+    *ACCEPT_CHECKS,
+    *DELIVER_CHECKS,
+    *OPERATE_CHECKS,
+    *KEEP_CHECKS,
+    *EXPIRY_CHECKS,
+)
 
 
 async def check_store(empty_store: Callable[[], OpenStore]) -> None:

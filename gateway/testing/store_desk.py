@@ -82,6 +82,7 @@ class Sample(TypedDict, total=False):
     targets: Sequence[str]
     admitted: bool
     hold: HoldReason
+    expires_ms: int
     on_conflict: Literal["hold", "accept"]
 
 
@@ -105,7 +106,8 @@ def new(key: object = None, **special: Unpack[Sample]) -> NewEvent:
         None,
     )
     admitted = special.get("admitted", False)
-    deliveries = tuple(NewDelivery("all", target, admitted) for target in special.get("targets", ("crm",)))
+    expires = special.get("expires_ms")
+    deliveries = tuple(NewDelivery("all", target, admitted, expires) for target in special.get("targets", ("crm",)))
     return NewEvent(event, special.get("hold"), deliveries, special.get("on_conflict", "hold"))
 
 
@@ -165,11 +167,12 @@ class Desk:
         return taken
 
     def ended(self, delivery: Delivery, state: State, reason: str = "200", due: int | None = None) -> Record:
-        """Make the record of one try that cost an attempt."""
+        """Make the record of one try that cost an attempt; the wait until `due` is one of the policy's."""
+        waited = delivery.waited + (0 if due is None else max(due - self.runtime.now_ms(), 0))
         outcome = {"delivered": "delivered", "dead": "rejected"}.get(state, "retry")
         tried = AttemptRow(self.runtime.now_ms(), 12, outcome, reason)
         key = (delivery.event_id, delivery.n, delivery.claims)
-        return Record(*key, state, due, delivery.attempts + 1, tried, delivery.progress, delivery.target)
+        return Record(*key, state, due, delivery.attempts + 1, tried, delivery.progress, delivery.target, waited)
 
     async def make_dead(self, key: object = None, **special: Unpack[Sample]) -> int:
         """Accept an event whose only delivery is rejected at once; give the event's id."""

@@ -100,7 +100,7 @@ def test_an_own_id_or_key_replaces_that_of_the_preset(world, written, kept):
         ('[targets.t]\ntype = "file"\npath = "y"\nretry = "zzz"', "; known are default, truework, truora"),
         ('[targets.t]\ntype = "file"\npath = "y"\nretry = { delays = ["1m"], factor = 2.0 }', "[targets.t].retry.factor: has a meaning only with first"),
         ('[policies.truora]\ndelays = ["1m"]', "[policies.truora]: is the name of a built-in policy"),
-        ('[policies.p]\nfirst = "1m"', "[policies.p]: expected an end: write give_up or attempts"),
+        ('[policies.p]\nfirst = "1m"', "[policies.p]: expected an end: write give_up, attempts or expires"),
         ('[targets.t]\ntype = "file"\npath = "y"\nformerly = "audit"', '[targets.t].formerly: "audit" is still a target'),
         ('[targets.t]\ntype = "file"\npath = "y"\nsend = { template = "no.j2" }', "[targets.t].send.template: template no.j2: cannot be read"),
         ('[targets.t]\ntype = "http"\nurl = "https://a.example/"\ntls = { ca = "/no.pem" }', "[targets.t].tls.ca: TLS file /no.pem: cannot be read"),

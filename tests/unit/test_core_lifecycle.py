@@ -9,14 +9,17 @@ from gateway.core.lifecycle import (
     TRANSITIONS,
     IllegalTransitionError,
     decide,
+    expired_reason,
     interrupted,
     interrupted_delay_ms,
+    is_expired,
     next_states,
     runs_alone,
 )
 from gateway.core.model import Delivered, Delivery, NotTried, Rejected, Retry, TargetDown
 from gateway.core.retry import NAMED_POLICIES, Policy
 
+DAY = 86_400_000
 NOW = 1_700_000_000_000
 DELIVERY = Delivery(1, 0, "crm", "orders", 1, 0, 0, None, NOW - 1000)
 POLICY = Policy((10, 20))
@@ -98,11 +101,12 @@ def test_a_delivered_one_is_settled_with_its_detail():
         1,
         "200 in 3 ms",
         "delivered",
+        0,
     )
 
 
 def test_a_rejected_one_is_dead_at_once():
-    assert decide(DELIVERY, Rejected("422"), POLICY, NOW, 0) == ("dead", None, 1, "422", "rejected")
+    assert decide(DELIVERY, Rejected("422"), POLICY, NOW, 0) == ("dead", None, 1, "422", "rejected", 0)
 
 
 def test_a_failed_one_waits_as_its_policy_says_and_is_dead_after_the_last():
@@ -110,9 +114,9 @@ def test_a_failed_one_waits_as_its_policy_says_and_is_dead_after_the_last():
     due = []
     while (decision := decide(delivery, Retry("503"), POLICY, NOW, 0)).state == "pending":
         due.append(decision.due - NOW)
-        delivery = delivery._replace(attempts=decision.attempts)
+        delivery = delivery._replace(attempts=decision.attempts, waited=decision.waited)
     assert due == [10_000, 20_000]
-    assert decision == ("dead", None, 3, "given up after 3 tries: 503", "retry")
+    assert decision == ("dead", None, 3, "given up after 3 tries: 503", "retry", 30_000)
 
 
 def test_P11_a_target_that_asks_to_wait_is_given_the_time():
@@ -129,9 +133,26 @@ def test_what_is_not_the_messages_fault_costs_no_attempt_and_is_soon_due(name, j
     assert 1000 <= decision.due - NOW <= 2000
 
 
-def test_an_event_from_the_future_is_new():
-    ahead = DELIVERY._replace(accepted_at=NOW + 10**9, attempts=1)
-    assert decide(ahead, Retry("503"), Policy((10,), then=10, give_up=60), NOW, 0).due == NOW + 10_000
+@pytest.mark.parametrize("step", [-10 * DAY, -1, 1, DAY, 100 * DAY])
+def test_K1_P27_no_clock_and_no_time_behind_a_gate_brings_a_delivery_nearer_to_giving_up(step):
+    policy = Policy((10,), then=10, give_up=60)
+    tried = DELIVERY._replace(attempts=3, waited=30_000)
+    usual = decide(tried, Retry("503"), policy, NOW, 0)
+    later = decide(tried, Retry("503"), policy, NOW + step, 0)
+    assert (later.state, later.waited) == (usual.state, usual.waited) == ("pending", 40_000)
+    assert later.due - step == usual.due
+
+
+@pytest.mark.parametrize("name", ["target_down", "not_tried"])
+def test_waiting_behind_a_gate_is_not_waiting_between_tries(name):
+    assert decide(DELIVERY._replace(waited=5), OUTCOMES[name], POLICY, NOW, 0.5).waited == 5
+    assert interrupted(DELIVERY._replace(waited=5), NOW).waited == 5
+
+
+def test_a_delivery_expires_at_its_moment_and_says_so():
+    assert [is_expired(DELIVERY._replace(expires_at=NOW), NOW + by) for by in (-1, 0, 1)] == [False, True, True]
+    assert not is_expired(DELIVERY, 2**60)
+    assert expired_reason(NOW) == "expired: its target's policy gave it until 2023-11-14T22:13:20.000Z"
 
 
 def test_an_interrupted_claim_backs_off_costs_no_attempt_and_is_never_dead():

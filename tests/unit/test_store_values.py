@@ -1,5 +1,7 @@
 """The store's small parts: ids, backlogs in memory, names, statements, codes."""
 
+import re
+
 import apsw
 import pytest
 
@@ -182,6 +184,26 @@ def test_a_claim_reads_the_index_of_what_is_due_and_sorts_nothing(connection):
 
 
 def test_a_record_finds_its_delivery_by_the_primary_key(connection):
-    text = load_statements("record")["write_states"].replace(":rows", "(?,?,?,?,?,?,?,?)")
-    plan = [row[3] for row in connection.execute("EXPLAIN QUERY PLAN " + text, [None] * 8)]
+    text = load_statements("record")["write_states"].replace(":rows", "(?,?,?,?,?,?,?,?,?)")
+    plan = [row[3] for row in connection.execute("EXPLAIN QUERY PLAN " + text, [None] * 9)]
     assert "SEARCH delivery USING PRIMARY KEY (event=? AND n=?)" in plan
+
+
+@pytest.mark.parametrize(
+    ("noun", "name", "found"),
+    [
+        ("expiry", "find_expired", "SEARCH delivery USING INDEX delivery_expiry (expires_at>? AND expires_at<?)"),
+        ("steps", "find_expiring_latest_first", "SEARCH delivery USING INDEX delivery_expiry (expires_at>? AND "),
+        ("steps", "find_expiring_first_first", "SEARCH delivery USING INDEX delivery_expiry (expires_at>?)"),
+        ("steps", "find_behind", "SEARCH delivery USING COVERING INDEX delivery_due (target=? AND due>? AND "),
+    ],
+)
+def test_what_expires_and_what_a_step_moves_is_found_by_an_index_in_order(connection, noun, name, found):
+    text = load_statements(noun)[name]
+    plan = [row[3] for row in connection.execute("EXPLAIN QUERY PLAN " + text, [None] * max_parameter(text))]
+    assert plan[0].startswith(found)
+    assert not any("TEMP B-TREE" in step for step in plan)
+
+
+def max_parameter(text):
+    return max(int(number) for number in re.findall(r"\?(\d+)", text))

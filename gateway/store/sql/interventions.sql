@@ -1,5 +1,5 @@
 -- revive_dead: the operator sends dead deliveries again, newest first
-UPDATE delivery SET state = 0, due = :now, attempts = 0, settled_at = NULL WHERE (event, n) IN (
+UPDATE delivery SET state = 0, due = :now, attempts = 0, waited = 0, settled_at = NULL WHERE (event, n) IN (
   SELECT event, n FROM delivery INDEXED BY delivery_dead WHERE state = 3 AND (:target IS NULL OR target = :target)
   AND (:event IS NULL OR event = :event) AND event <= :upto ORDER BY event DESC, n DESC LIMIT :limit)
 RETURNING event, target

@@ -1,7 +1,7 @@
 -- write_states: the next states of deliveries that are still ours
-WITH new(event, n, claims, state, due, attempts, progress, settled_at) AS (VALUES :rows)
+WITH new(event, n, claims, state, due, attempts, progress, settled_at, waited) AS (VALUES :rows)
 UPDATE delivery SET state = new.state, due = new.due, attempts = new.attempts, progress = new.progress,
-  settled_at = new.settled_at, epoch = NULL
+  settled_at = new.settled_at, waited = new.waited, epoch = NULL
 FROM new WHERE delivery.event = new.event AND delivery.n = new.n AND delivery.claims = new.claims
 AND delivery.state = 1 AND +delivery.epoch = (SELECT epoch FROM meta)
 

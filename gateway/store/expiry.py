@@ -1,0 +1,51 @@
+"""Deliveries that are of no use any more: cancelled inside a transaction, each with an attempt row that tells why.
+
+They are found by an index that holds the unsettled deliveries of targets with `expires` and no others; nothing here
+scans what waits.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Final, NamedTuple
+
+from gateway.core.lifecycle import expired_reason
+from gateway.store.ledger import Ledger, Turn
+from gateway.store.statements import load_statements
+
+_SQL: Final = load_statements("expiry")
+BATCH: Final = 500
+"""Deliveries cancelled in one transaction at most, so that acceptances do not wait long."""
+
+
+class Expired(NamedTuple):
+    """A pending delivery that has expired."""
+
+    event_id: int
+    n: int
+    target: str
+    try_number: int
+    """The number of the attempt row: one more than its claims so far."""
+    expires_at: int
+
+
+def expire_some(ledger: Ledger, turn: Turn, *, now: int) -> dict[str, int]:
+    """Cancel up to `BATCH` that have expired by `now`; give, by target, how many nobody was told of so far."""
+    rows: Sequence[tuple[Any, ...]] = ledger.cursor.execute(_SQL["find_expired"], (now, BATCH)).fetchall()
+    texts = ledger.names.texts
+    cancel_expired(
+        ledger, turn, [Expired(event, n, texts[target], claims + 1, at) for event, n, target, claims, at in rows], now
+    )
+    for target, count in ledger.expired.items():
+        turn.expired[target] = turn.expired.get(target, 0) + count
+    ledger.expired = {}
+    told, turn.expired = turn.expired, {}
+    return told
+
+
+def cancel_expired(ledger: Ledger, turn: Turn, expired: Sequence[Expired], now: int) -> None:
+    """Cancel these pending deliveries."""
+    for one in expired:
+        ledger.cursor.execute(_SQL["cancel_expired"], (one.event_id, one.n, now))
+        reason = expired_reason(one.expires_at)
+        ledger.cursor.execute(_SQL["append_expiry"], (one.event_id, one.n, one.try_number, now, reason))
+        turn.changes[one.target].pending -= 1
+        turn.expired[one.target] = turn.expired.get(one.target, 0) + 1
