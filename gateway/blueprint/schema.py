@@ -46,7 +46,7 @@ def _plain(node: Any) -> Any:  # noqa: ANN401 - any part of a schema
     if len(forms) == 1 and len(plain["anyOf"]) > 1:
         del plain["anyOf"]
         return {**forms[0], **plain}
-    return plain
+    return {**plain, "anyOf": forms} if forms else plain
 
 
 def _describe_targets(definitions: Node) -> None:

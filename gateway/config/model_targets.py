@@ -10,6 +10,16 @@ from gateway.config.units import Duration, duration_between
 _Delay = Annotated[Duration, duration_between("1s", "30d")]
 
 
+def _jitter_form(value: Any) -> str:  # noqa: ANN401 - whatever the operator wrote
+    return "<text>" if isinstance(value, str) else "<number>"
+
+
+_Jitter = Annotated[
+    Annotated[float, Field(ge=0, le=1), Tag("<number>")] | Annotated[Literal["full"], Tag("<text>")],
+    Discriminator(_jitter_form),
+]
+
+
 class Policy(Table):
     """When a failed delivery is tried again: by a list of `delays`, or growing from `first` by `factor`.
 
@@ -33,7 +43,7 @@ class Policy(Table):
     give_up: Annotated[Duration, duration_between("1m", "365d")] | None = Field(default=None, examples=["3d"])
     """How long the delivery may wait between its tries, all waits together, until it is dead. Time behind a closed
     gate (breaker, hold, disabled or missing target, restored store) does not count."""
-    jitter: Annotated[float, Field(ge=0, le=1)] | Literal["full"] | None = Field(default=None, examples=[0.1, "full"])
+    jitter: _Jitter | None = Field(default=None, examples=[0.1, "full"])
     """So that tries do not come in waves, each wait grows at random by up to this part of it; or it is at random
     anything from 1 s up to its length: "full"."""
     expires: Annotated[Duration, duration_between("1s", "365d")] | None = Field(default=None, examples=["10m"])
