@@ -27,7 +27,9 @@ from gateway.config.model_smtp import Sender, Smtp
 from gateway.config.references import SecretText, TemplateFile
 from gateway.config.units import ByteCount, Duration, parse_duration
 from gateway.core.document import parse_document, refuse_repeated_keys
+from gateway.core.encodings import ENCODERS, Encoding, decode_base64url, encode_base64url
 from gateway.core.head import decode_head
+from gateway.core.keys import KeyForm, decode_key, fit_secret
 from gateway.core.mailbox import check_address, parse_mailbox
 from gateway.core.model import (
     Delivered,
@@ -44,6 +46,18 @@ from gateway.core.model import (
 )
 from gateway.core.render import CompiledTemplate, TemplateSource, TemplateUnfitError, message_values
 from gateway.core.selector import Scope, Selector, Template, parse_selector, parse_template
+from gateway.core.signing import (
+    STANDARD_WEBHOOKS,
+    Algorithm,
+    SignatureShape,
+    SignatureStyle,
+    Signer,
+    SigningKey,
+    TimestampUnit,
+    hmac_key,
+    signed_variables,
+    standard_key,
+)
 from gateway.errors import PluginError, RequestError, VerificationError
 from gateway.runtime import Runtime, Socket
 from gateway.wire.client import HttpClient, HttpReply, TlsOptions, Url, WireError, check_headers, parse_url
@@ -52,14 +66,19 @@ from gateway.wire.exec_client import Ended as ExecEnded
 from gateway.wire.exec_client import ExecClient, ExecError
 from gateway.wire.exec_client import Job as ExecJob
 from gateway.wire.guard import Guard, parse_rule
+from gateway.wire.url_template import UnfitUrlError, UrlTemplate
 
 __all__ = [
+    "ENCODERS",
+    "STANDARD_WEBHOOKS",
+    "Algorithm",
     "BatchTarget",
     "ByteCount",
     "CompiledTemplate",
     "Context",
     "Delivered",
     "Duration",
+    "Encoding",
     "ExecClient",
     "ExecEnded",
     "ExecError",
@@ -70,6 +89,7 @@ __all__ = [
     "HttpClient",
     "HttpReply",
     "Json",
+    "KeyForm",
     "Message",
     "NotTried",
     "Options",
@@ -86,6 +106,10 @@ __all__ = [
     "Selector",
     "SendForm",
     "Sender",
+    "SignatureShape",
+    "SignatureStyle",
+    "Signer",
+    "SigningKey",
     "Smtp",
     "Socket",
     "Target",
@@ -95,17 +119,25 @@ __all__ = [
     "TemplateFile",
     "TemplateSource",
     "TemplateUnfitError",
+    "TimestampUnit",
     "TlsOptions",
     "TransformKind",
+    "UnfitUrlError",
     "Url",
+    "UrlTemplate",
     "VerificationError",
     "Verifier",
     "VerifierKind",
     "WireError",
     "check_address",
     "check_headers",
+    "decode_base64url",
     "decode_head",
+    "decode_key",
     "dial_blocking",
+    "encode_base64url",
+    "fit_secret",
+    "hmac_key",
     "load_kinds",
     "message_values",
     "parse_document",
@@ -115,6 +147,8 @@ __all__ = [
     "parse_template",
     "parse_url",
     "refuse_repeated_keys",
+    "signed_variables",
+    "standard_key",
     "target",
     "tls_cause",
     "transform",

@@ -23,7 +23,8 @@ from gateway.runtime import Runtime
 from gateway.wire.addresses import is_literal, literal
 from gateway.wire.guard import Own
 from gateway.wire.tls import server_context
-from gateway.wire.url import Url, parse_url
+from gateway.wire.url import Url
+from gateway.wire.url_template import UrlTemplate
 
 SPAN_MIN_SECONDS: Final = 3600.0
 """Retries that span less lose events in any outage that needs a person."""
@@ -86,7 +87,7 @@ def check_loops(config: Config, places: Places, targets: Mapping[str, TargetPlan
     own = [*config.server.bind, config.admin.bind or Address("unix", "", 0, str(places.admin_socket))]
     for name, plan in targets.items():
         text = getattr(plan.options, "url", None)
-        if isinstance(text, str) and any(_leads_to(parse_url(text), address) for address in own):
+        if isinstance(text, str) and any(_leads_to(UrlTemplate(text).url, address) for address in own):
             report.add(
                 ("targets", name, "url"),
                 "leads to this gateway's own listener, events would go round: write the address of your service",

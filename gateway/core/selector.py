@@ -98,6 +98,11 @@ class Template:
         self._pieces = tuple(pieces)
         self.selectors = tuple(piece for piece in self._pieces if isinstance(piece, Selector))
 
+    @property
+    def fixed_text(self) -> str:
+        """What stands between the values."""
+        return "".join(piece for piece in self._pieces if isinstance(piece, str))
+
     def render(self, scope: Scope, quote: Callable[[str], str] | None = None) -> str:
         """Fill the template from `scope`; `quote` is applied to each value, not to the fixed text.
 

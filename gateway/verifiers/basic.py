@@ -10,8 +10,7 @@ from typing import Final
 
 from pydantic import Field
 
-from gateway.plugin import Options, Proof, Request, VerificationError, verifier
-from gateway.verifiers.keys import fit_secret
+from gateway.plugin import Options, Proof, Request, VerificationError, fit_secret, verifier
 from gateway.verifiers.places import only_header, with_header
 
 _HEADER: Final = b"authorization"

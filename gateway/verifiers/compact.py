@@ -10,8 +10,7 @@ from typing import Any, Final, NamedTuple
 
 import orjson
 
-from gateway.plugin import VerificationError
-from gateway.verifiers.encodings import decode_base64url, encode_base64url
+from gateway.plugin import VerificationError, decode_base64url, encode_base64url
 
 MAX_TOKEN_BYTES: Final = 512 * 1024
 _MAX_HEADER_BYTES: Final = 8 * 1024

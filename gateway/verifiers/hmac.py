@@ -10,10 +10,8 @@ import hmac
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
-from gateway.plugin import Proof, Request, VerificationError, verifier
-from gateway.verifiers.encodings import ENCODERS
+from gateway.plugin import ENCODERS, Proof, Request, VerificationError, decode_key, verifier
 from gateway.verifiers.hmac_options import Algorithm, HmacOptions, as_list, check_options
-from gateway.verifiers.keys import decode_key
 from gateway.verifiers.places import Place, header_name, only_header, parse_place, with_header
 from gateway.verifiers.shapes import Group, join_pairs, make_cutter
 from gateway.verifiers.signed_text import Inputs, SignedText

@@ -4,9 +4,7 @@ from typing import Literal, TypeAlias
 
 from pydantic import Field
 
-from gateway.plugin import Duration, Options
-from gateway.verifiers.encodings import Encoding
-from gateway.verifiers.keys import KeyForm
+from gateway.plugin import Duration, Encoding, KeyForm, Options
 from gateway.verifiers.shapes import ShapeName
 from gateway.verifiers.timestamps import Unit
 

@@ -12,10 +12,18 @@ from typing import Any, Literal
 import orjson
 from pydantic import Field
 
-from gateway.plugin import Duration, Options, Proof, Request, VerificationError, verifier
+from gateway.plugin import (
+    ENCODERS,
+    Duration,
+    Options,
+    Proof,
+    Request,
+    VerificationError,
+    encode_base64url,
+    verifier,
+)
 from gateway.verifiers.claims import ClaimRules, check_claims
 from gateway.verifiers.compact import MAX_TOKEN_BYTES, cut_token, decode_segment, signing_input
-from gateway.verifiers.encodings import ENCODERS, encode_base64url
 from gateway.verifiers.jwt_keys import HASH_BYTES, AlgorithmName, TokenKey
 from gateway.verifiers.places import header_name, only_header, read_json, with_header
 

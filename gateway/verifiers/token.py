@@ -9,8 +9,7 @@ import hmac
 
 from pydantic import Field
 
-from gateway.plugin import Options, Proof, Request, VerificationError, verifier
-from gateway.verifiers.keys import fit_secret
+from gateway.plugin import Options, Proof, Request, VerificationError, fit_secret, verifier
 from gateway.verifiers.places import Place, header_name, parse_place
 
 

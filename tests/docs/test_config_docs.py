@@ -39,7 +39,8 @@ def world(tmp_path_factory):
     secrets.mkdir(parents=True)
     public = rsa.generate_private_key(public_exponent=65537, key_size=2048).public_key()
     pem = public.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
-    special = {"standard": b"whsec_" + base64.b64encode(b"k" * 32), "signed-public-key": pem}
+    standard = b"whsec_" + base64.b64encode(b"k" * 32)
+    special = {"standard": standard, "standard-new": standard, "signed-public-key": pem}
     for name in re.findall(r'file = "([\w-]+)"', EXAMPLE):
         write_secret(secrets / name, special.get(name, b"a-demonstration-secret-" + name.encode() * 3))
     write_secret(folder / "shop", b"a-demonstration-secret-of-systemd")

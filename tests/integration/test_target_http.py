@@ -10,7 +10,8 @@ from hostile_http import OK, hostile, replies
 from gateway.plugin import Context, Delivered, NotTried, Rejected, Retry, SecretText, TargetDown, load_kinds
 from gateway.runtime import Runtime
 from gateway.targets.hops import MAX_HOPS
-from gateway.targets.http import Http, HttpOptions
+from gateway.targets.http import Http
+from gateway.targets.http_options import HttpOptions
 from gateway.targets.verdicts import retry_after
 from gateway.testing.target import check_target, sample_message
 
@@ -282,7 +283,7 @@ async def test_C6_a_message_that_goes_round_is_rejected_as_a_loop(hops):
         ({"url": "http://127.1/"}, "four decimal numbers"),
         ({"url": "http://169.254.169.254/"}, "cloud metadata"),
         ({"url": "http://u:p@host/"}, "no user"),
-        ({"method": "GET"}, "method"),
+        ({"method": "TRACE"}, "method"),
         ({"headers": {"Host": "x"}}, "'Host'"),
         ({"headers": {"X": "secret-x\r\ny"}}, "'X'"),
         ({"headers": {"Webhook-Id": "x"}}, "webhook-id"),
@@ -305,12 +306,6 @@ def test_options_that_cannot_work_are_refused_with_the_reason(options, words):
     text = str([{**error, "input": "", "ctx": ""} for error in caught.value.errors(include_url=False)])
     assert words in text
     assert "secret-x" not in text
-
-
-@pytest.mark.parametrize("url", ["http://{body.host}/", "http://host/{body.path}", "http://host/?x={body.query}"])
-def test_R13_nothing_of_a_payload_can_be_part_of_the_url(url):
-    with pytest.raises(ValueError, match="url"):
-        HttpOptions(url=url)
 
 
 def test_header_values_are_not_shown():

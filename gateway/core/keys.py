@@ -7,7 +7,7 @@ too short to resist guessing; a provider that hands out shorter keys needs `min_
 import unicodedata
 from typing import Final, Literal, TypeAlias
 
-from gateway.verifiers.encodings import decode_base64, decode_hex
+from gateway.core.encodings import decode_base64, decode_hex
 
 KeyForm: TypeAlias = Literal["raw", "whsec", "hex", "base64", "nfkd"]
 
@@ -17,7 +17,7 @@ _SPACE: Final = b" \t\r\n\v\f"
 def fit_secret(secret: bytes, minimum: int) -> bytes:
     """Give `secret` if it is fit to be compared or used as a key as it stands. Raises ValueError."""
     if not secret:
-        raise ValueError("the secret is empty: paste the one from the provider's dashboard")
+        raise ValueError("the secret is empty: paste all of it")
     if secret[0] in _SPACE or secret[-1] in _SPACE:
         raise ValueError("the secret begins or ends with white space: remove it, also a line end")
     return _long_enough(secret, minimum)
