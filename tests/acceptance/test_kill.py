@@ -7,16 +7,14 @@ moments.
 import json
 import os
 import random
-import socket
 import time
-from contextlib import closing, contextmanager
 
-import apsw
 import pytest
 import trio
 
 from harness.daemon import running
 from harness.killer import draw, is_installed, kill
+from harness.lives import count_events, drain, let_back_off_pass, reserved_port
 from harness.senders import send_steadily
 from harness.settings import ORDERS_TOKEN, Settings
 from harness.sink import FINE, Fault, open_sink
@@ -25,15 +23,6 @@ from harness.tq import Ledger
 CYCLES = int(os.environ.get("HOOKGATE_KILL_CYCLES", "60"))
 SEED = int(os.environ.get("HOOKGATE_KILL_SEED", str(time.time_ns() % 1_000_000)))
 SENDERS = 12
-
-
-@contextmanager
-def reserved_port():
-    """Keep one port for the daemon over all its lives: bound here, never listened on, shared by SO_REUSEADDR."""
-    with socket.socket() as keeper:
-        keeper.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        keeper.bind(("127.0.0.1", 0))
-        yield keeper.getsockname()[1]
 
 
 def _order(document):
@@ -72,10 +61,10 @@ async def test_kill_9_at_any_moment_loses_nothing_acknowledged_and_delivers_noth
                 async with running(home) as daemon:
                     stop.set()
                     assert await daemon.stop() == 0
-                _let_back_off_pass(home)
+                let_back_off_pass(home)
                 async with running(home) as daemon:
-                    await _drain(daemon)
-                    events = await _count_events(daemon)
+                    await drain(daemon)
+                    events = await count_events(daemon)
                     assert await daemon.stop() == 0
             sink_orders = [(_order(json.loads(arrival.body)), arrival.webhook_id) for arrival in sink.taken]
     over_http = ledger.account(order for order, _ in sink_orders)
@@ -91,28 +80,3 @@ async def test_kill_9_at_any_moment_loses_nothing_acknowledged_and_delivers_noth
     assert over_http.acknowledged > 10 * CYCLES, "too little load to prove anything"
     assert len(set(sink_orders)) == over_http.delivered, "one event went out under two ids"
     assert events == over_http.delivered == in_file.delivered
-
-
-def _let_back_off_pass(home):
-    """Make what was interrupted often due now, as if its minutes had passed; no daemon runs."""
-    with closing(apsw.Connection(str(home.database))) as connection:
-        now = time.time_ns() // 1_000_000
-        connection.execute("UPDATE delivery SET due = ? WHERE state = 0 AND due > ?", (now, now))
-
-
-async def _drain(daemon):
-    """Wait until every delivery is settled; interrupted ones back off first."""
-    await daemon.wait_settled(60)
-    listed = (await daemon.ask("/targets"))["targets"]
-    assert not any(target["dead"] for target in listed), listed
-
-
-async def _count_events(daemon):
-    count, path = 0, "/events?source=truework&limit=1000"
-    before = ""
-    while True:
-        page = await daemon.ask(path + before)
-        count += len(page["events"])
-        if page["before"] is None:
-            return count
-        before = f"&before={page['before']}"

@@ -211,7 +211,7 @@ class Shell(Marked):
         (self.folder / "run.sh").write_text(SCRIPT)
         self.table = (
             f'type = "shell"\ncommand = ["/bin/sh", "{self.folder}/run.sh", "--", "{{body.data.order_id}}"]\n'
-            f'folder = "{self.folder}"\nexec = "unix:{helper.path}"\n{RETRY}'
+            f'folder = "{self.folder}"\nexec = "unix:{helper.path}"\nconcurrency = 4\n{RETRY}'
         )
 
 

@@ -9,6 +9,7 @@ import random
 import re
 import shutil
 import subprocess
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from subprocess import DEVNULL
@@ -75,11 +76,11 @@ class Victim(Protocol):
         ...
 
 
-def draw(dice: random.Random, *, aimed: bool = False) -> Plan:
+def draw(dice: random.Random, *, aimed: bool = False, calls: Mapping[str, int] = CALLS) -> Plan:
     """Choose a moment; `aimed` at a commit or record of the store, if too few have struck one so far."""
     call = dice.choice(STORE_CALLS) if aimed else dice.choices(list(WEIGHTS), list(WEIGHTS.values()))[0]
     if call:
-        return Plan(call, dice.randint(1, CALLS[call]), 0.0)
+        return Plan(call, dice.randint(1, calls[call]), 0.0)
     starting = dice.random() < 0.5
     return Plan("", 0, dice.uniform(0.0, START_SECONDS), starting)
 
