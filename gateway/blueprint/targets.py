@@ -20,6 +20,8 @@ from gateway.config.places import Places
 from gateway.config.problems import Report
 from gateway.config.references import References, read_small
 from gateway.config.sentences import did_you_mean, known_keys
+from gateway.core.failures import DisableRule
+from gateway.core.pace import Rate
 from gateway.core.problems import ProblemsError
 from gateway.core.render import Renderer, TemplateSource
 from gateway.core.retry import DEFAULT_POLICY, NAMED_POLICIES, Policy, parse_policy
@@ -100,7 +102,17 @@ class TargetBuilder:
                 *references.digests,
             ),
             fixed_secrets=tuple(references.fixed),
+            rate=self._rate(target, path),
+            window_bytes=target.window,
+            disable=_disable(target.disable),
         )
+
+    def _rate(self, target: model.Target, path: Path) -> Rate | None:
+        if target.rate is not None:
+            return Rate(target.rate, target.burst or max(1, int(target.rate / 10)))
+        if target.burst is not None:
+            self._report.add((*path, "burst"), 'goes with rate: write, for example, rate = "50/s"')
+        return None
 
     def _choose(
         self, provider: Provider, target: model.Target, table: Table
@@ -195,6 +207,10 @@ class TargetBuilder:
                         yield read_small(File(file))
                     except ValueError as error:
                         self._report.add((*path, name, key), f"TLS file {file}: {error}")
+
+
+def _disable(rule: model.Disable | None) -> DisableRule | None:
+    return None if rule is None else DisableRule(rule.failures, round(rule.within * 1000), rule.at_least)
 
 
 def _digest(*parts: bytes) -> str:

@@ -7,7 +7,9 @@ from typing import Any, Final, Literal
 from gateway.config.model import Config
 from gateway.config.places import Places
 from gateway.config.secrets import Secret
+from gateway.core.failures import DisableRule
 from gateway.core.identify import IdentifyRule
+from gateway.core.pace import Rate
 from gateway.core.render import Renderer
 from gateway.core.retry import Policy
 from gateway.core.routing import Pattern, Route, Router
@@ -77,6 +79,12 @@ class TargetPlan:
     """Equal fingerprints = the running target object may be kept over a reload."""
     fixed_secrets: tuple[str, ...] = ()
     """Where secrets of its options are whose new value needs a restart."""
+    rate: Rate | None = None
+    """How many tries may begin in a second."""
+    window_bytes: int = 8 * 1024 * 1024
+    """Payload bytes held in memory at once."""
+    disable: DisableRule | None = None
+    """When so many failed that a person must look."""
 
 
 @dataclass(frozen=True, slots=True)

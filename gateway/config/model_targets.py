@@ -4,8 +4,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Discriminator, Field, JsonValue, Tag
 
-from gateway.config.table import Name, Table
-from gateway.config.units import Duration, duration_between
+from gateway.config.table import Name, Table, written
+from gateway.config.units import ByteCount, Duration, PerSecond, Share, duration_between, size_between
 
 _Delay = Annotated[Duration, duration_between("1s", "30d")]
 
@@ -89,6 +89,17 @@ Send = Annotated[
 Retry = Annotated[Annotated[Name, Tag("<text>")] | Annotated[Policy, Tag("<table>")], Discriminator(_form)]
 
 
+class Disable(Table):
+    """When a target that fails is closed until somebody opens it: `hookgate targets enable`. Its deliveries wait."""
+
+    failures: Share = Field(examples=["80%"])
+    """Of what was due to be delivered within that time, the share that must have failed."""
+    within: Annotated[Duration, duration_between("1m", "7d")] = Field(examples=["60m"])
+    """The time that is looked back on."""
+    at_least: Annotated[int, Field(ge=1, le=1_000_000)] = 20
+    """The fewest deliveries within that time by which a target is judged."""
+
+
 class Target(Table):
     """A configured place to deliver to. Besides these keys it takes the options of its kind."""
 
@@ -107,6 +118,15 @@ class Target(Table):
     """How long one try may take; each kind has its own default."""
     concurrency: Annotated[int, Field(ge=1, le=256)] | None = None
     """Deliveries at the same time; each kind has its own default."""
+    rate: PerSecond | None = Field(default=None, examples=["50/s"])
+    """How many deliveries may begin in a second, minute or hour; without it, as many as the target takes."""
+    burst: Annotated[int, Field(ge=1, le=100_000)] | None = Field(default=None, examples=[10])
+    """With `rate`: how many may begin at once after a pause; a tenth of a second's worth unless written, at least 1."""
+    window: Annotated[ByteCount, size_between("64KiB", "1GiB")] = written("8MiB")
+    """Payload bytes in flight: what is held in memory for this target at once, written as "16MiB"; a larger single
+    payload goes alone."""
+    disable: Disable | None = None
+    """When the target is closed until somebody enables it; without it only an HTTP 410 does that."""
     isolation: Literal["worker", "inline"] = "worker"
     """Where a plugin runs, as target or transform: in a process of its own, or inside the gateway, which it can then
     harm. What the gateway brings along always runs inside."""

@@ -4,11 +4,24 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BeforeValidator, WithJsonSchema
 
-from gateway.core.units import DURATION, SIZE, duration_text, parse_duration, parse_size, size_text
+from gateway.core.units import (
+    DURATION,
+    RATE,
+    SHARE,
+    SIZE,
+    duration_text,
+    parse_duration,
+    parse_rate,
+    parse_share,
+    parse_size,
+    size_text,
+)
 
 __all__ = [
     "ByteCount",
     "Duration",
+    "PerSecond",
+    "Share",
     "duration_between",
     "duration_text",
     "parse_duration",
@@ -30,6 +43,20 @@ ByteCount = Annotated[
     WithJsonSchema({"type": "string", "pattern": rf"^{SIZE.pattern}$", "examples": ["64KiB", "1MiB"]}),
 ]
 """Bytes; written as text."""
+
+PerSecond = Annotated[
+    float,
+    BeforeValidator(parse_rate),
+    WithJsonSchema({"type": "string", "pattern": rf"^{RATE.pattern}$", "examples": ["50/s", "100/m", "1000/h"]}),
+]
+"""A number a second; written as text."""
+
+Share = Annotated[
+    float,
+    BeforeValidator(parse_share),
+    WithJsonSchema({"type": "string", "pattern": rf"^{SHARE.pattern}$", "examples": ["80%"]}),
+]
+"""Above 0, at most 1; written as a percentage."""
 
 
 def duration_between(low: str, high: str) -> AfterValidator:

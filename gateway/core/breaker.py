@@ -1,24 +1,27 @@
 """The breaker of one target: keeps deliveries from a target that is down, and finds out when it is back.
 
 - `closed`: deliveries pass. `TargetDown` opens it at once: that outcome already says that the target, not the message,
-  is broken.
+  is broken. So do twenty `Retry` in a row, with nothing delivered or rejected between them.
 - `open`: nothing passes until a moment; then one delivery goes through as a probe.
-- `probing`: the probe is under way. Any answer of the target closes the breaker, even a refusal; `TargetDown` opens it
-  again, for twice as long. A probe that was not made at all is made again soon.
-- `disabled`: the target asked for it (HTTP 410); only an operator opens the way again.
+- `probing`: the probe is under way. If it is delivered, or refused as a message, the breaker closes; `TargetDown` and
+  `Retry` open it again, for twice as long. A probe that was not made at all is made again soon.
+- `disabled`: the target asked for it (HTTP 410), or failed too often (`core.failures`); only an operator opens the way
+  again.
 
 A breaker delays, it never drops (promise P13). It decides and tells which gate to close or open; it does neither.
 """
 
 from typing import Final, Literal, NamedTuple, TypeAlias
 
-from gateway.core.model import NotTried, Outcome, TargetDown
+from gateway.core.model import Delivered, NotTried, Outcome, Rejected, Retry, TargetDown
 
 OPEN_FIRST_MS: Final = 5_000
 OPEN_MAX_MS: Final = 300_000
 """A target that is back is found within five minutes."""
 ASKED_MAX_MS: Final = 86_400_000
 PROBE_AGAIN_MS: Final = 1_000
+FAILURES_IN_A_ROW: Final = 20
+"""So many `Retry` in a row are no matter of single messages."""
 
 BreakerState: TypeAlias = Literal["closed", "open", "probing", "disabled"]
 
@@ -42,6 +45,8 @@ class Breaker(NamedTuple):
     """How often in a row it opened."""
     until: int | None = None
     reason: str = ""
+    failures: int = 0
+    """How many `Retry` in a row there were while it was closed."""
 
     def after(self, outcome: Outcome, now_ms: int, jitter: float) -> "tuple[Breaker, tuple[GateMove, ...]]":
         """Take note of an outcome; `jitter` is a draw from [0, 1).
@@ -50,20 +55,36 @@ class Breaker(NamedTuple):
         """
         if self.state == "disabled":
             return self, ()
+        if isinstance(outcome, TargetDown) and outcome.disable:
+            return self.disable(outcome.reason)
+        if self.state == "open":
+            return self, ()
         if isinstance(outcome, TargetDown):
             return self._down(outcome, now_ms, jitter)
-        if self.state != "probing":
-            return self, ()
-        if isinstance(outcome, NotTried):
-            again = self._replace(state="open", until=now_ms + PROBE_AGAIN_MS)
-            return again, (GateMove("breaker", close=True, until=again.until, reason=self.reason),)
-        return Breaker(), (GateMove("breaker", close=False, until=None, reason="the target answers"),)
+        if self.state == "probing":
+            return self._probed(outcome, now_ms, jitter)
+        if isinstance(outcome, Retry) and self.failures + 1 >= FAILURES_IN_A_ROW:
+            return self._down(
+                Retry(f"{FAILURES_IN_A_ROW} failures in a row, the last: {outcome.reason}"), now_ms, jitter
+            )
+        if isinstance(outcome, Retry):
+            return self._replace(failures=self.failures + 1), ()
+        return self._replace(failures=0) if self.failures and not isinstance(outcome, NotTried) else self, ()
 
     def probe(self, now_ms: int) -> "Breaker | None":
         """Give the breaker with its probe under way, if it is time for one."""
         if self.state == "open" and now_ms >= (self.until or 0):
             return self._replace(state="probing", until=None)
         return None
+
+    def disable(self, reason: str) -> "tuple[Breaker, tuple[GateMove, ...]]":
+        """Let nothing pass any more until an operator says so."""
+        if self.state == "disabled":
+            return self, ()
+        moves: tuple[GateMove, ...] = (GateMove("disabled", close=True, until=None, reason=reason),)
+        if self.state != "closed":
+            moves += (GateMove("breaker", close=False, until=None, reason="disabled instead"),)
+        return Breaker("disabled", self.openings, None, reason), moves
 
     def enable(self) -> "tuple[Breaker, tuple[GateMove, ...]]":
         """Let deliveries pass again because an operator says so."""
@@ -76,14 +97,17 @@ class Breaker(NamedTuple):
         """Give it as it is after the clock went back by `by_ms` to `now_ms`: its probe waits no longer than before."""
         return self if self.until is None else self._replace(until=min(self.until, max(now_ms, self.until - by_ms)))
 
-    def _down(self, outcome: TargetDown, now_ms: int, jitter: float) -> "tuple[Breaker, tuple[GateMove, ...]]":
-        if outcome.disable:
-            moves: tuple[GateMove, ...] = (GateMove("disabled", close=True, until=None, reason=outcome.reason),)
-            if self.state != "closed":
-                moves += (GateMove("breaker", close=False, until=None, reason="disabled instead"),)
-            return Breaker("disabled", self.openings, None, outcome.reason), moves
-        if self.state == "open":
-            return self, ()
+    def _probed(
+        self, outcome: Delivered | Retry | Rejected | NotTried, now_ms: int, jitter: float
+    ) -> "tuple[Breaker, tuple[GateMove, ...]]":
+        if isinstance(outcome, Retry):
+            return self._down(outcome, now_ms, jitter)
+        if isinstance(outcome, NotTried):
+            again = self._replace(state="open", until=now_ms + PROBE_AGAIN_MS)
+            return again, (GateMove("breaker", close=True, until=again.until, reason=self.reason),)
+        return Breaker(), (GateMove("breaker", close=False, until=None, reason="the target answers"),)
+
+    def _down(self, outcome: Retry | TargetDown, now_ms: int, jitter: float) -> "tuple[Breaker, tuple[GateMove, ...]]":
         until = now_ms + max(_open_ms(self.openings + 1, jitter), _asked_ms(outcome.after))
         opened = Breaker("open", self.openings + 1, until, outcome.reason)
         return opened, (GateMove("breaker", close=True, until=until, reason=outcome.reason),)

@@ -1,4 +1,7 @@
-"""Durations and sizes as operators write them: "30s", "2h", "1MiB". The types for the schema are in `config.units`."""
+"""Durations, sizes, rates and shares as operators write them: "30s", "1MiB", "50/s", "80%".
+
+The types for the schema are in `config.units`.
+"""
 
 import re
 from typing import Final
@@ -7,6 +10,8 @@ SECONDS: Final = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
 BYTES: Final = {"B": 1, "KiB": 1024, "MiB": 1024**2, "GiB": 1024**3, "kB": 1000, "MB": 1000**2, "GB": 1000**3}
 DURATION: Final = re.compile(r"(\d{1,9}(?:\.\d{1,3})?)(ms|s|m|h|d)")
 SIZE: Final = re.compile(r"(\d{1,12})(B|KiB|MiB|GiB|kB|MB|GB)")
+RATE: Final = re.compile(r"(\d{1,6}(?:\.\d{1,3})?)/(s|m|h)")
+SHARE: Final = re.compile(r"(\d{1,3}(?:\.\d{1,2})?)%")
 
 
 def parse_duration(value: object) -> float:
@@ -23,6 +28,22 @@ def parse_size(value: object) -> int:
     if not found:
         raise ValueError(f'expected a size like "64KiB" or "1MiB", found {value!r}')
     return int(found[1]) * BYTES[found[2]]
+
+
+def parse_rate(value: object) -> float:
+    """Read "50/s", "100/m" or "1000/h" as a number a second, above 0. Raises ValueError."""
+    found = RATE.fullmatch(value) if isinstance(value, str) else None
+    if not found or not float(found[1]):
+        raise ValueError(f'expected a rate like "50/s", "100/m" or "1000/h", found {value!r}')
+    return float(found[1]) / SECONDS[found[2]]
+
+
+def parse_share(value: object) -> float:
+    """Read "80%" as 0.8; above 0 and at most 1. Raises ValueError."""
+    found = SHARE.fullmatch(value) if isinstance(value, str) else None
+    if not found or not 0 < float(found[1]) <= 100:
+        raise ValueError(f'expected a share like "80%", found {value!r}')
+    return float(found[1]) / 100
 
 
 def duration_text(seconds: float) -> str:

@@ -7,17 +7,23 @@ back.
 from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Final
 
 import structlog
 import trio
 
 from gateway.blueprint import Blueprint, TargetPlan
 from gateway.dispatch.gates import Gates
+from gateway.dispatch.memo import NOTE
 from gateway.dispatch.runner import Observer, Runner
+from gateway.errors import StoreError
 from gateway.plugin import Context
 from gateway.runtime import Runtime
 from gateway.store.contract import Gate, GateKind, Store
 from gateway.wire.guard import Guard, Own
+
+MEMO_SECONDS: Final = 60.0
+"""A crash forgets no more of the counted failures than came in this time."""
 
 log = structlog.get_logger()
 
@@ -50,20 +56,25 @@ class Dispatcher:
         async with trio.open_nursery() as nursery:
             self._nursery = nursery
             await self.use(blueprint)
+            nursery.start_soon(self._keep_memos)
             task_status.started()
             await self._all_done.wait()
+            nursery.cancel_scope.cancel()
 
     async def use(self, blueprint: Blueprint) -> None:
         """Deliver by `blueprint` from now on: unchanged targets go on, changed ones finish what they try."""
-        closed = _by_target(await self._store.gates())
+        closed, memos = _by_target(await self._store.gates()), await self._memos(blueprint)
         for name, runner in list(self._runners.items()):
             plan = blueprint.targets.get(name)
             if plan is None or plan.fingerprint != runner.plan.fingerprint:
                 del self._runners[name]
                 runner.drain(partial(self.hint, name))
+                memos[name] = runner.gates.memo
         for name, plan in blueprint.targets.items():
             if name not in self._runners:
-                self._start(plan, closed.get(name, ()))
+                self._start(
+                    plan, closed.get(name, ()), memos.get(NOTE + name) or memos.get(f"{NOTE}{plan.formerly}", b"")
+                )
 
     def drain(self) -> None:
         """Take nothing new; `run` returns when the last try has ended."""
@@ -119,10 +130,10 @@ class Dispatcher:
         """Return once every runner has ended, after `drain`."""
         await self._all_done.wait()
 
-    def _start(self, plan: TargetPlan, closed: Sequence[Gate]) -> None:
+    def _start(self, plan: TargetPlan, closed: Sequence[Gate], memo: bytes) -> None:
         if self._nursery is None:
             raise RuntimeError("the dispatcher is not running")
-        gates = Gates(plan.name, self._store, self._runtime, self._observer, closed)
+        gates = Gates(plan, self._store, self._runtime, self._observer, closed, memo)
         context = Context(
             plan.name,
             self._runtime,
@@ -139,9 +150,33 @@ class Dispatcher:
     async def _run(self, runner: Runner) -> None:
         try:
             await runner.run()
+            if self._draining:
+                await self._save(runner)
         finally:
             self._running -= 1
             self._look_whether_done()
+
+    async def _memos(self, blueprint: Blueprint) -> dict[str, bytes]:
+        """Give what each target's gates remember; a renamed target takes over its former name's, once."""
+        notes = dict(await self._store.notes(NOTE))
+        for plan in blueprint.targets.values():
+            if (memo := notes.pop(f"{NOTE}{plan.formerly}", None)) is not None:
+                notes[NOTE + plan.name] = memo
+                await self._store.keep_notes({NOTE + plan.name: memo, f"{NOTE}{plan.formerly}": None})
+        return {name.removeprefix(NOTE): memo for name, memo in notes.items()}
+
+    async def _keep_memos(self) -> None:
+        """Have the store remember, once a minute, what a restart must not forget."""
+        while True:
+            await trio.sleep(MEMO_SECONDS)
+            for runner in list(self._runners.values()):
+                await self._save(runner)
+
+    async def _save(self, runner: Runner) -> None:
+        try:
+            await runner.gates.save()
+        except StoreError as error:
+            log.debug("store.postponed", target=runner.plan.name, problem=str(error))
 
     def _look_whether_done(self) -> None:
         if self._draining and not self._running:

@@ -1,19 +1,22 @@
-"""The gates of one target: its breaker, the operator's hold, a restored backup.
+"""What holds one target's deliveries back: its breaker, the operator's hold, a restored backup; then its pace.
 
-Rows in the store, mirrored in memory.
-
-A closed gate costs nothing per delivery: nothing is claimed while it is closed. Memory changes first and
-synchronously, so that no delivery slips through while the row is being written; a crash in between costs at most one
-more try.
+Gates are rows in the store, mirrored in memory. A closed one costs nothing per delivery: nothing is claimed while it is
+closed. Memory changes first and synchronously, so that no delivery slips through while the row is being written; a
+crash in between costs at most one more try. When the last gate opens the target is started slowly, also by the next
+process if this one ends meanwhile.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from typing import Final, Protocol
 
 import structlog
 
+from gateway.blueprint import TargetPlan
 from gateway.core.breaker import Breaker, GateMove, restored
-from gateway.core.model import Outcome
+from gateway.core.model import Delivered, NotTried, Outcome
+from gateway.core.pace import Pace
+from gateway.core.units import duration_text
+from gateway.dispatch.memo import NOTE, Memo, read_memo, write_memo
 from gateway.errors import StoreError
 from gateway.runtime import Runtime
 from gateway.store.contract import Gate, GateKind, Store
@@ -38,17 +41,32 @@ class GateObserver(Protocol):
 
 
 class Gates:
-    """All gates of one target; survives a change of its plan."""
+    """All gates of one target, and its pace once they are open."""
 
     def __init__(
-        self, target: str, store: Store, runtime: Runtime, observer: GateObserver, closed: Iterable[Gate]
+        self,
+        plan: TargetPlan,
+        store: Store,
+        runtime: Runtime,
+        observer: GateObserver,
+        closed: Iterable[Gate] = (),
+        kept: bytes = b"",
     ) -> None:
-        self._target = target
+        """Go on where `closed` gates and what `kept` remembers were left."""
+        self._target = plan.name
         self._store = store
         self._runtime = runtime
         self._observer = observer
         self._closed: dict[GateKind, Gate] = {gate.kind: gate for gate in closed}
         self._breaker = _restore(self._closed)
+        memo: Memo = read_memo(kept)
+        self._failures = memo.window(plan.disable)
+        self._kept = kept
+        self._waiting: int | None = None
+        """How many deliveries there were at the last look, while the breaker is not closed."""
+        self.pace = Pace(plan.rate)
+        if memo.starting:
+            self.pace.start_slowly(runtime.monotonic())
 
     @property
     def are_open(self) -> bool:
@@ -59,6 +77,11 @@ class Gates:
     def closed(self) -> list[Gate]:
         """The closed gates, for people."""
         return list(self._closed.values())
+
+    @property
+    def memo(self) -> bytes:
+        """What another process, or another plan of the target, needs to go on."""
+        return write_memo(self._failures, starting=self.pace.is_starting)
 
     def wait_ms(self, now: int) -> int:
         """Milliseconds until a delivery may pass, as a probe at least; 0 = now."""
@@ -72,17 +95,45 @@ class Gates:
         """A delivery is about to be claimed: behind an open breaker it is the probe."""
         self._breaker = self._breaker.probe(now) or self._breaker
 
-    async def note(self, outcome: Outcome) -> bool:
-        """Take note of an outcome; True if it moved a gate.
+    def are_indifferent_to(self, outcomes: Sequence[Outcome]) -> bool:
+        """True if `note` would change nothing: a healthy target delivers, and nobody counts."""
+        return (
+            self._failures is None
+            and not self._breaker.failures
+            and self.are_open
+            and all(isinstance(outcome, Delivered) for outcome in outcomes)
+        )
+
+    async def note(self, outcomes: Sequence[Outcome]) -> bool:
+        """Take note of outcomes in their order; True if they moved a gate.
 
         The move is in memory at once, and durable on return if the store can write.
         """
-        self._breaker, moves = self._breaker.after(outcome, self._runtime.now_ms(), self._runtime.random())
-        try:
-            await self._carry_out(moves)
-        except StoreError as error:  # it holds in memory; a restart would only try the target once more
-            log.debug("store.postponed", target=self._target, problem=str(error))
+        now = self._runtime.now_ms()
+        moves: tuple[GateMove, ...] = ()
+        for outcome in outcomes:
+            self._breaker, moved = self._breaker.after(outcome, now, self._runtime.random())
+            moves += moved
+        told = [outcome for outcome in outcomes if not isinstance(outcome, NotTried)]
+        failed = [outcome for outcome in told if not isinstance(outcome, Delivered)]
+        if self._failures is not None and told:
+            self._failures.add(now, len(told), len(failed))
+            if failed:
+                moves = self._disabled(now, failed[-1].reason) or moves
+        await self._carry_out(moves)
         return bool(moves)
+
+    async def note_waiting(self, count: int) -> None:
+        """`count` deliveries wait or run: while the breaker is not closed, each that came since counts as failed."""
+        if self._failures is None or self._breaker.state not in ("open", "probing"):
+            self._waiting = None
+            return
+        came = 0 if self._waiting is None else count - self._waiting
+        self._waiting = count
+        if came > 0:
+            now = self._runtime.now_ms()
+            self._failures.add(now, came, came)
+            await self._carry_out(self._disabled(now, self._breaker.reason))
 
     async def hold(self, reason: str) -> bool:
         """Close the operator's gate; False if it was closed already."""
@@ -96,8 +147,12 @@ class Gates:
         found = [kind for kind in kinds if kind in self._closed]
         if not {"breaker", "disabled"}.isdisjoint(found):
             self._breaker, _ = self._breaker.enable()
+            if self._failures is not None:
+                self._failures.clear()
         for kind in found:
             del self._closed[kind]
+        if found:
+            await self._start_slowly()
         for kind in found:
             await self._store.open_gate(self._target, kind)
         return bool(found)
@@ -108,17 +163,45 @@ class Gates:
         for kind, gate in self._closed.items():
             if gate.until is not None and gate.until > now:
                 self._closed[kind] = gate._replace(until=max(now, gate.until - by_ms))
+        if self._failures is not None:
+            self._failures.step_back(by_ms)
+
+    async def save(self) -> None:
+        """Have the store remember what changed. Raises StoreError."""
+        memo = self.memo
+        if memo != self._kept:
+            await self._store.keep_notes({NOTE + self._target: memo or None})
+            self._kept = memo
+
+    def _disabled(self, now: int, reason: str) -> tuple[GateMove, ...]:
+        """Disable the target if its rule says so; give what then is to be moved instead of anything else."""
+        if self._failures is None or self._breaker.state == "disabled" or not self._failures.reached(now):
+            return ()
+        total, failed = self._failures.counts(now)
+        within = duration_text(self._failures.rule.within_ms / 1000)
+        told = f"{failed} of {total} deliveries within {within} failed, the last: {reason}"
+        self._breaker, moves = self._breaker.disable(told)
+        return (*moves, GateMove("breaker", close=False, until=None, reason="disabled instead"))
 
     async def _carry_out(self, moves: Iterable[GateMove]) -> None:
         now = self._runtime.now_ms()
-        for move in moves:
-            if move.close:
-                since = self._closed[move.kind].since if move.kind in self._closed else now
-                await self._close(Gate(self._target, move.kind, since, move.until, move.reason))
-            elif self._closed.pop(move.kind, None):
-                await self._store.open_gate(self._target, move.kind)
-                if move.kind == "breaker" and self._breaker.state == "closed":
-                    self._observer.gate_opened(self._target)
+        try:
+            for move in moves:
+                if move.close:
+                    since = self._closed[move.kind].since if move.kind in self._closed else now
+                    await self._close(Gate(self._target, move.kind, since, move.until, move.reason))
+                elif self._closed.pop(move.kind, None):
+                    await self._start_slowly()
+                    await self._store.open_gate(self._target, move.kind)
+                    if move.kind == "breaker" and self._breaker.state == "closed":
+                        self._observer.gate_opened(self._target)
+        except StoreError as error:  # it holds in memory; a restart would only try the target once more
+            log.debug("store.postponed", target=self._target, problem=str(error))
+
+    async def _start_slowly(self) -> None:
+        if self.are_open:
+            self.pace.start_slowly(self._runtime.monotonic())
+            await self.save()
 
     async def _close(self, gate: Gate) -> None:
         again = gate.kind in self._closed

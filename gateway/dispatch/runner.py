@@ -4,6 +4,7 @@ Nothing here waits for another target. State changes are made synchronously betw
 back what it holds, and what even that cannot reach belongs to a dead epoch at the next start.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Final, Protocol
@@ -12,7 +13,7 @@ import structlog
 import trio
 
 from gateway.blueprint import TargetPlan
-from gateway.core.model import Message, TargetDown
+from gateway.core.model import Delivered, Message, Outcome, Rejected, Retry, TargetDown
 from gateway.dispatch.attempt import FOREIGN_FAILURES, Tried, attempt, deliver_by, released, told
 from gateway.dispatch.gates import GateObserver, Gates
 from gateway.dispatch.line import Line, Slot
@@ -59,10 +60,12 @@ class Runner:
         self._deliver, self._batches = deliver_by(self._target)
         self._opening = trio.Lock()
         self._is_open = False
-        self.window = Window(WINDOW_BATCH if self._batches else max(WINDOW_MIN, plan.concurrency * WINDOW_PER_WORKER))
+        slots = WINDOW_BATCH if self._batches else max(WINDOW_MIN, plan.concurrency * WINDOW_PER_WORKER)
+        self.window = Window(slots, plan.window_bytes)
         self._workers_max = 1 if self._batches else plan.concurrency
         self._workers = 0
         self._alone = False
+        self._waking = False
         self._since_suspect = 0
         self._line = Line()
         self._draining = False
@@ -75,12 +78,13 @@ class Runner:
         """Open the target and deliver until `drain` ends it or this is cancelled; then everything is given back."""
         try:
             if problem := await self._open():
-                await self.gates.note(TargetDown(problem))
+                await self.gates.note([TargetDown(problem)])
             async with trio.open_nursery() as nursery:
                 self._nursery = nursery
                 task_status.started()
                 await self._feed()
                 await self._wait_idle()
+                nursery.cancel_scope.cancel()  # what waits for the pace
         finally:
             self._nursery = None
             self._put_back(self._line.clear())
@@ -100,7 +104,7 @@ class Runner:
     def reserve(self, size: int) -> bool:
         """Reserve a slot for a fresh event, if the gates are open and the window has room."""
         ready = self._nursery is not None and not self._draining and self.gates.are_open
-        return ready and self.window.reserve(size)
+        return ready and self.window.fresh < self._ahead() and self.window.reserve(size)
 
     def release(self, size: int) -> None:
         """Give back a reserved slot that was not needed."""
@@ -167,6 +171,8 @@ class Runner:
         if not backlog.pending:
             return LOOK_AGAIN_SECONDS
         wait_ms = max((backlog.next_due or now) - now, self.gates.wait_ms(now))
+        if not self.gates.are_open:
+            await self.gates.note_waiting(backlog.pending + backlog.in_flight)
         if wait_ms > 0:
             return min(wait_ms / 1000, LOOK_AGAIN_SECONDS)
         slots, size = self._room()
@@ -192,15 +198,41 @@ class Runner:
         slots, size = self.window.room()
         if not self.gates.are_open:
             return (0 if self.window.held else 1), size
-        worth = not self._line or slots >= self.window.slots // 4
+        ahead = self._ahead()
+        slots = int(min(slots, ahead - (self.window.held - self.window.fresh)))
+        worth = not self._line or slots >= min(self.window.slots, ahead) // 4
         return (min(slots, BATCH_MAX) if worth else 0), size
+
+    def _ahead(self) -> float:
+        """How many fresh or old deliveries are worth holding at the target's pace."""
+        pace = self.gates.pace
+        return math.inf if pace.is_free else pace.ahead(self._runtime.monotonic())
+
+    def _ready(self) -> int:
+        """How many deliveries may begin now; if none, somebody looks again when one may."""
+        pace = self.gates.pace
+        if pace.is_free:
+            return BATCH_MAX
+        ready = int(min(pace.ready(self._runtime.monotonic()), BATCH_MAX))
+        if not ready and not self._waking and self._nursery is not None:
+            self._waking = True
+            self._nursery.start_soon(self._wake)
+        return ready
+
+    async def _wake(self) -> None:
+        await trio.sleep(self.gates.pace.wait(self._runtime.monotonic()))
+        self._waking = False
+        self._pump()
 
     def _pump(self) -> None:
         """Start as many workers as there is work for; a suspect only when nothing else runs."""
         if self._nursery is None or self._alone or self._draining:
             return
         waiting = 0 if self._makes_way else len(self._line)
-        new = min(self._workers_max - self._workers, waiting)
+        if not (waiting or self._line.suspects) or not (ready := self._ready()):
+            return
+        allowed = int(min(self._workers_max, self.gates.pace.at_once()))
+        new = min(allowed - self._workers, waiting, ready)
         for _ in range(new):
             self._workers += 1
             self._nursery.start_soon(self._work)
@@ -217,12 +249,21 @@ class Runner:
 
     async def _work(self) -> None:
         try:
-            while self._line and not self._draining and not self._makes_way:
-                count = min(BATCH_MAX, len(self._line)) if self._batches else 1
+            while self._line and not self._draining and not self._makes_way and self._may_go_on():
+                if not (ready := self._ready()):
+                    break
+                count = min(ready, len(self._line)) if self._batches else 1
                 self._since_suspect += count
                 await self._try([self._line.next() for _ in range(count)])
         finally:
             self._worker_ends()
+
+    def _may_go_on(self) -> bool:
+        """Tell whether there are no more workers than the pace allows; there may be more of them by now."""
+        if self.gates.pace.is_free:
+            return True
+        self._pump()
+        return self._workers <= self.gates.pace.at_once()
 
     async def _work_alone(self, suspect: Slot) -> None:
         try:
@@ -238,6 +279,7 @@ class Runner:
         self._pump()
 
     async def _try(self, slots: Sequence[Slot]) -> None:
+        self.gates.pace.begin(len(slots))
         try:
             deliver = self._deliver if self._is_open else self._open_and_deliver
             tried = await attempt(self.plan, deliver, slots, self._runtime)
@@ -250,14 +292,16 @@ class Runner:
         await self._mind_gates(tried)
 
     async def _mind_gates(self, tried: Sequence[Tried]) -> None:
-        """Close the gate of a target that is down, and open it again for one that answered its probe."""
-        down = next((one.outcome for one in tried if isinstance(one.outcome, TargetDown)), None)
-        if down is None and self.gates.are_open:
+        """Tell gates and pace what came of it; what waits goes back to the store if a gate was closed."""
+        outcomes = [one.outcome for one in tried]
+        self.gates.pace.end(len(tried), _answered(outcomes), self._runtime.monotonic())
+        if self.gates.are_indifferent_to(outcomes):
             return
-        moved = await self.gates.note(down or tried[0].outcome)
+        moved = await self.gates.note(outcomes)
         if moved and not self.gates.are_open:
             self._put_back(self._line.clear())
-        self._hint.set()
+        if moved or not self.gates.are_open:
+            self._hint.set()
 
     def _settled(self, slots: Sequence[Slot], taken: Sequence[Taken]) -> None:
         """Records are durable: free their slots, but for those that were refused and are written anew."""
@@ -289,3 +333,10 @@ class Runner:
         while self._workers:
             self._idle = trio.Event()
             await self._idle.wait()
+
+
+def _answered(outcomes: Sequence[Outcome]) -> bool | None:
+    """Tell whether the target did its part for any of a batch; None if it was not asked."""
+    if any(isinstance(outcome, Delivered | Rejected) for outcome in outcomes):
+        return True
+    return False if any(isinstance(outcome, Retry | TargetDown) for outcome in outcomes) else None

@@ -8,14 +8,16 @@ older work waits.
 from typing import Final
 
 BYTES: Final = 8 * 1024 * 1024
-"""Payload bytes that one target may hold; a single larger payload still fits an empty window."""
+"""Payload bytes that one target may hold unless its `bytes` says otherwise; a single larger payload still fits an empty
+window."""
 
 
 class Window:
     """Plain counting; synchronous, so that no state is half-changed over an await."""
 
-    def __init__(self, slots: int) -> None:
+    def __init__(self, slots: int, size: int = BYTES) -> None:
         self.slots = slots
+        self.size = size
         self.held = 0
         self.held_bytes = 0
         self.fresh = 0
@@ -27,7 +29,7 @@ class Window:
         limit = self.slots // 2 if self.older_waiting else self.slots
         if (self.fresh if self.older_waiting else self.held) >= limit or self.held >= self.slots:
             return False
-        if self.held and self.held_bytes + size > BYTES:
+        if self.held and self.held_bytes + size > self.size:
             return False
         self.fresh += 1
         self._take(size)
@@ -47,7 +49,7 @@ class Window:
     def room(self) -> tuple[int, int]:
         """Give slots and bytes that may be claimed from the store now."""
         slots = min(self.slots - self.slots // 4 - (self.held - self.fresh), self.slots - self.held)
-        return max(slots, 0), max(BYTES - BYTES // 4 - self.held_bytes, 0)
+        return max(slots, 0), max(self.size - self.size // 4 - self.held_bytes, 0)
 
     def _take(self, size: int) -> None:
         self.held += 1

@@ -48,10 +48,11 @@ class Script:
                     await self.changed.wait()
 
 
-def plan_for(script, name="crm", *, retry="default", concurrency=4, timeout=5.0, fingerprint="1"):
+def plan_for(script, name="crm", *, retry="default", concurrency=4, timeout=5.0, fingerprint="1", **limits):
     kind = TargetKind(Options, lambda _options: script, timeout, concurrency, "payload")
     policy = parse_policy(retry)
-    return TargetPlan(name, "script", kind, None, Renderer("payload"), policy, timeout, concurrency, None, fingerprint)
+    renderer = Renderer("payload")
+    return TargetPlan(name, "script", kind, None, renderer, policy, timeout, concurrency, None, fingerprint, **limits)
 
 
 class Plans:

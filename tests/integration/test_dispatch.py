@@ -109,7 +109,7 @@ async def test_P13_a_target_that_is_down_gets_one_probe_at_a_time_and_loses_noth
     script = Script(lambda _: TargetDown("refused") if down else Delivered())
     async with opened_store(tmp_path) as store:
         async with running(store, plan_for(script)) as (dispatcher, watcher):
-            for number in range(50):
+            for number in range(12):
                 await accept(store, number, "crm")
             await wait_until(lambda: watcher.closed)
             tried = len(script.seen)
@@ -119,7 +119,7 @@ async def test_P13_a_target_that_is_down_gets_one_probe_at_a_time_and_loses_noth
             await dispatcher.open("crm", ("breaker",))
             await wait_until(lambda: not store.backlog("crm").pending and not store.backlog("crm").in_flight)
             assert await store.gates() == []
-        assert await states(store) == ["delivered"] * 50
+        assert await states(store) == ["delivered"] * 12
         assert max(row.attempts for row in await rows(store)) == 1
 
 

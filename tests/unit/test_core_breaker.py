@@ -4,14 +4,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.core.breaker import OPEN_FIRST_MS, OPEN_MAX_MS, Breaker, restored
+from gateway.core.breaker import FAILURES_IN_A_ROW, OPEN_FIRST_MS, OPEN_MAX_MS, Breaker, restored
 from gateway.core.model import Delivered, NotTried, Rejected, Retry, TargetDown
 
 NOW = 1_700_000_000_000
 DOWN = TargetDown("refused")
 GONE = TargetDown("410", disable=True)
-ANSWERS = [Delivered(), Retry("503"), Rejected("422")]
-OUTCOMES = [*ANSWERS, DOWN, GONE, NotTried("stop")]
+FAILED = Retry("503")
+ANSWERS = [Delivered(), Rejected("422")]
+OUTCOMES = [*ANSWERS, FAILED, DOWN, GONE, NotTried("stop")]
 
 
 def opened(times=1):
@@ -29,12 +30,38 @@ def test_a_target_that_is_down_opens_it_at_once_and_closes_the_gate():
     assert move == ("breaker", True, breaker.until, "refused")
 
 
+def after_failures(count, *between):
+    breaker, moves = Breaker(), ()
+    for number in range(count):
+        breaker, moves = breaker.after(FAILED, NOW, 0)
+        if number == count // 2:
+            for outcome in between:
+                breaker, moves = breaker.after(outcome, NOW, 0)
+    return breaker, moves
+
+
 @pytest.mark.parametrize("outcome", [*ANSWERS, NotTried("stop")])
-def test_no_other_outcome_opens_it(outcome):
+def test_no_answer_of_the_target_opens_it(outcome):
     breaker = Breaker()
     for _ in range(100):
         breaker, moves = breaker.after(outcome, NOW, 0)
         assert (breaker, moves) == (Breaker(), ())
+
+
+def test_many_failures_in_a_row_open_it_and_tell_the_last():
+    assert after_failures(FAILURES_IN_A_ROW - 1)[1] == ()
+    breaker, (move,) = after_failures(FAILURES_IN_A_ROW)
+    assert breaker.state == "open"
+    assert move.reason == f"{FAILURES_IN_A_ROW} failures in a row, the last: 503"
+
+
+@pytest.mark.parametrize("outcome", ANSWERS)
+def test_a_message_that_fails_again_and_again_among_others_that_do_not_opens_nothing(outcome):
+    assert after_failures(FAILURES_IN_A_ROW, outcome)[0].state == "closed"
+
+
+def test_what_was_not_tried_does_not_end_a_row_of_failures():
+    assert after_failures(FAILURES_IN_A_ROW, NotTried("descriptors"))[0].state == "open"
 
 
 def test_a_probe_goes_through_only_when_its_time_has_come_and_only_one():
@@ -43,6 +70,13 @@ def test_a_probe_goes_through_only_when_its_time_has_come_and_only_one():
     probing = breaker.probe(breaker.until)
     assert probing.state == "probing"
     assert probing.probe(breaker.until + 10**9) is None
+
+
+def test_a_probe_that_fails_as_a_message_would_opens_it_again_for_longer():
+    breaker, _ = opened(2)
+    again, (move,) = breaker.probe(breaker.until).after(Retry("503", after=60), breaker.until, 0)
+    assert (again.state, again.openings) == ("open", 3)
+    assert move.until == breaker.until + 60_000, "and for as long as the target asks"
 
 
 @pytest.mark.parametrize("outcome", ANSWERS)
@@ -71,7 +105,7 @@ def test_a_probe_that_was_not_made_is_made_again_soon():
     assert move.until == again.until == breaker.until + 1000
 
 
-@pytest.mark.parametrize("outcome", [*ANSWERS, DOWN, NotTried("x")])
+@pytest.mark.parametrize("outcome", [*ANSWERS, FAILED, DOWN, NotTried("x")])
 def test_late_outcomes_of_what_was_under_way_change_nothing(outcome):
     breaker, _ = opened()
     assert breaker.after(outcome, NOW + 1, 0) == (breaker, ())
@@ -130,3 +164,11 @@ def test_the_gates_always_mirror_the_state(happenings):
         expected = {"closed": {}, "open": {"breaker": breaker.until}, "disabled": {"disabled": None}}
         assert closed == expected[breaker.state]
         assert breaker.until is None or breaker.until - now <= OPEN_MAX_MS * 1.1
+
+
+@pytest.mark.parametrize("start", [Breaker(), opened()[0], opened()[0].probe(NOW + OPEN_FIRST_MS)])
+def test_a_rule_of_the_operator_disables_it_once(start):
+    breaker, moves = start.disable("82 of 100 failed")
+    assert (breaker.state, breaker.reason) == ("disabled", "82 of 100 failed")
+    assert moves[0] == ("disabled", True, None, "82 of 100 failed")
+    assert breaker.disable("again") == (breaker, ())
