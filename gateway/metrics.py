@@ -59,6 +59,7 @@ class SourceCounts:
         "last_event_at",
         "new",
         "refused",
+        "shaken",
         "used",
         "used_alone",
     )
@@ -74,6 +75,8 @@ class SourceCounts:
         """New events kept without deliveries, by hold reason."""
         self.refused = Tally()
         """Requests, by reason code."""
+        self.shaken = Tally()
+        """Handshakes that were answered, by name."""
         self.used = Tally()
         """Requests that a credential proved, by its name."""
         self.used_alone = Tally()
@@ -152,6 +155,10 @@ class Counters:
     def refused(self, source: str, reason: str) -> None:
         """Count a request that got no 2xx; `source` is empty if its path belongs to none."""
         self.sources[source].refused.add(reason)
+
+    def shaken(self, source: str, handshake: str) -> None:
+        """Count a handshake that was answered."""
+        self.sources[source].shaken.add(handshake)
 
     def credential_used(self, source: str, credential: str, alone: bool) -> None:
         """Count a request that `credential` proved; `alone` if no other credential did."""

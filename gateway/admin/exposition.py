@@ -87,6 +87,8 @@ class Exposition:
         yield _counter("hookgate_requests_answered", "Requests answered 2xx", answered, ["source"])
         refused = _spread((name, counts.refused) for name, counts in sources)
         yield _counter("hookgate_requests_refused", "Requests that got no 2xx", refused, ["source", "reason"])
+        shaken = _spread((name, counts.shaken) for name, counts in sources)
+        yield _counter("hookgate_handshakes", "Handshakes that were answered", shaken, ["source", "handshake"])
         events = [
             ((name, verdict), count)
             for name, counts in sources

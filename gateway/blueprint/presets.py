@@ -6,7 +6,7 @@ from importlib.resources import files
 from pathlib import Path as File
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import Field, JsonValue, ValidationError
+from pydantic import Field, JsonValue, ValidationError, model_validator
 
 from gateway.config.documents import UnreadableError, read_document
 from gateway.config.lines import Path
@@ -25,6 +25,44 @@ class PresetAck(Table):
     """Status code of an accepted request."""
     body: str = ""
     """Body of that answer."""
+    content_type: str = "text/plain"
+    """Its type."""
+    deadline: str = ""
+    """Within which the provider wants the answer, and how sure that is; for people."""
+
+
+class PresetHandshake(Table):
+    """A request by which the provider asks whether this address wants its webhooks; no event comes of it."""
+
+    name: str
+    """For counters, log and people."""
+    methods: tuple[Literal["GET", "HEAD", "OPTIONS", "POST"], ...] = ("POST",)
+    """Methods of the question."""
+    match: dict[str, JsonValue] = Field(default={})
+    """What the question looks like, in the language of routes; everything of those methods unless written."""
+    verified: bool = True
+    """False: answered without verification, since the provider does not sign it."""
+    token: str = ""
+    """Selector of the text that must equal the secret in `[sources.NAME] handshake`; else 403."""
+    status: Annotated[int, Field(ge=200, le=299)] = 200
+    """Status of the answer."""
+    content_type: Literal["", "text/plain", "application/json", "application/xml", "text/xml"] = ""
+    """Type of the body; `application/json` with `json`, else `text/plain`."""
+    headers: dict[str, str] = Field(default={})
+    """Headers of the answer, as templates."""
+    body: str = ""
+    """Body as a template, such as `{query.challenge}`."""
+    json_: JsonValue = Field(default=None, alias="json")
+    """Body as a document whose texts are templates; `{ hmac = "{query.crc_token}", encoding = "base64" }` is computed
+    with the secret of the first credential, by `algorithm`, with `prefix` before it."""
+
+    @model_validator(mode="after")
+    def _one_body(self) -> "PresetHandshake":
+        if self.body and self.json_ is not None:
+            raise ValueError("body and json cannot stand together: write one of them")
+        if "POST" in self.methods and not self.verified and not self.match:
+            raise ValueError("an unverified POST needs match: else no event would ever be taken")
+        return self
 
 
 class PresetRetry(Table):
@@ -56,8 +94,8 @@ class Preset(Table):
     """The provider's name as people write it."""
     sources: tuple[str, ...] = ()
     """Where the facts come from."""
-    verified: Literal["live", "docs", "secondary", "memory", "unconfirmed"] = "unconfirmed"
-    """How sure they are."""
+    verified: Literal["sdk", "docs", "secondary", "unconfirmed"] = "unconfirmed"
+    """What they were proven against: the provider's own code, its documentation, somebody else, nothing."""
     secret_help: str = ""
     """Where the provider shows the secret."""
     types: tuple[str, ...] = ()
@@ -68,6 +106,8 @@ class Preset(Table):
     """The identify rule."""
     ack: PresetAck = PresetAck()
     """The answer."""
+    handshake: tuple[PresetHandshake, ...] = ()
+    """Questions that are answered, the first that fits."""
     retry: PresetRetry | None = None
     """The provider's retries."""
     samples: tuple[Sample, ...] = ()

@@ -13,7 +13,9 @@ from gateway.config.lines import Path
 from gateway.config.model import Config
 from gateway.config.places import Places
 from gateway.config.problems import Report
-from gateway.config.secrets import Secret, read_secret
+from gateway.config.secrets import Secret, SecretReference, read_secret
+from gateway.core.handshake import Handshake
+from gateway.core.handshake_table import compile_handshake
 from gateway.core.identify import IdentifyRule, compile_identify
 from gateway.core.problems import ProblemsError
 from gateway.core.routing import Pattern
@@ -55,6 +57,7 @@ class SourceBuilder:
         credentials = tuple(self._credentials(path, source, preset))
         if identify is None:
             return None
+        handshakes = tuple(self._handshakes(path, source, preset))
         limits = self._config.server.limits
         if source.body is not None and source.body > limits.body_memory:
             self._report.add((*path, "body"), "is more than [server] limits.body_memory: raise that, or lower this")
@@ -74,6 +77,9 @@ class SourceBuilder:
             formerly=source.formerly,
             fingerprint=_digest(source.model_dump_json(exclude={"credentials"}), preset.model_dump_json()).hex(),
             rule=rule,
+            handshakes=handshakes,
+            methods=frozenset({"POST"}).union(*(each.methods for each in handshakes)),
+            ack_type=preset.ack.content_type,
         )
 
     def _check_former_name(self, name: str, source: model.Source) -> None:
@@ -123,6 +129,32 @@ class SourceBuilder:
             if built := self._credential(at, name, credential, options):
                 yield built
 
+    def _handshakes(self, path: Path, source: model.Source, preset: Preset) -> Iterator[Handshake]:
+        secret, key = Secret(b""), Secret(b"")
+        if source.handshake is not None:
+            secret = self._read(source.handshake.secret, (*path, "handshake", "secret")) or secret
+        elif any(each.token for each in preset.handshake):
+            self._report.warn(
+                path, "the provider asks for a token at set-up: write handshake = { secret = … }, or it gets 403"
+            )
+        first = next(iter(source.credentials.values()), None)
+        if preset.handshake and first is not None and first.secret is not None:
+            key = self._read(first.secret, (*path, "credentials")) or key
+        for each in preset.handshake:
+            try:
+                spec = each.model_dump(by_alias=True)
+                yield compile_handshake(spec, secret=secret.reveal(), key=key.reveal())
+            except ProblemsError as error:
+                for problem in error.problems:
+                    self._report.add(path, f"preset {source.provider}, handshake {each.name}: {problem}")
+
+    def _read(self, reference: SecretReference, at: Path) -> Secret | None:
+        try:
+            return read_secret(reference, self._places, self._folder)
+        except ValueError as error:
+            self._report.add(at, str(error))
+            return None
+
     def _credential(
         self, at: Path, name: str, credential: model.Credential, options: dict[str, Any]
     ) -> Credential | None:
@@ -160,11 +192,7 @@ class SourceBuilder:
             if needed:
                 self._report.add(at, 'expected a secret, found none: write secret = { file = "name" }')
             return None if needed else Secret(b"")
-        try:
-            return read_secret(credential.secret, self._places, self._folder)
-        except ValueError as error:
-            self._report.add((*at, "secret"), str(error))
-            return None
+        return self._read(credential.secret, (*at, "secret"))
 
 
 def _rule(source: model.Source, preset: Preset) -> dict[str, Any]:

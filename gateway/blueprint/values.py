@@ -8,6 +8,7 @@ from gateway.config.model import Config
 from gateway.config.places import Places
 from gateway.config.secrets import Secret
 from gateway.core.failures import DisableRule
+from gateway.core.handshake import Handshake
 from gateway.core.identify import IdentifyRule
 from gateway.core.pace import Rate
 from gateway.core.render import Renderer
@@ -58,6 +59,10 @@ class Source:
     """Equal fingerprints = nothing but perhaps a credential differs."""
     rule: Mapping[str, Any] = field(default_factory=dict)
     """What `identify` was compiled from."""
+    handshakes: tuple[Handshake, ...] = ()
+    methods: frozenset[str] = frozenset({"POST"})
+    """What its path takes: POST, and the methods of its handshakes."""
+    ack_type: str = "text/plain"
     former: tuple[IdentifyRule, ...] = ()
     """Rules that it replaced less than a de-dup window ago."""
 

@@ -93,6 +93,13 @@ class Credential(Table):
     """Scheme and options of this credential, over those of the source."""
 
 
+class SourceHandshake(Table):
+    """What the provider's question at set-up must hold, where the preset asks for it (Meta: the verify token)."""
+
+    secret: SecretReference
+    """The text that was entered at the provider."""
+
+
 class Source(Table):
     """A configured provider: who may speak."""
 
@@ -120,3 +127,5 @@ class Source(Table):
     """Bytes of one body; `[server] limits.body` unless written."""
     ack: Ack = Ack()
     """The answer to what was accepted."""
+    handshake: SourceHandshake | None = None
+    """The secret of the provider's question at set-up."""

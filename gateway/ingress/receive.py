@@ -10,8 +10,9 @@ from typing import Final
 import structlog
 
 from gateway.blueprint import Blueprint, Source
+from gateway.core.handshake import Answer
 from gateway.core.identify import identify, remember
-from gateway.core.model import Headers, Request
+from gateway.core.model import Headers, Proof, Request
 from gateway.errors import RequestError, StoreBusyError, StoreError, VerificationError
 from gateway.ingress.refusals import Refusal, Refusals
 from gateway.ingress.verify import Match, verify, within_scope
@@ -21,7 +22,6 @@ from gateway.runtime import Runtime
 from gateway.wire.listener import Reply
 
 NOT_FOUND: Final = Reply(404, b"not found\n")
-METHOD_NOT_ALLOWED: Final = Reply(405, b"method not allowed\n", headers=((b"allow", b"POST"),))
 RETRY_LATER: Final = Reply(503, b"try again later\n", headers=((b"retry-after", b"5"),))
 REMOVED_SECONDS: Final = 86_400
 """How long the path of a source that a reload removed answers 503: a mistake in the file must not end a provider's
@@ -55,37 +55,51 @@ class Receiver:
         """Give the body limit for a request whose head is read, or its final refusal."""
         source = self._paths.get(path)
         if source is not None:
-            return source.body_max if method == "POST" else METHOD_NOT_ALLOWED
+            return source.body_max if method in source.methods else _not_allowed(source)
         if self._removed.get(path, 0.0) > self._runtime.monotonic():
             return RETRY_LATER
         self._counters.refused("", "unknown_path")
         return NOT_FOUND
 
     async def handle(self, request: Request) -> Reply:
-        """Verify, identify, plan and accept one request; give its answer."""
+        """Verify, identify, plan and accept one request, or shake hands; give its answer."""
         while self._intake.paused is not None:
             await self._intake.paused.wait()
         source = self._paths.get(request.path)
         if source is None:
             return RETRY_LATER  # removed by a reload while its body arrived
-        ack = self._acks[source.name]  # a reload may remove the source before its event is accepted
         try:
+            if source.handshakes and (answer := shake_hands(source, request, None)):
+                return self._shaken(source, answer)
+            if request.method != "POST":
+                return _not_allowed(source)
             matches = verify(source, request)
-            first = matches[0]
-            events = identify(source.identify, source.name, first.credential.name, request, first.proof)
-            if events:  # a batch may be empty
-                if source.former:
-                    events = remember(source.former, events, request, first.proof)
-                covered = within_scope(matches, events)
-                await self._intake.take(source, request, covered, _secrets(matches))
-                if len(covered) < len(events):
-                    self._refuse(source, request, _left_out(len(events) - len(covered), len(events), ack.status))
+            if source.handshakes and (answer := shake_hands(source, request, matches[0].proof)):
+                return self._shaken(source, answer)
+            return await self._take(source, request, matches)
         except RequestError as error:
             return self._refuse(source, request, error)
         except StoreError as error:
             return self._postpone(source, request, error)
+
+    async def _take(self, source: Source, request: Request, matches: tuple[Match, ...]) -> Reply:
+        ack = self._acks[source.name]  # a reload may remove the source before its event is accepted
+        first = matches[0]
+        events = identify(source.identify, source.name, first.credential.name, request, first.proof)
+        if events:  # a batch may be empty
+            if source.former:
+                events = remember(source.former, events, request, first.proof)
+            covered = within_scope(matches, events)
+            await self._intake.take(source, request, covered, _secrets(matches))
+            if len(covered) < len(events):
+                self._refuse(source, request, _left_out(len(events) - len(covered), len(events), ack.status))
         self._count(source, request, matches)
         return ack
+
+    def _shaken(self, source: Source, answer: Answer) -> Reply:
+        self._counters.shaken(source.name, answer.name)
+        headers = (*answer.headers, (b"x-content-type-options", b"nosniff"))
+        return Reply(answer.status, answer.body, answer.content_type, headers)
 
     def _count(self, source: Source, request: Request, matches: tuple[Match, ...]) -> None:
         now = self._runtime.now_ms()
@@ -117,8 +131,25 @@ def _left_out(count: int, of: int, status: int) -> VerificationError:
     return VerificationError("scope_in_part", f"{count} of {of} events are outside the credential's scope", status)
 
 
+def shake_hands(source: Source, request: Request, proof: Proof | None) -> Answer | None:
+    """Give the answer if `request` is a handshake of `source`; `proof` is None before verification.
+
+    Raises RequestError for one that is not answered.
+    """
+    for handshake in source.handshakes:
+        if answer := handshake.answer(request, proof):
+            return answer
+    return None
+
+
+def _not_allowed(source: Source) -> Reply:
+    allowed = ", ".join(sorted(source.methods)).encode()
+    return Reply(405, b"method not allowed\n", headers=((b"allow", allowed),))
+
+
 def _acks(blueprint: Blueprint) -> dict[str, Reply]:
-    return {source.name: Reply(source.ack_status, source.ack_body) for source in blueprint.sources.values()}
+    sources = blueprint.sources.values()
+    return {each.name: Reply(each.ack_status, each.ack_body, each.ack_type) for each in sources}
 
 
 def _secrets(matches: tuple[Match, ...]) -> tuple[tuple[bytes, ...], tuple[str, ...]]:

@@ -32,6 +32,7 @@ def filled():
     counters = Counters()
     source, target = counters.sources["acme"], counters.targets["crm"]
     source.refused.add("bad_token")
+    source.shaken.add("challenge")
     source.held.add("unmatched")
     counters.credential_used("acme", "main", True)
     target.attempted("delivered", 0.1)

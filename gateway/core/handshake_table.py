@@ -1,0 +1,104 @@
+"""Reads a handshake as a preset gives it and compiles it, or tells everything that is wrong with it by key path."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from gateway.core.handshake import DIGESTS, Computed, Handshake
+from gateway.core.match import Match
+from gateway.core.match_table import parse_match
+from gateway.core.model import Json
+from gateway.core.problems import Findings, ProblemsError
+from gateway.core.selector import Selector, Template, parse_selector, parse_template
+
+
+def compile_handshake(spec: Mapping[str, Any], *, secret: bytes, key: bytes) -> Handshake:
+    """Compile one handshake of a preset; `secret` is the source's for handshakes, `key` its first credential's.
+
+    Raises ProblemsError with everything that is wrong, by key path.
+    """
+    reader = _Reader(spec)
+    json = reader.json(spec["json"], ("json",)) if spec.get("json") is not None else None
+    handshake = Handshake(
+        name=spec["name"],
+        methods=frozenset(spec["methods"]),
+        match=reader.match(),
+        verified=spec["verified"],
+        token=reader.token(),
+        status=spec["status"],
+        content_type=spec["content_type"] or ("application/json" if json is not None else "text/plain"),
+        headers=tuple((name.lower().encode(), reader.text(text, ("headers", name))) for name, text in reader.headers()),
+        body=reader.text(spec["body"], ("body",)) if spec["body"] else None,
+        json=json,
+        reads_body=any(selector.root in ("body", "claims") for selector in reader.selectors),
+        secret=secret,
+        key=key,
+    )
+    reader.findings.check()
+    return handshake
+
+
+class _Reader:
+    """Compiles the parts of one table; what is wrong goes into `findings`, and reading goes on."""
+
+    def __init__(self, spec: Mapping[str, Any]) -> None:
+        self.findings = Findings()
+        self.selectors: list[Selector] = []
+        self._spec = spec
+
+    def match(self) -> Match | None:
+        written = self._spec.get("match")
+        if not written:
+            return None
+        try:
+            match = parse_match(written)
+        except ProblemsError as error:
+            for problem in error.problems:
+                self.findings.add(("match", *problem.path), problem.text)
+            return None
+        self.selectors += match.selectors
+        return match
+
+    def token(self) -> Selector | None:
+        if not self._spec["token"]:
+            return None
+        try:
+            selector = parse_selector(self._spec["token"])
+        except ValueError as error:
+            self.findings.add(("token",), str(error))
+            return None
+        self.selectors.append(selector)
+        return selector
+
+    def headers(self) -> list[tuple[str, str]]:
+        return list(self._spec["headers"].items())
+
+    def text(self, written: str, path: tuple[str, ...]) -> Template:
+        try:
+            template = parse_template(written)
+        except ValueError as error:
+            self.findings.add(path, str(error))
+            return parse_template("")
+        self.selectors += template.selectors
+        return template
+
+    def json(self, written: Json, path: tuple[str, ...]) -> Json:
+        if isinstance(written, str):
+            return self.text(written, path)
+        if isinstance(written, dict) and "hmac" in written:
+            return self._computed(written, path)
+        if isinstance(written, dict):
+            return {key: self.json(each, (*path, key)) for key, each in written.items()}
+        return written
+
+    def _computed(self, written: dict[str, Json], path: tuple[str, ...]) -> Computed:
+        values = {"algorithm": "sha256", "encoding": "hex", "prefix": "", **written}
+        if values["algorithm"] not in DIGESTS or values["encoding"] not in ("hex", "base64") or len(values) > 4:
+            self.findings.add(
+                path, "expected hmac, algorithm (sha256, sha1, sha512), encoding (hex, base64) and prefix"
+            )
+        return Computed(
+            self.text(str(values["hmac"]), (*path, "hmac")),
+            str(values["algorithm"]),
+            str(values["encoding"]),
+            str(values["prefix"]),
+        )
