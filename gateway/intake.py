@@ -23,7 +23,7 @@ from gateway.store.contract import Acceptance, Claim, NewDelivery, NewEvent, Sto
 class Lane(Protocol):
     """One target as intake sees it, with a slot reserved in its window."""
 
-    def release(self, size: int) -> None:
+    def release(self, size: int, source: str) -> None:
         """Give the reserved slot back unused."""
         ...
 
@@ -35,8 +35,8 @@ class Lane(Protocol):
 class Admission(Protocol):
     """What intake needs of dispatch; all of it synchronous, none of it waits."""
 
-    def reserve(self, target: str, size: int) -> Lane | None:
-        """Reserve a slot of `size` bytes in the target's window; None: the delivery waits in the store."""
+    def reserve(self, target: str, size: int, source: str) -> Lane | None:
+        """Reserve a slot of `size` bytes for an event of `source`; None: the delivery waits in the store."""
         ...
 
     def hint(self, target: str) -> None:
@@ -115,7 +115,7 @@ class Intake:
             verdicts = await self._store.accept(acceptance)
         except BaseException:
             for _, lanes in planned:
-                _give_back(lanes, size)
+                _give_back(lanes, size, source.name)
             raise
         finally:
             self._under_way -= 1
@@ -125,7 +125,7 @@ class Intake:
             if verdict.kind == "new":
                 self._hand_over(acceptance, new, lanes, verdict.event_id, size)
             else:
-                _give_back(lanes, size)
+                _give_back(lanes, size, source.name)
                 self._hint_revived(new, verdict)
             self._witness.judged(new.event, new.hold, verdict)
         return verdicts
@@ -161,7 +161,7 @@ class Intake:
         lanes: list[Lane | None] = []
         deliveries = []
         for target, route in planned:
-            lane = reserve(target, size)
+            lane = reserve(target, size, source.name)
             lanes.append(lane)
             deliveries.append(NewDelivery(route, target, lane is not None, self._expires_ms.get(target)))
         return NewEvent(event, None, tuple(deliveries), source.on_conflict), lanes
@@ -183,10 +183,10 @@ class Intake:
                 self._admission.hint(planned.target)
 
 
-def _give_back(lanes: Lanes, size: int) -> None:
+def _give_back(lanes: Lanes, size: int, source: str) -> None:
     for lane in lanes:
         if lane is not None:
-            lane.release(size)
+            lane.release(size, source)
 
 
 def _stored(acceptance: Acceptance, event: Event, event_id: int) -> StoredEvent:

@@ -13,6 +13,8 @@ from typing import Final
 STEPS: Final = 10
 STEP_SECONDS: Final = 2.0
 START_PER_SECOND: Final = 10.0
+BACK_SECONDS: Final = 0.2
+"""Failures closer together than this are one step back: they were under way together."""
 TICK_SECONDS: Final = 0.02
 """What is held back is looked at this often, at most: no timer for each delivery."""
 AHEAD_SECONDS: Final = 2.0
@@ -55,6 +57,15 @@ class Pace:
         self._begun = self._running = self._succeeded = 0
         self._tokens = 1.0 if self._rate is None else min(self._tokens, 1.0)
 
+    def throttle(self, now: float) -> None:
+        """The target has too much to do: go on with half of what runs now, then grow again."""
+        if self._step is None:
+            self._fill(now)
+            self._tokens = 0.0
+            self._go_to(max(min(self._running.bit_length(), STEPS) - 2, 0), now)
+        else:
+            self._go_back(now)
+
     def at_once(self) -> float:
         """Give how many tries may run at the same time."""
         return math.inf if self._step is None else 1 << self._step
@@ -91,8 +102,7 @@ class Pace:
         if succeeded:
             self._succeeded += count
         else:
-            self._fill(now)
-            self._go_to(max(self._step - 1, 0), now)
+            self._go_back(now)
 
     @property
     def _per_second(self) -> float:
@@ -118,6 +128,11 @@ class Pace:
         if idle or self._succeeded:
             self._fill(now)
             self._go_to(self._step + (int((now - self._since) / STEP_SECONDS) if idle else 1), now)
+
+    def _go_back(self, now: float) -> None:
+        if self._step is not None and now - self._since >= BACK_SECONDS:
+            self._fill(now)
+            self._go_to(max(self._step - 1, 0), now)
 
     def _go_to(self, step: int, now: float) -> None:
         self._step = step if step < STEPS else None

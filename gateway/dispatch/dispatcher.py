@@ -84,10 +84,10 @@ class Dispatcher:
         self._runners.clear()
         self._look_whether_done()
 
-    def reserve(self, target: str, size: int) -> Runner | None:
+    def reserve(self, target: str, size: int, source: str) -> Runner | None:
         """Reserve a slot in the target's window; None: the delivery waits in the store."""
         runner = self._runners.get(target)
-        return runner if runner is not None and runner.reserve(size) else None
+        return runner if runner is not None and runner.reserve(size, source) else None
 
     def hint(self, target: str) -> None:
         """Tell that something waits in the store for the target."""

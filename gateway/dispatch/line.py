@@ -1,4 +1,7 @@
-"""One target's deliveries that wait in memory for a worker: fresh and old ones in turn, suspects last and alone."""
+"""One target's deliveries that wait in memory for a worker: fresh and old ones in turn, suspects last and alone.
+
+Of each kind the sources take turns, too: one that floods the target does not keep another's events waiting.
+"""
 
 from collections import deque
 from typing import NamedTuple
@@ -16,6 +19,48 @@ class Slot(NamedTuple):
     """True if it came straight from `accept`, False if it was claimed from the store."""
 
 
+class Turns:
+    """Deliveries of several sources, each source's in their order, one of each in turn."""
+
+    def __init__(self) -> None:
+        self._sources: dict[str, deque[Slot]] = {}
+        self._next: deque[str] = deque()
+        self._count = 0
+
+    def __len__(self) -> int:
+        return self._count
+
+    def append(self, slot: Slot) -> None:
+        """Put one at the end of its source's."""
+        source = slot.claim.event.source
+        waiting = self._sources.get(source)
+        if waiting is None:
+            waiting = self._sources[source] = deque()
+            self._next.append(source)
+        waiting.append(slot)
+        self._count += 1
+
+    def popleft(self) -> Slot:
+        """Take the first of the source whose turn it is; there must be one."""
+        source = self._next.popleft()
+        waiting = self._sources[source]
+        slot = waiting.popleft()
+        self._count -= 1
+        if waiting:
+            self._next.append(source)
+        else:
+            del self._sources[source]
+        return slot
+
+    def clear(self) -> list[Slot]:
+        """Take all there is."""
+        slots = [slot for waiting in self._sources.values() for slot in waiting]
+        self._sources.clear()
+        self._next.clear()
+        self._count = 0
+        return slots
+
+
 class Line:
     """Who is next.
 
@@ -23,8 +68,8 @@ class Line:
     """
 
     def __init__(self) -> None:
-        self._fresh: deque[Slot] = deque()
-        self._old: deque[Slot] = deque()
+        self._fresh = Turns()
+        self._old = Turns()
         self._suspects: deque[Slot] = deque()
         self._fresh_turn = True
 
@@ -57,7 +102,6 @@ class Line:
 
     def clear(self) -> list[Slot]:
         """Take all there is."""
-        slots = [*self._fresh, *self._old, *self._suspects]
-        for each in (self._fresh, self._old, self._suspects):
-            each.clear()
+        slots = [*self._fresh.clear(), *self._old.clear(), *self._suspects]
+        self._suspects.clear()
         return slots

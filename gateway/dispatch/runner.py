@@ -101,14 +101,14 @@ class Runner:
         self._put_back(self._line.clear())
         self._hint.set()
 
-    def reserve(self, size: int) -> bool:
-        """Reserve a slot for a fresh event, if the gates are open and the window has room."""
+    def reserve(self, size: int, source: str) -> bool:
+        """Reserve a slot for a fresh event of `source`, if the gates are open and the window has room."""
         ready = self._nursery is not None and not self._draining and self.gates.are_open
-        return ready and self.window.fresh < self._ahead() and self.window.reserve(size)
+        return ready and self.window.fresh < self._ahead() and self.window.reserve(size, source)
 
-    def release(self, size: int) -> None:
+    def release(self, size: int, source: str) -> None:
         """Give back a reserved slot that was not needed."""
-        self.window.release(size, fresh=True)
+        self.window.release_fresh(size, source)
 
     def hand_over(self, claim: Claim, size: int) -> None:
         """Deliver a fresh event that was accepted into its reserved slot."""
@@ -315,7 +315,10 @@ class Runner:
 
     def _free(self, slots: Sequence[Slot]) -> None:
         for slot in slots:
-            self.window.release(slot.size, slot.fresh)
+            if slot.fresh:
+                self.window.release_fresh(slot.size, slot.claim.event.source)
+            else:
+                self.window.release(slot.size)
         if self._draining:
             self._given_back()
             return

@@ -2,7 +2,7 @@
 
 Reserved slots of fresh events and claimed old ones count alike, but neither can take it all: old work leaves a
 quarter free, so that a fresh event never has to queue behind a backlog in the store; fresh events get half while
-older work waits.
+older work waits. Of what fresh events may hold, one source leaves a quarter to the others.
 """
 
 from typing import Final
@@ -22,15 +22,21 @@ class Window:
         self.held_bytes = 0
         self.fresh = 0
         """Slots held by events that came straight from `accept`."""
+        self._by_source: dict[str, int] = {}
+        """Of these, how many of each source."""
         self.older_waiting = False
 
-    def reserve(self, size: int) -> bool:
-        """Take a slot for a fresh event of `size` bytes if there is room."""
+    def reserve(self, size: int, source: str) -> bool:
+        """Take a slot for a fresh event of `size` bytes from `source` if there is room."""
         limit = self.slots // 2 if self.older_waiting else self.slots
         if (self.fresh if self.older_waiting else self.held) >= limit or self.held >= self.slots:
             return False
         if self.held and self.held_bytes + size > self.size:
             return False
+        own = self._by_source.get(source, 0)
+        if own >= limit - limit // 4:
+            return False
+        self._by_source[source] = own + 1
         self.fresh += 1
         self._take(size)
         return True
@@ -39,12 +45,18 @@ class Window:
         """Take a slot for a delivery that was claimed from the store; room for it was asked of `room` before."""
         self._take(size)
 
-    def release(self, size: int, fresh: bool) -> None:
-        """Give a slot back, once its delivery's new state is durable."""
+    def release(self, size: int) -> None:
+        """Give back the slot of a delivery that was claimed from the store, once its new state is durable."""
         self.held -= 1
         self.held_bytes -= size
-        if fresh:
-            self.fresh -= 1
+
+    def release_fresh(self, size: int, source: str) -> None:
+        """Give back what `reserve` took."""
+        self.release(size)
+        self.fresh -= 1
+        self._by_source[source] -= 1
+        if not self._by_source[source]:
+            del self._by_source[source]
 
     def room(self) -> tuple[int, int]:
         """Give slots and bytes that may be claimed from the store now."""

@@ -54,7 +54,7 @@ class NoAdmission:
     def __init__(self):
         self.hinted = []
 
-    def reserve(self, _target, _size):
+    def reserve(self, _target, _size, _source):
         return None
 
     def hint(self, target):

@@ -161,7 +161,7 @@ async def test_a_held_target_gets_nothing_until_it_is_released(tmp_path):
         assert not await dispatcher.hold("crm", "again")
         await accept(store, 1, "crm")
         dispatcher.hint("crm")
-        assert dispatcher.reserve("crm", 1) is None
+        assert dispatcher.reserve("crm", 1, "acme") is None
         assert script.seen == []
         assert await dispatcher.open("crm", ("held",))
         await script.wait_seen(1)
@@ -214,7 +214,7 @@ async def test_C7_deliveries_of_a_target_that_left_the_configuration_wait_until_
     async with opened_store(tmp_path) as store, running(store, plan_for(script)) as (dispatcher, _):
         await dispatcher.use(Plans())
         await accept(store, 1, "crm")
-        assert dispatcher.reserve("crm", 1) is None
+        assert dispatcher.reserve("crm", 1, "acme") is None
         assert store.backlog("crm").pending == 1
         await dispatcher.use(Plans(plan_for(script)))
         await script.wait_seen(1)
@@ -256,7 +256,7 @@ async def test_a_fresh_event_overtakes_an_old_backlog(tmp_path):
             await accept(store, number, "crm")
         async with running(store, plan_for(script, concurrency=2)) as (dispatcher, _):
             await script.wait_seen(2)
-            lane = dispatcher.reserve("crm", 600)
+            lane = dispatcher.reserve("crm", 600, "acme")
             assert lane is not None, "half of the window is kept for fresh events"
             number = await accept(store, 1000, "crm", admitted=True)
             event = StoredEvent(number, "acme", "main", "order.completed", "1", None, 0, b"", b'{"n":1000}', None)
@@ -295,7 +295,7 @@ async def test_P19_a_gate_that_cannot_be_written_down_is_closed_all_the_same(tmp
         async with running(store, plan_for(script)) as (dispatcher, watcher):
             await accept(store, 1, "crm")
             await wait_until(lambda: watcher.closed)
-            assert dispatcher.reserve("crm", 1) is None
+            assert dispatcher.reserve("crm", 1, "acme") is None
 
 
 class Stuck(Script):
@@ -446,7 +446,7 @@ async def test_P7_a_suspect_gets_its_turn_alone_also_where_the_target_is_never_i
             number = 0
             while not beside:
                 number += 1
-                if lane := dispatcher.reserve("crm", 600):
+                if lane := dispatcher.reserve("crm", 600, "acme"):
                     lane.hand_over(_claim_of(number), 600)
                 else:
                     await trio.sleep(0.001)

@@ -95,6 +95,29 @@ def test_P11_failures_go_back_a_step_and_nothing_grows_without_a_success():
     assert pace.at_once() == 1
 
 
+def test_failures_of_what_ran_together_are_one_step_back():
+    pace = Pace(None)
+    pace.start_slowly(100.0)
+    run(pace, 3 * STEP_SECONDS + 0.5)
+    for _ in range(8):
+        pace.end(1, succeeded=False, now=107.0)
+    assert pace.at_once() == 4
+
+
+def test_a_target_with_too_much_to_do_goes_on_with_half_of_it_and_grows_again():
+    pace = Pace(None)
+    pace.begin(16)
+    pace.throttle(100.0)
+    assert pace.at_once() == 8
+    pace.throttle(100.05)
+    assert pace.at_once() == 8, "it was under way at the same time"
+    pace.throttle(101.0)
+    assert pace.at_once() == 4
+    pace.end(16, succeeded=True, now=102.0)
+    run(pace, 3 * STEP_SECONDS, start=102.0)
+    assert pace.at_once() >= 16
+
+
 def test_a_slow_start_waits_for_a_try_that_hangs():
     pace = Pace(None)
     pace.start_slowly(100.0)
