@@ -20,19 +20,22 @@ from prometheus_client import CollectorRegistry
 
 from gateway import __version__
 from gateway.admin.app import make_app
-from gateway.admin.body import AsgiApp
 from gateway.admin.exposition import Exposition
-from gateway.admin.guard import Guard
-from gateway.admin.limits import AdminLimits
+from gateway.admin.guard import FAULT, admin_server
+from gateway.admin.limits import GRACE_SECONDS
 from gateway.announce import Announcer
+from gateway.asgi.connection import over_hypercorn
+from gateway.asgi.types import AsgiApp
 from gateway.blueprint import Blueprint, build
 from gateway.config.address import Address
 from gateway.config.load import load
+from gateway.config.model_server import HttpServer
 from gateway.control import Control, forsaken, rename_owned
 from gateway.dedup_rules import with_former_rules
 from gateway.dispatch.dispatcher import Dispatcher
 from gateway.dispatch.janitor import keep_proving, mind_clock, retain
 from gateway.errors import ConfigError, HookgateError
+from gateway.ingress.asgi import asgi_app
 from gateway.ingress.receive import Receiver
 from gateway.intake import Intake
 from gateway.listeners import describe, open_listeners, own_address, refuse_clear
@@ -44,7 +47,8 @@ from gateway.settings import keep_times, listener_limits, server_tls, store_sett
 from gateway.store.contract import Keep, Store
 from gateway.store.sqlite import open_sqlite
 from gateway.systemd import Supervisor, inherited_listeners
-from gateway.wire.listener import Listener, Server
+from gateway.wire.listener import Listener, Server, over_http1
+from gateway.wire.state import Connect
 from gateway.wire.tls import ServerTls
 
 DRAIN_SECONDS: Final = 10.0
@@ -121,7 +125,9 @@ class Daemon:
         self._supervisor = supervisor
         config, places = blueprint.config, blueprint.places
         inherited = inherited_listeners(os.environ, os.getpid())
-        self._tls = self._next_tls = server_tls(config, places)
+        self._http = config.server.http
+        """What serves until the next start, whatever a reload says."""
+        self._tls = self._next_tls = server_tls(config, places, config.server.http)
         self._sockets = open_listeners(config.server.bind, "[server].bind", runtime, inherited)
         if config.server.tls is None and not config.server.behind_proxy:
             refuse_clear(self._sockets)
@@ -139,7 +145,11 @@ class Daemon:
         self._intake = Intake(store, self._dispatcher, narrator, blueprint)
         self._receiver = Receiver(self._intake, counters, runtime)
         self._server = Server(
-            self._receiver, listener_limits(config), runtime, config.server.trusted_proxies, _connection_failed
+            _connect(self._receiver, config.server.http, runtime),
+            listener_limits(config),
+            runtime,
+            config.server.trusted_proxies,
+            _connection_failed,
         )
         self.control = Control(
             config_path=config_path,
@@ -155,12 +165,11 @@ class Daemon:
             swapped=self._swapped,
             supervisor=supervisor,
             listening=self.listening,
-            admin_failures=lambda: self._guard.statistics().failed,
+            admin_failures=lambda: self._admin.statistics().refused.get(FAULT, 0),
         )
         token = blueprint.admin_token
-        self._guard = Guard(
-            cast(AsgiApp, make_app(self.control, token.reveal() if token else None, runtime)), AdminLimits()
-        )
+        app = cast(AsgiApp, make_app(self.control, token.reveal() if token else None, runtime))
+        self._admin = admin_server(app, runtime, _admin_failed)
 
     async def run(self) -> None:
         """Serve until told to stop; then drain. Raises StoreBrokenError if the disk failed us."""
@@ -176,7 +185,7 @@ class Daemon:
             nursery.start_soon(keep_proving, self._store, self._runtime, self._supervisor.feed_watchdog)
             nursery.start_soon(self._exit_if_broken)
             nursery.start_soon(self.control.run_reloads)
-            await nursery.start(self._guard.serve, [trio.SocketListener(each) for each in self._admin_sockets])
+            await nursery.start(self._admin.serve, [Listener(each) for each in self._admin_sockets])
             await nursery.start(self._server.serve, [Listener(each, self._tls_for(each)) for each in self._sockets])
             _calm_collector()
             self._tell_ready()
@@ -199,7 +208,7 @@ class Daemon:
         self._dispatcher.drain()
         with trio.move_on_after(DRAIN_SECONDS):
             await self._dispatcher.wait_drained()
-        self._guard.stop()
+        await self._admin.drain(GRACE_SECONDS)
 
     async def _exit_if_broken(self) -> None:
         error = await self._store.wait_broken()
@@ -210,7 +219,7 @@ class Daemon:
     def _build(self) -> Blueprint:
         """Build what the files say now, the certificate included. Raises ConfigError; nothing has changed then."""
         blueprint = build(load(self._config_path, os.environ))
-        self._next_tls = server_tls(blueprint.config, blueprint.places)
+        self._next_tls = server_tls(blueprint.config, blueprint.places, self._http)
         return blueprint
 
     def _swapped(self, blueprint: Blueprint) -> None:
@@ -257,8 +266,18 @@ def _calm_collector() -> None:
     gc.set_threshold(50_000, 20, 50)
 
 
+def _connect(receiver: Receiver, http: HttpServer, runtime: Runtime) -> Connect:
+    if http == "own":
+        return over_http1(receiver)
+    return over_hypercorn(asgi_app(receiver, runtime), receiver.admit)
+
+
 def _connection_failed(error: Exception) -> None:
     log.error("connection.failed", problem=repr(error)[:500], exc_info=error)
+
+
+def _admin_failed(error: Exception) -> None:
+    log.error("connection.failed", problem=f"admin listener: {error!r}"[:500], exc_info=error)
 
 
 def _leaves(group: BaseExceptionGroup[ExceptionT]) -> Iterator[ExceptionT]:

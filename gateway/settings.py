@@ -1,6 +1,7 @@
 """What the configuration says, in the terms of the parts that keep to it: listener, store, retention, certificate."""
 
 from gateway.config.model import Config
+from gateway.config.model_server import HttpServer
 from gateway.config.places import Places
 from gateway.store.contract import Keep
 from gateway.store.settings import StoreSettings
@@ -25,12 +26,13 @@ def listener_limits(config: Config) -> Limits:
     )
 
 
-def server_tls(config: Config, places: Places) -> ServerTls | None:
-    """Load the listener's certificate; None if it speaks plain HTTP. Raises ConfigError."""
+def server_tls(config: Config, places: Places, http: HttpServer) -> ServerTls | None:
+    """Load the listener's certificate for what serves it; None if it speaks plain HTTP. Raises ConfigError."""
     tls = config.server.tls
     if tls is None:
         return None
-    return ServerTls(server_context(str(places.beside_config(tls.cert)), str(places.beside_config(tls.key))))
+    protocols = ("h2", "http/1.1") if http == "hypercorn" else ("http/1.1",)
+    return ServerTls(server_context(str(places.beside_config(tls.cert)), str(places.beside_config(tls.key)), protocols))
 
 
 def store_settings(config: Config) -> StoreSettings:

@@ -49,6 +49,11 @@ def check_server(config: Config, places: Places, report: Report) -> None:
         except ConfigError as error:
             for problem in error.problems:
                 report.add(("server", "tls"), problem)
+    if server.http == "hypercorn" and server.tls is None:
+        report.warn(
+            ("server", "http"),
+            "without tls nobody speaks HTTP/2 here, and HTTP/1.1 is only slower: leave http out, or write tls",
+        )
     if server.behind_proxy and not server.trusted_proxies:
         report.warn(
             ("server", "behind_proxy"),

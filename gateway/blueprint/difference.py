@@ -65,6 +65,7 @@ def _fixed(config: Config) -> dict[str, Any]:
     """What is read once, when the daemon starts."""
     return {
         "[server] bind": config.server.bind,
+        "[server] http": config.server.http,
         "[server] tls": config.server.tls is None,
         "[admin]": config.admin,
         "[store]": config.store.model_dump(exclude={"keep"}),

@@ -1,6 +1,6 @@
 """The tables `[server]`, `[admin]` and `[log]`."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeAlias
 
 from pydantic import Field
 
@@ -8,6 +8,8 @@ from gateway.config.address import ListenAddress, Network
 from gateway.config.secrets import SecretReference
 from gateway.config.table import Table, written
 from gateway.config.units import ByteCount, Duration, duration_between, size_between
+
+HttpServer: TypeAlias = Literal["own", "hypercorn"]
 
 
 class Tls(Table):
@@ -47,13 +49,16 @@ class Limits(Table):
 
 
 class Server(Table):
-    """Where providers reach the gateway. A changed `bind`, and TLS where there was none, need a restart."""
+    """Where providers reach the gateway. A changed `bind` or `http`, and TLS where there was none, need a restart."""
 
     bind: Annotated[tuple[ListenAddress, ...], Field(min_length=1)] = written(
         ("127.0.0.1:8080",),
         examples=[["127.0.0.1:8080"], ["unix:/run/hookgate/http.sock"], ["fd:hookgate-http"]],
     )
     """Addresses to listen on: numeric host and port, unix sockets, or sockets that systemd hands over by name."""
+    http: HttpServer = "own"
+    """Who speaks HTTP: "own", HTTP/1.1 only and fast, or "hypercorn", which speaks HTTP/2 as well where there is `tls`,
+    at about a tenth of the speed. A change needs a restart."""
     tls: Tls | None = None
     """Certificate and key for the TCP addresses; without it they speak plain HTTP."""
     behind_proxy: bool = False

@@ -11,7 +11,8 @@ import trio
 
 from gateway.core.model import Request
 from gateway.errors import RequestError
-from gateway.wire.channel import Channel
+from gateway.runtime import Socket
+from gateway.wire.channel import Channel, PlainChannel, TlsChannel
 from gateway.wire.chunks import ChunkedBody
 from gateway.wire.limits import (
     BODY_RATE_GRACE_SECONDS,
@@ -22,7 +23,8 @@ from gateway.wire.limits import (
 )
 from gateway.wire.parser import CHUNKED, Head, check_partial, parse_head
 from gateway.wire.reply import CONTINUE, Reply, encode_reply, error_reply
-from gateway.wire.state import ServerState
+from gateway.wire.state import Connect, Handler, ServerState
+from gateway.wire.tls import ServerTls
 
 OPENING: Final = "opening"
 WAITING: Final = "waiting"
@@ -39,7 +41,7 @@ _END: Final = b"\r\n\r\n"
 class Connection:
     """One connection's task is `run`; the sweeper and the server call `sweep` and `expire`."""
 
-    def __init__(self, channel: Channel, peer: str, group: str | None, state: ServerState) -> None:
+    def __init__(self, channel: Channel, peer: str, group: str | None, state: ServerState, handler: Handler) -> None:
         """`group` is what the peer is counted by, None if it is not."""
         self.group = group
         self.phase = OPENING
@@ -50,6 +52,7 @@ class Connection:
         self._proxies = state.proxies
         self._trusted = state.proxies.trusts(peer)
         self._state = state
+        self._handler = handler
         self._buffer = b""
         self._expired = ""
         self._last = False
@@ -160,7 +163,7 @@ class Connection:
         """Ask the handler. The body's bytes count as held until the handler is done with them."""
         state = self._state
         try:
-            verdict = state.handler.admit(head.method, head.path, head.headers)
+            verdict = self._handler.admit(head.method, head.path, head.headers)
         except Exception as error:  # noqa: BLE001 - the handler's fault ends this connection, not the server
             state.report(error)
             return _FAILED
@@ -177,7 +180,7 @@ class Connection:
             self._trusted = state.proxies.trusts(self._peer)
         client = self._proxies.client(self._peer, head.headers) if self._trusted else self._peer
         try:
-            return await state.handler.handle(
+            return await self._handler.handle(
                 Request(head.method, head.path, head.query, head.headers, body, client, state.runtime.now_ms())
             )
         except Exception as error:  # noqa: BLE001 - as above
@@ -286,6 +289,16 @@ class Connection:
             if not dropped:
                 return
             left -= dropped
+
+
+def over_http1(handler: Handler) -> Connect:
+    """Serve `handler` on connections of HTTP/1.1."""
+
+    def connect(socket: Socket, peer: str, group: str | None, tls: ServerTls | None, state: ServerState) -> Connection:
+        channel = PlainChannel(socket) if tls is None else TlsChannel(socket, tls.context)
+        return Connection(channel, peer, group, state, handler)
+
+    return connect
 
 
 def _too_large(length: int, limit: int) -> RequestError:

@@ -1,7 +1,7 @@
-"""The inbound HTTP/1.1 server: accepts on every listener, keeps the numbers bounded, sweeps deadlines, drains at last.
+"""The inbound HTTP server: accepts on every listener, keeps the numbers bounded, sweeps deadlines, drains at last.
 
-Strict and bounded (`parser`, `limits`); speaks HTTP/1.0 and 1.1 only, upgrades never. One task for each connection, one
-sweeper for all. Knows nothing of webhooks: a `Handler` says what a request gets.
+One task for each connection, one sweeper for all. What a connection speaks is for whoever made the server to say:
+`over_http1` is ours, strict and bounded (`parser`, `limits`), `gateway.asgi` has another. Knows nothing of webhooks.
 """
 
 import errno
@@ -14,15 +14,14 @@ from typing import Final, NamedTuple
 import trio
 
 from gateway.runtime import Runtime, Socket
-from gateway.wire.channel import Channel, PlainChannel, TlsChannel
-from gateway.wire.connection import Connection
+from gateway.wire.connection import over_http1
 from gateway.wire.limits import ACCEPT_PAUSE_SECONDS, SWEEP_SECONDS, Limits
 from gateway.wire.proxies import UNIX, TrustedProxies, peer_address, peer_group
 from gateway.wire.reply import Reply, encode_reply, error_reply
-from gateway.wire.state import Handler, ServerState
+from gateway.wire.state import Connect, Handler, ServedConnection, ServerState
 from gateway.wire.tls import ServerTls
 
-__all__ = ["Handler", "Limits", "Listener", "Reply", "Server", "Statistics"]
+__all__ = ["Handler", "Limits", "Listener", "Reply", "Server", "Statistics", "over_http1"]
 
 _ONE_CONNECTION: Final = frozenset({errno.ECONNABORTED, errno.EPROTO, errno.EPERM, errno.ECONNRESET, errno.EINTR})
 """Errors of accept that concern the connection that was lost, not the next one."""
@@ -49,19 +48,23 @@ class Statistics:
 
 
 class Server:
-    """An HTTP server for one handler. `serve` runs once."""
+    """An HTTP server. `serve` runs once."""
 
     def __init__(
         self,
-        handler: Handler,
+        connect: Connect,
         limits: Limits,
         runtime: Runtime,
         trusted_proxies: Sequence[str] = (),
         on_error: Callable[[Exception], None] = lambda _: None,
     ) -> None:
-        """`on_error` is told of each exception that is the handler's or ours. Raises ValueError for a bad proxy."""
-        self._state = ServerState(handler, limits, runtime, TrustedProxies(trusted_proxies), on_error)
-        self._connections: set[Connection] = set()
+        """Serve what `connect` makes of accepted sockets; `on_error` is told of each exception that is ours.
+
+        Raises ValueError for a bad proxy.
+        """
+        self._connect = connect
+        self._state = ServerState(limits, runtime, TrustedProxies(trusted_proxies), on_error)
+        self._connections: set[ServedConnection] = set()
         self._groups: Counter[str] = Counter()
         self._accepting = trio.CancelScope()
         self._serving = trio.CancelScope()
@@ -143,8 +146,7 @@ class Server:
         if reason:
             self._state.refused[reason] += 1
             return self._turn_away(socket, encrypted=tls is not None)
-        channel: Channel = PlainChannel(socket) if tls is None else TlsChannel(socket, tls.context)
-        connection = Connection(channel, peer, group, self._state)
+        connection = self._connect(socket, peer, group, tls, self._state)
         self._connections.add(connection)
         if group is not None:
             self._groups[group] += 1
@@ -173,7 +175,7 @@ class Server:
                 with suppress(OSError):
                     socket.send(encode_reply(error_reply(503), self._state.date, close=True, head_only=False))
 
-    async def _run(self, connection: Connection) -> None:
+    async def _run(self, connection: ServedConnection) -> None:
         try:
             await connection.run()
         finally:

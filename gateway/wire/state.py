@@ -1,4 +1,4 @@
-"""What the connections of one server share: handler, limits, the time, the counters, and the memory that bodies take.
+"""What the connections of one server share: limits, the time, the counters, and the memory that bodies take.
 
 One task changes it at a time (trio switches only where something waits), so there is no lock.
 """
@@ -7,16 +7,17 @@ from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from email.utils import formatdate
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 import trio
 
 from gateway.core.model import Headers, Request
 from gateway.errors import RequestError
-from gateway.runtime import Runtime
+from gateway.runtime import Runtime, Socket
 from gateway.wire.limits import Limits
 from gateway.wire.proxies import TrustedProxies
 from gateway.wire.reply import Reply
+from gateway.wire.tls import ServerTls
 
 
 class Handler(Protocol):
@@ -34,13 +35,11 @@ class ServerState:
 
     def __init__(
         self,
-        handler: Handler,
         limits: Limits,
         runtime: Runtime,
         proxies: TrustedProxies,
         on_error: Callable[[Exception], None],
     ) -> None:
-        self.handler = handler
         self.limits = limits
         self.runtime = runtime
         self.proxies = proxies
@@ -74,3 +73,32 @@ class ServerState:
         self.refused["fault"] += 1
         with suppress(Exception):  # a log that cannot be written must not end the server
             self._on_error(error)
+
+
+class ServedConnection(Protocol):
+    """A connection as the server sees it: `run` is its task, the server and its sweeper call the rest."""
+
+    group: str | None
+    """What its peer is counted by, None if it is not."""
+    deadline: float
+    """When, on trio's clock, its present phase has lasted too long."""
+
+    @property
+    def idle(self) -> bool:
+        """True if it waits for a request."""
+
+    async def run(self) -> None:
+        """Serve the connection to its end and close it. Raises nothing but cancellation."""
+
+    def sweep(self) -> None:
+        """Look whether a deadline is over."""
+
+    def drain(self) -> None:
+        """End soon: at once if idle, else after the requests under way."""
+
+    def expire(self) -> None:
+        """End the present phase now."""
+
+
+Connect: TypeAlias = Callable[[Socket, str, str | None, ServerTls | None, ServerState], ServedConnection]
+"""Makes the connection of an accepted socket, with its peer, the peer's group, and the certificate if it speaks TLS."""

@@ -1,9 +1,10 @@
-"""The listener's side of TLS: its certificate, and what it accepts (1.2 at least, HTTP/1.1 only).
+"""The listener's side of TLS: its certificate, and what it accepts (1.2 at least, HTTP/1.1 unless told).
 
 Makes `ssl.SSLContext`s; opens no connection (`channel` does). What the client checks is in `client_tls`.
 """
 
 import ssl
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gateway.errors import ConfigError
@@ -16,12 +17,12 @@ class ServerTls:
     context: ssl.SSLContext
 
 
-def server_context(cert: str, key: str) -> ssl.SSLContext:
-    """Load a listener's certificate chain and key, PEM files. Raises ConfigError."""
+def server_context(cert: str, key: str, protocols: Sequence[str] = ("http/1.1",)) -> ssl.SSLContext:
+    """Load a listener's certificate chain and key, PEM files; offer `protocols` by ALPN. Raises ConfigError."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION
-    context.set_alpn_protocols(["http/1.1"])
+    context.set_alpn_protocols(list(protocols))
     try:
         # Without a callback OpenSSL would ask for a passphrase on the terminal.
         context.load_cert_chain(cert, key, password=lambda: "")
@@ -30,17 +31,3 @@ def server_context(cert: str, key: str) -> ssl.SSLContext:
             [f"TLS certificate {cert} with key {key}: expected PEM files that belong together, no passphrase; {error}"]
         ) from error
     return context
-
-
-def _load_pair(context: ssl.SSLContext, cert: str, key: str) -> None:
-    def no_password() -> str:
-        raise ConfigError(
-            [f"TLS key {key}: it is encrypted; expected a key without a passphrase (a service cannot be asked)"]
-        )
-
-    try:
-        context.load_cert_chain(cert, key, password=no_password)
-    except OSError as error:
-        raise ConfigError(
-            [f"TLS certificate {cert} with key {key}: expected PEM files that belong together, found: {error}"]
-        ) from error

@@ -6,9 +6,10 @@ import trio
 from quart import request
 from quart_trio import QuartTrio
 
-from gateway.admin.guard import Guard
-from gateway.admin.limits import AdminLimits
+from gateway.admin.guard import FAULT, admin_server
+from gateway.admin.limits import ADMIN_LIMITS, GRACE_SECONDS
 from gateway.runtime import Runtime
+from gateway.wire.listener import Listener
 
 GET = b"GET /hello HTTP/1.1\r\nhost: x\r\n\r\n"
 BIG = 32 * 1024 * 1024
@@ -81,11 +82,35 @@ class Peer:
         return head + b"\r\n\r\n" + body
 
 
+class Guarded:
+    """A running admin server, as the tests look at it."""
+
+    def __init__(self, server, nursery):
+        self.server = server
+        self._nursery = nursery
+
+    @property
+    def connections(self):
+        return self.server.statistics().connections
+
+    @property
+    def failed(self):
+        return self.server.statistics().refused.get(FAULT, 0)
+
+    @property
+    def refused(self):
+        return dict(self.server.statistics().refused)
+
+    def stop(self):
+        self._nursery.start_soon(self.server.drain, GRACE_SECONDS)
+
+
 @asynccontextmanager
-async def guarded(app, folder, limits=None):
-    """Serve `app`; gives the guard and a function that opens connections. Stops and closes everything at the end."""
+async def guarded(app, folder, limits=ADMIN_LIMITS):
+    """Serve `app`; gives the server and a function that opens connections. Stops and closes everything at the end."""
     path = str(folder / "admin.sock")
-    guard = Guard(app, limits or AdminLimits())
+    runtime = Runtime()
+    server = admin_server(app, runtime, lambda _: None, limits)
     peers = []
 
     async def connect():
@@ -93,11 +118,10 @@ async def guarded(app, folder, limits=None):
         return peers[-1]
 
     async with trio.open_nursery() as nursery:
-        listener = trio.SocketListener(Runtime().listen_unix(path, 50))
-        await nursery.start(guard.serve, [listener])
+        await nursery.start(server.serve, [Listener(runtime.listen_unix(path, 50))])
         try:
-            yield guard, connect
+            yield Guarded(server, nursery), connect
         finally:
             for peer in peers:
                 await trio.aclose_forcefully(peer.stream)
-            guard.stop()
+            nursery.start_soon(server.drain, GRACE_SECONDS)

@@ -7,12 +7,16 @@ from dataclasses import dataclass, field
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
+from gateway.asgi.connection import over_hypercorn
 from gateway.core.model import Headers, Request
+from gateway.ingress.asgi import asgi_app
 from gateway.runtime import Runtime
 from gateway.wire.limits import SWEEP_SECONDS
-from gateway.wire.listener import Limits, Listener, Reply, Server
+from gateway.wire.listener import Limits, Listener, Reply, Server, over_http1
 from gateway.wire.tls import ServerTls
 
+speaker = "own"
+"""Who speaks HTTP in `serving`, as `[server] http` says; see the fixture `http`."""
 HOST = b"Host: gateway.example\r\n"
 GOOD = b"POST /hook HTTP/1.1\r\n" + HOST + b"Content-Length: 5\r\n\r\nhello"
 
@@ -81,7 +85,8 @@ async def serving(
     socket = runtime.listen_tcp(host, 0, 4096)
     errors: list[Exception] = []
     hooks = hooks or Hooks()
-    server = Server(hooks, limits or Limits(), runtime, trusted, errors.append)
+    connect = over_hypercorn(asgi_app(hooks, runtime), hooks.admit) if speaker == "hypercorn" else over_http1(hooks)
+    server = Server(connect, limits or Limits(), runtime, trusted, errors.append)
     async with trio.open_nursery() as nursery:
         address = socket.getsockname()[:2]
         await nursery.start(server.serve, [Listener(socket, tls)])

@@ -10,13 +10,13 @@ from admin_harness import Peer
 from admin_operations import EVENT, TEXT, MemoryDaemon
 
 from gateway.admin.app import make_app
-from gateway.admin.guard import Guard
-from gateway.admin.limits import AdminLimits
+from gateway.admin.guard import admin_server
 from gateway.admin.operations import ReloadResult
 from gateway.config.address import parse_address
 from gateway.errors import StoreBrokenError
 from gateway.listeners import open_listeners
 from gateway.runtime import Runtime
+from gateway.wire.listener import Listener
 
 TOKEN = b"a-token-of-the-operator"
 AUTHORIZED = {"authorization": "Bearer a-token-of-the-operator"}
@@ -52,25 +52,25 @@ class Answer:
 async def admin(bind, daemon, token=None):
     """Serve the API on `bind`; gives a function `ask(method, path, headers, body)`."""
     runtime = Runtime()
-    listener = trio.SocketListener(open_listeners([parse_address(bind)], "[admin].bind", runtime, {})[0])
-    guard = Guard(make_app(daemon, token, runtime), AdminLimits())
+    listener = open_listeners([parse_address(bind)], "[admin].bind", runtime, {})[0]
+    server = admin_server(make_app(daemon, token, runtime), runtime, lambda _: None)
 
     async def ask(method, path, headers=None, body=b"", host="127.0.0.1:9"):
         if bind.startswith("unix:"):
             stream = await trio.open_unix_socket(bind[5:])
         else:
-            stream = await trio.open_tcp_stream(*listener.socket.getsockname()[:2])
+            stream = await trio.open_tcp_stream(*listener.getsockname()[:2])
         async with stream:
             fields = {"host": host, "content-length": str(len(body)), **(headers or {})}
             lines = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
             return Answer(await Peer(stream).ask(f"{method} {path} HTTP/1.1\r\n{lines}\r\n".encode() + body))
 
     async with trio.open_nursery() as nursery:
-        await nursery.start(guard.serve, [listener])
+        await nursery.start(server.serve, [Listener(listener)])
         try:
             yield ask
         finally:
-            guard.stop()
+            await server.drain(0)
 
 
 @pytest.fixture

@@ -8,13 +8,13 @@ from admin_operations import EVENT, TEXT, MemoryDaemon
 from click.testing import CliRunner
 
 from gateway.admin.app import make_app
-from gateway.admin.guard import Guard
-from gateway.admin.limits import AdminLimits
+from gateway.admin.guard import admin_server
 from gateway.admin.operations import GateStatus, ReloadResult, TargetStatus
 from gateway.cli.main import cli
 from gateway.config.address import parse_address
 from gateway.listeners import open_listeners
 from gateway.runtime import Runtime
+from gateway.wire.listener import Listener
 
 TOKEN = b"of-the-operator"
 
@@ -35,14 +35,14 @@ def config(tmp_path):
 async def hookgate(daemon, config, nursery, tmp_path):
     """A function that runs one verb in a thread while the API is served here."""
     listener = open_listeners([parse_address(f"unix:{tmp_path}/a.sock")], "[admin].bind", Runtime(), {})[0]
-    guard = Guard(make_app(daemon, None, Runtime()), AdminLimits())
-    await nursery.start(guard.serve, [trio.SocketListener(listener)])
+    server = admin_server(make_app(daemon, None, Runtime()), Runtime(), lambda _: None)
+    await nursery.start(server.serve, [Listener(listener)])
 
     async def run(*arguments):
         return await trio.to_thread.run_sync(lambda: CliRunner().invoke(cli, [*arguments, "--config", str(config)]))
 
     yield run
-    guard.stop()
+    await server.drain(0)
 
 
 READING = [
@@ -193,8 +193,8 @@ async def test_status_works_while_the_configuration_does_not_parse_elsewhere(con
 
 async def test_a_tcp_listener_is_asked_with_the_token_of_the_configuration(daemon, tmp_path, nursery):
     listener = open_listeners([parse_address("127.0.0.1:0")], "[admin].bind", Runtime(), {})[0]
-    guard = Guard(make_app(daemon, TOKEN, Runtime()), AdminLimits())
-    await nursery.start(guard.serve, [trio.SocketListener(listener)])
+    server = admin_server(make_app(daemon, TOKEN, Runtime()), Runtime(), lambda _: None)
+    await nursery.start(server.serve, [Listener(listener)])
     (tmp_path / "keys").mkdir(mode=0o700)
     secret = tmp_path / "keys" / "admin"
     secret.write_bytes(TOKEN + b"\n")
@@ -214,7 +214,7 @@ async def test_a_tcp_listener_is_asked_with_the_token_of_the_configuration(daemo
     secret.unlink()
     result = await run()
     assert "[admin].token cannot be read" in result.stderr
-    guard.stop()
+    await server.drain(0)
 
 
 async def test_something_else_on_the_socket_is_told(config, tmp_path, nursery):

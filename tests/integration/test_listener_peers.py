@@ -11,7 +11,7 @@ from listener_world import GOOD, HOST, Hooks, read_all, read_reply, serving
 from trio.testing import wait_all_tasks_blocked
 
 from gateway.runtime import Runtime
-from gateway.wire.listener import Limits, Listener, Server
+from gateway.wire.listener import Limits, Listener, Server, over_http1
 
 GET = b"POST /hook HTTP/1.1\r\n" + HOST
 
@@ -122,7 +122,7 @@ async def test_one_server_serves_v4_v6_unix_and_inherited_sockets(tmp_path):
     v4, v6 = runtime.listen_tcp("127.0.0.1", 0, 8), runtime.listen_tcp("::1", 0, 8)
     unix = runtime.listen_unix(path, 8)
     hooks = Hooks()
-    server = Server(hooks, Limits(connections_per_peer=1), runtime)
+    server = Server(over_http1(hooks), Limits(connections_per_peer=1), runtime)
     addresses = [socket.getsockname()[:2] for socket in (v4, v6, adopted)]
     async with trio.open_nursery() as nursery:
         await nursery.start(server.serve, [Listener(socket) for socket in (v4, v6, unix, adopted)])
@@ -175,7 +175,7 @@ async def test_H19_a_peer_on_a_unix_socket_is_a_proxy_only_if_listed(trusted, cl
     runtime = Runtime()
     path = str(tmp_path / "hooks.sock")
     hooks = Hooks()
-    server = Server(hooks, Limits(), runtime, trusted)
+    server = Server(over_http1(hooks), Limits(), runtime, trusted)
     async with trio.open_nursery() as nursery:
         await nursery.start(server.serve, [Listener(runtime.listen_unix(path, 8))])
         async with await trio.open_unix_socket(path) as stream:

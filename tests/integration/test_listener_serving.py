@@ -9,7 +9,7 @@ from listener_world import GOOD, HOST, Hooks, let_pass, read_all, read_reply, se
 from trio.testing import wait_all_tasks_blocked
 
 from gateway.runtime import Runtime
-from gateway.wire.listener import Limits, Listener, Reply, Server
+from gateway.wire.listener import Limits, Listener, Reply, Server, over_http1
 
 POST = b"POST /hook HTTP/1.1\r\n" + HOST
 
@@ -267,7 +267,7 @@ async def test_P21_a_handler_that_gives_no_reply_and_a_log_that_fails_do_not_end
     hooks = Hooks()
     runtime = Runtime()
     socket = runtime.listen_tcp("127.0.0.1", 0, 8)
-    server = Server(hooks, Limits(), runtime, (), fail)
+    server = Server(over_http1(hooks), Limits(), runtime, (), fail)
     async with trio.open_nursery() as nursery:
         await nursery.start(server.serve, [Listener(socket)])
         hooks.answer = lambda _: None
@@ -336,7 +336,7 @@ async def test_cancelling_the_server_closes_every_connection():
     socket = runtime.listen_tcp("127.0.0.1", 0, 8)
     hooks = Hooks()
     hooks.gate = trio.Event()
-    server = Server(hooks, Limits(), runtime)
+    server = Server(over_http1(hooks), Limits(), runtime)
     async with trio.open_nursery() as nursery:
         await nursery.start(server.serve, [Listener(socket)])
         async with await trio.open_tcp_stream(*socket.getsockname()) as stream:

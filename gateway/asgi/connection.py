@@ -1,0 +1,296 @@
+"""One connection under hypercorn: reads, writes, deadlines, and nothing of it may reach the daemon.
+
+It stands where hypercorn has its `TCPServer`, which reads idle connections for ever, sends behind a shield without a
+deadline, and lets an exception of one connection end the process. Here every wait has an end and every exception stops
+at `run`. The listener of `gateway.wire` accepts, counts, sweeps and drains it like a connection of its own.
+"""
+
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from math import inf
+from typing import Any, Final
+
+import trio
+from hypercorn.config import Config
+from hypercorn.events import Closed, Event, RawData
+from hypercorn.typing import ConnectionState
+
+from gateway.asgi.exchange import Exchange
+from gateway.asgi.http1 import Http1
+from gateway.asgi.http2 import Http2
+from gateway.asgi.service import Context, Service, make_config
+from gateway.asgi.types import AsgiApp
+from gateway.core.model import Headers
+from gateway.errors import RequestError
+from gateway.runtime import Socket
+from gateway.wire.limits import LAST_HANDSHAKE_SECONDS, LINGER_BYTES, LINGER_SECONDS, RECEIVE_BYTES
+from gateway.wire.parser import Head
+from gateway.wire.proxies import UNIX
+from gateway.wire.reply import Reply, error_reply
+from gateway.wire.state import Connect, ServerState
+from gateway.wire.tls import ServerTls
+
+OPENING: Final = "opening"
+WAITING: Final = "waiting"
+HEAD: Final = "head"
+BUSY: Final = "busy"
+LINGERING: Final = "lingering"
+LEAVING: Final = "leaving"
+
+_GONE: Final = (trio.BrokenResourceError, trio.ClosedResourceError)
+
+
+class Connection:
+    """A connection that was accepted; `run` serves it to its end, the listener calls the rest.
+
+    It is also what hypercorn's protocols take for their task group, and what they ask of it (`gateway.asgi.link`).
+    """
+
+    def __init__(
+        self, socket: Socket, peer: str, group: str | None, tls: ServerTls | None, state: ServerState, service: Service
+    ) -> None:
+        """`group` is what the peer is counted by, None if it is not."""
+        self.group = group
+        self.state = state
+        self.phase = OPENING
+        self.deadline = state.now + state.limits.header_seconds
+        """When, on trio's clock, the present phase has lasted too long."""
+        self.over = False
+        self._peer = peer
+        self._service = service
+        self._transport = trio.SocketStream(trio.socket.from_stdlib_socket(socket))
+        self._tls = (
+            trio.SSLStream(self._transport, tls.context, server_side=True, https_compatible=True) if tls else None
+        )
+        self._protocol: Http1 | Http2 | None = None
+        self._io = trio.CancelScope()
+        self._talking: trio.Nursery
+        self._requests: trio.Nursery
+        self._writing = trio.Lock()
+        self._exchanges: set[Exchange] = set()
+        self._answered = trio.Event()
+        """No request is under way; a new event when one begins."""
+        self._newest: Exchange | None = None
+        self._verdict: int | Reply = 0
+        self._client = peer
+        self._last = False
+        self._expired = ""
+
+    @property
+    def idle(self) -> bool:
+        """True if it waits for a request."""
+        return self.phase == WAITING
+
+    @property
+    def last(self) -> bool:
+        """True if the connection ends after the requests under way."""
+        return self._last or self.state.draining
+
+    async def run(self) -> None:
+        """Serve requests until either side closes or a deadline is over. Raises nothing but cancellation."""
+        try:
+            async with trio.open_nursery() as self._requests:
+                try:
+                    with self._io:
+                        await self._talk()
+                finally:
+                    self._end()
+        except* (OSError, *_GONE):
+            self.state.refused["tls" if self.phase == OPENING else "disconnected"] += 1
+        except* Exception as failures:  # noqa: BLE001 - no connection's fault may end the server
+            self.state.report(failures)
+
+    def sweep(self) -> None:
+        """Look whether the present phase has lasted too long; a body's own deadlines are its exchange's."""
+        if self.deadline <= self.state.now:
+            self.expire()
+
+    def drain(self) -> None:
+        """End soon: at once if idle, after its requests if there are any; a handshake gets a moment to complete."""
+        if self.phase == WAITING:
+            self.expire()
+        elif self.phase == OPENING:
+            self.deadline = min(self.deadline, self.state.now + LAST_HANDSHAKE_SECONDS)
+
+    def expire(self) -> None:
+        """End the present phase now; what has arrived by now is still served."""
+        self.deadline = inf
+        if self.phase in {WAITING, HEAD}:
+            self._last = True
+            self._expired = "head_timeout" if self.phase == HEAD else ""
+            with suppress(OSError):  # the peer was faster
+                self._transport.socket.shutdown(trio.socket.SHUT_RD)
+        elif self.phase == OPENING:
+            self.break_off("opening_timeout")
+        else:
+            self._io.cancel()
+
+    def break_off(self, reason: str) -> None:
+        """See `Link`."""
+        if not self.over:
+            self.state.refused[reason] += 1
+            self._end()
+            self._io.cancel()
+
+    def done(self, exchange: Exchange) -> None:
+        """See `Link`."""
+        self._exchanges.discard(exchange)
+        if self._exchanges:
+            return
+        self._answered.set()
+        if self.phase == BUSY and self._protocol is not None:
+            self.phase = HEAD if self._protocol.partial else WAITING
+            limits = self.state.limits
+            self.deadline = self.state.now + (limits.header_seconds if self.phase == HEAD else limits.idle_seconds)
+            if self.phase == WAITING and (self.last or self._protocol.worn_out):
+                self.expire()
+
+    def arguments(self) -> Sequence[Any]:
+        """See `Desk`."""
+        name = self._transport.socket.getsockname()
+        server = name[:2] if isinstance(name, tuple) else None
+        context = Context(self.state)
+        encrypted = self._tls is not None
+        service = self._service
+        return service.app, service.config, context, self, ConnectionState({}), encrypted, None, server, self._handle
+
+    def admit(self, head: Head) -> int | Reply:
+        """See `Desk`."""
+        proxies = self.state.proxies
+        self._client = proxies.client(self._peer, head.headers) if proxies.trusts(self._peer) else self._peer
+        try:
+            self._verdict = self._service.admit(head.method, head.path, head.headers)
+        except Exception as error:  # noqa: BLE001 - the handler's fault ends this request, not the server
+            self.state.report(error)
+            self._verdict = error_reply(500)
+        if not isinstance(self._verdict, Reply) and head.length > self._verdict:
+            raise RequestError(413, "body_too_large", f"{head.length} of at most {self._verdict} bytes")
+        return self._verdict
+
+    def refuse_next(self, reply: Reply) -> None:
+        """See `Desk`."""
+        self._verdict = reply
+
+    def head_begun(self) -> None:
+        """See `Desk`."""
+        if self.phase == WAITING:
+            self.phase = HEAD
+            self.deadline = self.state.now + self.state.limits.header_seconds
+
+    def received(self) -> int:
+        """See `Desk`."""
+        return self._newest.received if self._newest else 0
+
+    async def spawn_app(self, app: Any, _config: Config, scope: Any, send: Callable[[Any], Any]) -> Any:  # noqa: ANN401 - hypercorn's own types are closed unions of messages
+        """Begin a request; called by hypercorn once its head is read. Gives what hypercorn feeds its body to."""
+        scope["client"] = None if self._client == UNIX else (self._client, 0)
+        exchange = Exchange(app, scope, self._verdict, send, self, self.state, self._service.request_seconds)
+        self._newest = exchange
+        self._exchanges.add(exchange)
+        self._answered = trio.Event()
+        self.phase, self.deadline = BUSY, inf
+        self._requests.start_soon(exchange.run)
+        return exchange.put
+
+    def spawn(self, run: Callable[..., Any], *arguments: Any) -> None:  # noqa: ANN401 - hypercorn's signature
+        """Start a task of hypercorn's: what sends the answers of HTTP/2."""
+        self._talking.start_soon(run, *arguments)
+
+    async def _talk(self) -> None:
+        protocol = await self._open()
+        self._protocol = protocol
+        self.phase = WAITING
+        async with trio.open_nursery() as self._talking:
+            await protocol.initiate()
+            await self._read(protocol)
+            self._talking.cancel_scope.cancel()
+
+    async def _open(self) -> Http1 | Http2:
+        if self._tls is None:
+            return Http1(self)
+        await self._tls.do_handshake()
+        return Http2(self) if self._tls.selected_alpn_protocol() == "h2" else Http1(self)
+
+    async def _read(self, protocol: Http1 | Http2) -> None:
+        """Feed the protocol until the end of input, which ends no request that is there."""
+        dropped = 0
+        while dropped < LINGER_BYTES and (data := await self._receive()):
+            if self.phase == LINGERING:
+                dropped += len(data)
+            else:
+                await protocol.take(data)
+        if self._expired:
+            await protocol.refuse(RequestError(408, self._expired))
+        elif self.phase != LINGERING:
+            await self._leave(protocol)
+
+    async def _leave(self, protocol: Http1 | Http2) -> None:
+        """Answer what is there, and go."""
+        self._last = True
+        if protocol.partial:
+            self.state.refused["disconnected"] += 1
+        for exchange in self._exchanges:
+            exchange.end_of_input()
+        if self._exchanges:
+            await self._answered.wait()
+        if self.phase != LINGERING:
+            self.phase, self.deadline = LEAVING, self.state.now + self.state.limits.send_seconds
+            await protocol.leave()
+
+    async def _receive(self) -> bytes:
+        try:
+            return bytes(await (self._tls or self._transport).receive_some(RECEIVE_BYTES))
+        except _GONE:
+            return b""
+
+    async def _handle(self, event: Event) -> None:
+        """Do what hypercorn asks for: write, or close. Its news of idleness are known better here."""
+        if isinstance(event, RawData):
+            await self._write(event.data)
+        elif isinstance(event, Closed):
+            await self._finish()
+
+    async def _write(self, data: bytes) -> None:
+        """Write, or give the connection up: the other side left, or does not read."""
+        if self.over:
+            return
+        written = False
+        try:
+            with trio.move_on_after(self.state.limits.send_seconds), suppress(*_GONE):
+                async with self._writing:
+                    await (self._tls or self._transport).send_all(data)
+                    written = True
+        finally:
+            if not written:
+                self.break_off("sending_timeout")
+
+    async def _finish(self) -> None:
+        """Say that no more will come, and give the other side a moment to take it and close."""
+        if self.over or self.phase == LINGERING:
+            return
+        self.phase, self.deadline = LINGERING, self.state.now + LINGER_SECONDS
+        async with self._writing:
+            with suppress(*_GONE):
+                await self._transport.send_eof()
+
+    def _end(self) -> None:
+        """Close, without waiting for anything; a handler at work goes on, its answer goes nowhere."""
+        self.over = True
+        for exchange in self._exchanges:
+            exchange.leave()
+        self._transport.socket.close()
+
+
+def over_hypercorn(
+    app: AsgiApp, admit: Callable[[str, str, Headers], int | Reply], request_seconds: float = inf
+) -> Connect:
+    """Serve `app` on connections of HTTP/1.1, and of HTTP/2 where a listener's TLS offers it.
+
+    `admit` is asked once a head is read (see `gateway.wire.state.Handler`); the body is whole when `app` is called.
+    """
+    service = Service(app, admit, request_seconds, make_config())
+
+    def connect(socket: Socket, peer: str, group: str | None, tls: ServerTls | None, state: ServerState) -> Connection:
+        return Connection(socket, peer, group, tls, state, service)
+
+    return connect
