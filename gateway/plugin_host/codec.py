@@ -85,7 +85,8 @@ def write_outcome(outcome: object) -> dict[str, Any]:
         return broken(f"its {type(outcome).__name__} holds no text, or no number of seconds")
     limit = DETAIL_MAX if isinstance(outcome, Delivered) else REASON_MAX
     disable = getattr(outcome, "disable", False) is True
-    return {"outcome": name, "text": _text(text, limit), "after": after, "disable": disable}
+    throttle = getattr(outcome, "throttle", False) is True
+    return {"outcome": name, "text": _text(text, limit), "after": after, "disable": disable, "throttle": throttle}
 
 
 def broken(problem: str) -> dict[str, Any]:
@@ -103,7 +104,7 @@ def read_outcome(header: Mapping[str, Any]) -> Outcome:
         case "delivered":
             return Delivered(_text(text, DETAIL_MAX))
         case "retry":
-            return Retry(_text(text, REASON_MAX), after)
+            return Retry(_text(text, REASON_MAX), after, header.get("throttle") is True)
         case "rejected":
             return Rejected(_text(text, REASON_MAX))
         case "target_down":

@@ -24,6 +24,7 @@ from gateway.targets.hops import hops_of, loop
 from gateway.targets.http_options import BODILESS, HttpOptions
 from gateway.targets.http_trace import trace_headers
 from gateway.targets.http_values import UnfitMessageError, fill_headers, reads_body, scope_of, split_headers
+from gateway.targets.statuses import spread
 from gateway.targets.verdicts import judge_failure, judge_reply
 
 COMPRESS_FROM: Final = 1024
@@ -40,6 +41,7 @@ class Http:
         self._options = options
         self._url = UrlTemplate(options.url)
         self._passed = options.pass_headers
+        self._statuses = spread(options.statuses)
         self._fixed, self._filled = split_headers(options.headers)
         self._signer = options.sign.signer() if options.sign else None
         self._sets_type = any(name.lower() == "content-type" for name in options.headers)
@@ -90,7 +92,8 @@ class Http:
             return Rejected(str(error)[:500])
         except ValueError as error:
             return Rejected(f"header: {error}"[:500])
-        return judge_reply(reply, round((runtime.monotonic() - started) * 1000), runtime.now_ms())
+        took_ms = round((runtime.monotonic() - started) * 1000)
+        return judge_reply(reply, took_ms, runtime.now_ms(), self._statuses)
 
     async def close(self) -> None:
         """Close the kept connections."""

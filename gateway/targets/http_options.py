@@ -11,6 +11,7 @@ from gateway.targets.http_auth import AuthTable
 from gateway.targets.http_sign import SignTable
 from gateway.targets.http_trace import TRACE_NAMES
 from gateway.targets.http_values import HeaderValue, check_fields, split_headers
+from gateway.targets.statuses import StatusVerdict, check_statuses
 
 Method = Literal["POST", "PUT", "PATCH", "DELETE", "GET"]
 BODILESS: Final = frozenset({"GET", "DELETE"})
@@ -110,6 +111,9 @@ class HttpOptions(Options):
     secret that holds the whole value."""
     pass_headers: Annotated[tuple[str, ...], AfterValidator(_check_passed)] = ()
     """Names of headers of the original request to send along."""
+    statuses: Annotated[dict[str, StatusVerdict], AfterValidator(check_statuses), Field(default_factory=dict)]
+    """What statuses of the endpoint mean, where it differs from the documented table: "404" or "5xx" = "delivered",
+    "retry", "reject", "down" or "close". A single status counts before its class."""
     auth: AuthTable | None = None
     """Who we are to the endpoint."""
     sign: SignTable | None = None

@@ -4,13 +4,15 @@ Pure. Reasons name the status or the cause and, where the operator can do someth
 reply's body, which may repeat the payload.
 """
 
-import re
-from datetime import UTC, datetime
+from collections.abc import Mapping
 from typing import Final
 
 from gateway.plugin import Delivered, HttpReply, NotTried, Outcome, Rejected, Retry, TargetDown, WireError
+from gateway.targets.retry_after import retry_after
+from gateway.targets.statuses import StatusVerdict
 
-_LATER: Final = frozenset({408, 425, 429})
+_BUSY: Final = frozenset({429, 502, 504})
+"""The endpoint, or what stands before it, has too much to do: it is given less for a while (Standard Webhooks)."""
 _NEVER: Final = frozenset({400, 413, 415, 422})
 _TARGET: Final = {
     401: "the endpoint wants other credentials: check the target's headers",
@@ -22,20 +24,18 @@ _TARGET: Final = {
 _DOWN: Final = frozenset({"dns", "denied-address", "refused", "unreachable", "tls", "timeout"})
 """Causes that come before anything of the message is sent, and concern every message alike."""
 
-_SECONDS: Final = re.compile(rb"[0-9]{1,9}")
-_DATE: Final = re.compile(
-    rb"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun), [0-9]{2} (?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) [0-9]{4} "
-    rb"[0-9]{2}:[0-9]{2}:[0-9]{2} GMT"
-)
-_MONTHS: Final = "JanFebMarAprMayJunJulAugSepOctNovDec"
 
-
-def judge_reply(reply: HttpReply, took_ms: int, now_ms: int) -> Outcome:
+def judge_reply(
+    reply: HttpReply, took_ms: int, now_ms: int, statuses: Mapping[int, StatusVerdict] | None = None
+) -> Outcome:
     """Give the outcome of a reply that took `took_ms`; `now_ms` is for a Retry-After that holds a date.
 
-    A status of the 400s that the table does not know may pass (409, 423, 451, …): it is tried again.
+    `statuses` is what the operator says of single ones. A status of the 400s that no table knows may pass (409, 423,
+    451, …): it is tried again.
     """
     status = reply.status
+    if statuses and (verdict := statuses.get(status)):
+        return _overridden(verdict, reply, took_ms, now_ms)
     if status < 300:
         cut = ", its body was cut short" if reply.truncated else ""
         return Delivered(f"{status} in {took_ms} ms{cut}")
@@ -50,7 +50,20 @@ def judge_reply(reply: HttpReply, took_ms: int, now_ms: int) -> Outcome:
         return TargetDown(f"HTTP {status}: redirects are not followed; write the final address as url", after)
     if status in _TARGET:
         return TargetDown(f"HTTP {status}: {_TARGET[status]}", after)
-    return Retry(f"HTTP {status}", after)
+    return Retry(f"HTTP {status}", after, throttle=status in _BUSY)
+
+
+def _overridden(verdict: StatusVerdict, reply: HttpReply, took_ms: int, now_ms: int) -> Outcome:
+    text = f"HTTP {reply.status}, by the target's statuses"
+    match verdict:
+        case "delivered":
+            return Delivered(f"{text}, in {took_ms} ms")
+        case "reject":
+            return Rejected(text)
+        case "close":
+            return TargetDown(f"{text}; enable the target once its endpoint is right", disable=True)
+    after = retry_after(reply.header(b"retry-after"), now_ms)
+    return TargetDown(text, after) if verdict == "down" else Retry(text, after, throttle=reply.status in _BUSY)
 
 
 def judge_failure(error: WireError) -> Outcome:
@@ -59,23 +72,3 @@ def judge_failure(error: WireError) -> Outcome:
     if error.reason in _DOWN:
         return TargetDown(text)
     return NotTried(text) if error.reason == "exhausted" else Retry(text)
-
-
-def retry_after(value: bytes | None, now_ms: int) -> float | None:
-    """Read a Retry-After header as seconds from now, none below 0; None if it is absent or in no form of RFC 9110.
-
-    Of the three forms of a date only the one that servers may still send is read (IMF-fixdate, section 5.6.7).
-    """
-    if value is None:
-        return None
-    if _SECONDS.fullmatch(value):
-        return float(value)
-    if not _DATE.fullmatch(value):
-        return None
-    _, day, month, year, clock, _ = value.decode("ascii").split(" ")
-    try:
-        hour, minute, second = (int(part) for part in clock.split(":"))
-        date = datetime(int(year), _MONTHS.index(month) // 3 + 1, int(day), hour, minute, second, tzinfo=UTC)
-    except ValueError:  # 31 February, hour 25
-        return None
-    return max(0.0, date.timestamp() - now_ms / 1000)

@@ -12,7 +12,6 @@ from gateway.runtime import Runtime
 from gateway.targets.hops import MAX_HOPS
 from gateway.targets.http import Http
 from gateway.targets.http_options import HttpOptions
-from gateway.targets.verdicts import retry_after
 from gateway.testing.target import check_target, sample_message
 
 NOW = int(datetime(2026, 11, 21, 12, 0, 0, tzinfo=UTC).timestamp() * 1000)
@@ -73,7 +72,7 @@ async def test_any_2xx_is_delivered(code):
 
 @pytest.mark.parametrize("code", [408, 425, 429, 500, 501, 502, 503, 504, 507, 599])
 async def test_statuses_that_pass_are_tried_again(code):
-    assert await outcome_of(status(code)) == Retry(f"HTTP {code}")
+    assert await outcome_of(status(code)) == Retry(f"HTTP {code}", throttle=code in {429, 502, 504})
 
 
 @pytest.mark.parametrize("code", [402, 406, 409, 411, 412, 414, 416, 417, 418, 421, 423, 424, 426, 428, 431, 451, 499])
@@ -119,28 +118,23 @@ async def test_R4_a_redirect_is_not_followed(code, place):
     [
         ("120", 120.0),
         ("0", 0.0),
+        ("9999999999", 86_400.0),
         ("Sat, 21 Nov 2026 12:05:00 GMT", 300.0),
+        ("Saturday, 21-Nov-26 12:05:00 GMT", 300.0),
+        ("Sat Nov 21 12:05:00 2026", 300.0),
         ("Sat, 21 Nov 2026 11:00:00 GMT", 0.0),
         ("-5", None),
-        ("+5", None),
-        ("1e3", None),
-        ("1.5", None),
-        ("9999999999", None),
         ("soon", None),
-        ("Sat, 31 Feb 2026 12:05:00 GMT", None),
-        ("Sat, 21 Nov 2026 25:05:00 GMT", None),
-        ("Sat, 21 Nov 2026 12:05:00 +0100", None),
-        ("Saturday, 21-Nov-26 12:05:00 GMT", None),
-        ("Sat, 21 Nov 0000 12:05:00 GMT", None),
     ],
 )
-async def test_retry_after_is_read_in_both_forms_and_strictly(value, seconds):
+async def test_P11_retry_after_is_read_in_each_of_its_forms(value, seconds):
     assert await outcome_of(status(503, f"Retry-After: {value}")) == Retry("HTTP 503", seconds)
 
 
-def test_retry_after_reads_no_foreign_digits():
-    assert retry_after("٣".encode(), NOW) is None
-    assert retry_after(None, NOW) is None
+async def test_a_status_means_what_the_target_says():
+    async with hostile(replies(status(404))) as server:
+        outcome = await deliver({"url": server.url(), "statuses": {"4xx": "retry", "404": "reject"}})
+    assert outcome == Rejected("HTTP 404, by the target's statuses")
 
 
 async def test_retry_after_also_counts_for_a_target_that_is_down():

@@ -42,6 +42,7 @@ OUTCOMES = [
     Delivered(),
     Retry("later"),
     Retry("later", 5),
+    Retry("too much", throttle=True),
     Rejected("no"),
     TargetDown("gone", None, disable=True),
     TargetDown("busy", 2.5),
