@@ -33,7 +33,7 @@ from gateway.config.model_server import HttpServer
 from gateway.control import Control, forsaken, rename_owned
 from gateway.dedup_rules import with_former_rules
 from gateway.dispatch.dispatcher import Dispatcher
-from gateway.dispatch.janitor import keep_proving, mind_clock, retain
+from gateway.dispatch.janitor import expire, keep_proving, mind_clock, retain
 from gateway.errors import ConfigError, HookgateError
 from gateway.ingress.asgi import asgi_app
 from gateway.ingress.receive import Receiver
@@ -181,7 +181,8 @@ class Daemon:
             await nursery.start(self._dispatcher.run, self._blueprint)
             nursery.start_soon(self._announcer.run, self._intake)
             nursery.start_soon(retain, self._store, self._keep, self._runtime)
-            nursery.start_soon(mind_clock, self._dispatcher.step_back, self._runtime)
+            nursery.start_soon(expire, self._store, self._dispatcher.clock)
+            nursery.start_soon(mind_clock, self._dispatcher, self._dispatcher.clock, self._runtime)
             nursery.start_soon(keep_proving, self._store, self._runtime, self._supervisor.feed_watchdog)
             nursery.start_soon(self._exit_if_broken)
             nursery.start_soon(self.control.run_reloads)

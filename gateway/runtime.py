@@ -46,8 +46,12 @@ class Runtime:
         return time.time_ns() // 1_000_000
 
     def monotonic(self) -> float:
-        """Seconds on a clock that never steps."""
+        """Seconds on a clock that never steps, and stands still while the machine sleeps."""
         return time.monotonic()
+
+    def slept(self) -> float:
+        """Give the seconds that the machine has slept since it started."""
+        return time.clock_gettime(time.CLOCK_BOOTTIME) - time.monotonic()
 
     def random(self) -> float:
         """Draw from 0 (included) to 1 (excluded); for jitter, never for secrets."""

@@ -17,6 +17,7 @@ from gateway.blueprint import TargetPlan
 from gateway.core.lifecycle import decide
 from gateway.core.model import Delivered, Message, NotTried, Outcome, Rejected, Retry, TargetDown
 from gateway.core.render import RenderError
+from gateway.dispatch.clock import DueClock
 from gateway.dispatch.line import Slot
 from gateway.plugin import BatchTarget, Target
 from gateway.runtime import Runtime
@@ -52,10 +53,13 @@ def deliver_by(target: Target) -> tuple[Deliver, bool]:
     return (target.deliver_many, True) if isinstance(target, BatchTarget) else (one_by_one, False)
 
 
-async def attempt(plan: TargetPlan, deliver: Deliver, slots: Sequence[Slot], runtime: Runtime) -> list[Tried]:
+async def attempt(
+    plan: TargetPlan, deliver: Deliver, slots: Sequence[Slot], runtime: Runtime, clock: DueClock
+) -> list[Tried]:
     """Try each delivery once; never raises but Cancelled.
 
-    The target's timeout bounds the whole call; what had no outcome by then is a `Retry` for a timeout.
+    The target's timeout bounds the whole call; what had no outcome by then is a `Retry` for a timeout. When it is due
+    again goes by `clock`.
     """
     started, began = runtime.now_ms(), runtime.monotonic()
     notes: list[Note] = [[] for _ in slots]
@@ -63,7 +67,7 @@ async def attempt(plan: TargetPlan, deliver: Deliver, slots: Sequence[Slot], run
     messages = [each for each in rendered if isinstance(each, Message)]
     found = iter(await _deliver(plan, deliver, messages))
     outcomes = [next(found) if isinstance(each, Message) else each for each in rendered]
-    now = runtime.now_ms()
+    now = clock.now_ms()
     took_ms = int((runtime.monotonic() - began) * 1000)
     return [
         _tried(plan, slot, outcome, note, (started, took_ms, now, runtime.random()))

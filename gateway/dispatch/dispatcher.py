@@ -13,6 +13,7 @@ import structlog
 import trio
 
 from gateway.blueprint import Blueprint, TargetPlan
+from gateway.dispatch.clock import DueClock
 from gateway.dispatch.gates import Gates
 from gateway.dispatch.memo import NOTE
 from gateway.dispatch.runner import Observer, Runner
@@ -39,6 +40,8 @@ class Dispatcher:
         self._runtime = runtime
         self._observer = observer
         self._state_folder = state_folder
+        self.clock = DueClock(runtime)
+        """What time it is for what waits; whoever minds the clock tells it of steps."""
         self._guard = Guard(own=tuple(own))
         self._runners: dict[str, Runner] = {}
         self._nursery: trio.Nursery | None = None
@@ -112,6 +115,13 @@ class Dispatcher:
         finally:
             self.hint_all()
 
+    async def step_forward(self, by_ms: int, since_ms: int) -> int:
+        """The wall clock went forward by `by_ms`, at most `since_ms` ago: what waits, waits as long as before.
+
+        Gates stay: a probe may come early. Give how many deliveries moved. Raises StoreError.
+        """
+        return await self._store.step_forward(by_ms, self._runtime.now_ms(), since_ms)
+
     def gates(self) -> list[Gate]:
         """Give all closed gates of running targets, for people."""
         return [gate for runner in self._runners.values() for gate in runner.gates.closed]
@@ -142,7 +152,7 @@ class Dispatcher:
             timeout_seconds=plan.timeout_seconds,
             guard=self._guard,
         )
-        runner = Runner(plan, self._store, context, self._observer, gates)
+        runner = Runner(plan, self._store, context, self._observer, gates, self.clock)
         self._runners[plan.name] = runner
         self._running += 1
         self._nursery.start_soon(self._run, runner)

@@ -1,14 +1,15 @@
-"""Chores beside the deliveries: retention in small batches, a look at the clock, one small commit if nothing commits.
+"""Chores beside deliveries: retention and expiry in small batches, a look at the clock, a commit if nothing commits.
 
 The commit is what readiness and the watchdog rest on: "the process is up" would say nothing about the disk.
 """
 
-from collections.abc import Awaitable, Callable
-from typing import Final
+from collections.abc import Callable
+from typing import Final, Protocol
 
 import structlog
 import trio
 
+from gateway.dispatch.clock import STEP_MS, DueClock
 from gateway.errors import StoreBrokenError, StoreError
 from gateway.runtime import Runtime
 from gateway.store.contract import Keep, Store
@@ -17,8 +18,8 @@ RETENTION_EVERY_SECONDS: Final = 60.0
 PAUSE_BETWEEN_BATCHES_SECONDS: Final = 0.05
 PROBE_AFTER_SECONDS: Final = 4.0
 LOOK_EVERY_SECONDS: Final = 1.0
-STEP_MS: Final = 5_000
-"""How far the wall clock may go back, in one step or several, before what waits is moved along."""
+SINCE_MARGIN_MS: Final = 1_000
+"""How much longer ago than the last look a step may have come, by what was written meanwhile."""
 
 log = structlog.get_logger()
 
@@ -54,29 +55,59 @@ async def keep_proving(store: Store, runtime: Runtime, proven: Callable[[], None
         await trio.sleep(LOOK_EVERY_SECONDS)
 
 
-async def mind_clock(step_back: Callable[[int], Awaitable[int]], runtime: Runtime) -> None:
-    """Call `step_back` with the milliseconds by which the wall clock went back, again each second until it succeeds.
+async def expire(store: Store, clock: DueClock) -> None:
+    """Cancel what is of no use any more, a batch at a time, wherever it waits; until cancelled."""
+    while True:
+        try:
+            while told := await store.expire(clock.now_ms()):
+                for target, count in told.items():
+                    log.warning("deliveries.expired", target=target, count=count)
+                await trio.sleep(PAUSE_BETWEEN_BATCHES_SECONDS)
+        except StoreBrokenError:
+            return
+        except StoreError as error:
+            log.debug("store.postponed", problem=str(error))
+        await trio.sleep(LOOK_EVERY_SECONDS)
 
-    A step forward asks for nothing: what waits is due early, which is allowed.
+
+class Mover(Protocol):
+    """Who moves what waits when the wall clock steps; both may be asked again and raise StoreError."""
+
+    async def step_back(self, by_ms: int) -> int:
+        """The clock went back by `by_ms`; give how many deliveries were moved."""
+        ...
+
+    async def step_forward(self, by_ms: int, since_ms: int) -> int:
+        """The clock went forward by `by_ms`, at most `since_ms` ago; give how many deliveries were moved."""
+        ...
+
+
+async def mind_clock(mover: Mover, clock: DueClock, runtime: Runtime) -> None:
+    """Have what waits moved along when the wall clock steps, again each second until it succeeds.
+
+    A clock that creeps forward, less than `STEP_MS` from one look to the next, is followed.
     """
-    latest = _lead(runtime)
+    looked = runtime.monotonic()
     while True:
         await trio.sleep(LOOK_EVERY_SECONDS)
-        lead = _lead(runtime)
-        latest = max(latest, lead)
-        if latest - lead <= STEP_MS:
+        lead = clock.lead()
+        by_ms = clock.stepped(lead)
+        if abs(by_ms) <= STEP_MS:
+            if by_ms > 0:
+                clock.agree(lead)
+            looked = runtime.monotonic()
             continue
+        since_ms = int((runtime.monotonic() - looked) * 1000) + SINCE_MARGIN_MS
         try:
-            moved = await step_back(latest - lead)
+            moved = await (mover.step_back(-by_ms) if by_ms < 0 else mover.step_forward(by_ms, since_ms))
         except StoreBrokenError:
             return
         except StoreError as error:
             log.warning("clock.step_postponed", problem=str(error))
+            continue
+        clock.agree(lead)
+        looked = runtime.monotonic()
+        if by_ms < 0:
+            log.warning("clock.stepped_back", seconds=-by_ms // 1000, moved=moved)
         else:
-            log.warning("clock.stepped_back", seconds=(latest - lead) // 1000, moved=moved)
-            latest = lead
-
-
-def _lead(runtime: Runtime) -> int:
-    """Milliseconds by which the wall clock is ahead of the one that never steps."""
-    return runtime.now_ms() - int(runtime.monotonic() * 1000)
+            log.warning("clock.stepped_forward", seconds=by_ms // 1000, moved=moved)

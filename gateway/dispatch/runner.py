@@ -13,8 +13,10 @@ import structlog
 import trio
 
 from gateway.blueprint import TargetPlan
+from gateway.core.lifecycle import is_expired
 from gateway.core.model import Delivered, Message, Outcome, Rejected, Retry, TargetDown
 from gateway.dispatch.attempt import FOREIGN_FAILURES, Tried, attempt, deliver_by, released, told
+from gateway.dispatch.clock import DueClock
 from gateway.dispatch.gates import GateObserver, Gates
 from gateway.dispatch.line import Line, Slot
 from gateway.dispatch.window import Window
@@ -49,12 +51,15 @@ class Observer(GateObserver, Protocol):
 class Runner:
     """Runs one target by one plan. A reload that changes the plan makes a new one and lets this one drain."""
 
-    def __init__(self, plan: TargetPlan, store: Store, context: Context, observer: Observer, gates: Gates) -> None:
+    def __init__(
+        self, plan: TargetPlan, store: Store, context: Context, observer: Observer, gates: Gates, clock: DueClock
+    ) -> None:
         self.plan = plan
         self.gates = gates
         self._store = store
         self._context = context
         self._runtime = context.runtime
+        self._clock = clock
         self._observer = observer
         self._target = plan.kind.build(plan.options)
         self._deliver, self._batches = deliver_by(self._target)
@@ -165,7 +170,7 @@ class Runner:
 
         Give the seconds to wait for a hint before the next look (0 = look again at once).
         """
-        now = self._runtime.now_ms()
+        now = self._clock.now_ms()
         backlog = self._store.backlog(self.plan.name)
         self.window.older_waiting = backlog.pending > 0
         if not backlog.pending:
@@ -279,10 +284,12 @@ class Runner:
         self._pump()
 
     async def _try(self, slots: Sequence[Slot]) -> None:
+        if not (slots := self._of_use(slots)):
+            return
         self.gates.pace.begin(len(slots))
         try:
             deliver = self._deliver if self._is_open else self._open_and_deliver
-            tried = await attempt(self.plan, deliver, slots, self._runtime)
+            tried = await attempt(self.plan, deliver, slots, self._runtime, self._clock)
         except trio.Cancelled:
             self._put_back(slots)
             raise
@@ -290,6 +297,15 @@ class Runner:
         for one in tried:
             self._observer.tried(self.plan, one)
         await self._mind_gates(tried)
+
+    def _of_use(self, slots: Sequence[Slot]) -> Sequence[Slot]:
+        """Give the deliveries that have not expired; the others go back to the store, which cancels them."""
+        now = self._clock.now_ms()
+        expired = [slot for slot in slots if is_expired(slot.claim.delivery, now)]
+        if not expired:
+            return slots
+        self._put_back(expired)
+        return [slot for slot in slots if slot not in expired]
 
     async def _mind_gates(self, tried: Sequence[Tried]) -> None:
         """Tell gates and pace what came of it; what waits goes back to the store if a gate was closed."""
@@ -308,7 +324,7 @@ class Runner:
         refused = [slot for slot, one in zip(slots, taken, strict=True) if one is None]
         self._free([slot for slot, one in zip(slots, taken, strict=True) if one is not None])
         if refused:
-            due = self._runtime.now_ms() + REFUSED_AGAIN_MS
+            due = self._clock.now_ms() + REFUSED_AGAIN_MS
             records = [released(slot.claim, due) for slot in refused]
             # Nothing in these came from a target; if even they are refused, the next start frees the deliveries.
             self._store.record(records, lambda _taken: self._free(refused))
@@ -329,7 +345,7 @@ class Runner:
     def _put_back(self, slots: Sequence[Slot]) -> None:
         """Release deliveries that were not tried: pending again, due now, no attempt counted."""
         if slots:
-            now = self._runtime.now_ms()
+            now = self._clock.now_ms()
             self._store.record([released(slot.claim, now) for slot in slots], partial(self._settled, slots))
 
     async def _wait_idle(self) -> None:

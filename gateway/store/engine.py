@@ -39,6 +39,8 @@ class Engine:
 
     def __init__(self, path: Path, runtime: Runtime, settings: StoreSettings, started: Started) -> None:
         self.backlogs = started.backlogs
+        self.expired: dict[str, int] = {}
+        """Deliveries cancelled because they had expired that nobody was told of yet, by target."""
         self.broken: StoreBrokenError | None = None
         self.broke = trio.Event()
         self._runtime = runtime
@@ -138,6 +140,8 @@ class Engine:
 
     def _finished(self, batch: Batch, turn: Turn) -> None:
         self.backlogs.apply(turn.changes)
+        for target, count in turn.expired.items():
+            self.expired[target] = self.expired.get(target, 0) + count
         for renamed in turn.renamed:
             self.backlogs.rename(renamed.formerly, renamed.name)
         for recording in batch.recordings:

@@ -27,18 +27,13 @@ class Expired(NamedTuple):
     expires_at: int
 
 
-def expire_some(ledger: Ledger, turn: Turn, *, now: int) -> dict[str, int]:
-    """Cancel up to `BATCH` that have expired by `now`; give, by target, how many nobody was told of so far."""
+def expire_some(ledger: Ledger, turn: Turn, *, now: int) -> None:
+    """Cancel up to `BATCH` that have expired by `now`."""
     rows: Sequence[tuple[Any, ...]] = ledger.cursor.execute(_SQL["find_expired"], (now, BATCH)).fetchall()
     texts = ledger.names.texts
     cancel_expired(
         ledger, turn, [Expired(event, n, texts[target], claims + 1, at) for event, n, target, claims, at in rows], now
     )
-    for target, count in ledger.expired.items():
-        turn.expired[target] = turn.expired.get(target, 0) + count
-    ledger.expired = {}
-    told, turn.expired = turn.expired, {}
-    return told
 
 
 def cancel_expired(ledger: Ledger, turn: Turn, expired: Sequence[Expired], now: int) -> None:

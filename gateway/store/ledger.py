@@ -59,8 +59,6 @@ class Ledger:
     """The latest time by the wall clock that is written down."""
     renamed: dict[str, Renamed] = field(default_factory=dict)
     """Targets that were renamed since the start: records of what was in flight still come under the old name."""
-    expired: dict[str, int] = field(default_factory=dict)
-    """Deliveries cancelled because they had expired that nobody was told of yet, by target."""
 
     def owner(self, target: str, event_id: int) -> str:
         """Give the name under which the delivery of `event_id` to `target` is counted now."""
@@ -72,8 +70,6 @@ class Ledger:
         for renamed in turn.renamed:
             self._note(renamed)
         self.wall_ms = self.wall_ms if turn.wall_ms is None else turn.wall_ms
-        for target, count in turn.expired.items():
-            self.expired[target] = self.expired.get(target, 0) + count
         self.keys.committed()
 
     def rolled_back(self) -> None:

@@ -95,6 +95,10 @@ class Reads:
         """Give the notes whose names begin with `prefix`."""
         return dict(self._rows("notes", (prefix,)))
 
+    def any_expired(self, now: int) -> bool:
+        """Tell whether anything waits that has expired by `now`."""
+        return bool(self._rows("any_expired", (now,)))
+
     def backlogs(self) -> Backlogs:
         """Count what waits for each target; what is in flight is counted by the running daemon only."""
         return load_backlogs(self._connection)

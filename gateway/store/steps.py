@@ -69,9 +69,8 @@ def move_some_on(
     They are taken latest first and move to behind the place they were found at. Those due in the last `since_ms` are
     of the time after the step. The earliest due time in memory stays as it is: a lower bound.
     """
-    del turn
     number = ledger.names.targets.known(target)
-    values = (number, now - by_ms, now - since_ms, now, *before, limit)
+    values = (number, now - by_ms, now - since_ms, max(now, turn.now), *before, limit)
     rows: Sequence[tuple[Any, ...]] = []
     if number is not None:
         rows = ledger.cursor.execute(_SQL["find_behind"], values).fetchall()

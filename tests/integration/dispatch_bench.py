@@ -23,7 +23,7 @@ class Script:
     """A target whose `deliver` is the test's: it sees each message and gives the outcome."""
 
     def __init__(self, answer=None):
-        self.seen = []
+        self.seen, self.at = [], []
         self.answer = answer or (lambda _message: Delivered())
         self.closed = False
         self.changed = trio.Condition()
@@ -33,6 +33,7 @@ class Script:
 
     async def deliver(self, message):
         self.seen.append(message)
+        self.at.append(trio.current_time())
         async with self.changed:
             self.changed.notify_all()
         outcome = self.answer(message)
@@ -88,9 +89,9 @@ _running = WeakKeyDictionary()
 """The dispatcher that runs on a store, to be given the hint that intake would give."""
 
 
-async def accept(store, number, *targets, admitted=False, now=None):
+async def accept(store, number, *targets, admitted=False, now=None, expires_ms=None):
     event, payload = event_of(number)
-    deliveries = tuple(NewDelivery("orders", target, admitted) for target in targets)
+    deliveries = tuple(NewDelivery("orders", target, admitted, expires_ms) for target in targets)
     at = Runtime().now_ms() if now is None else now
     head = b"POST /hooks/acme\n192.0.2.1\ncontent-type: application/json"
     acceptance = Acceptance(head, payload, at, (NewEvent(event, None, deliveries),))

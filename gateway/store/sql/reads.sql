@@ -38,3 +38,7 @@ SELECT g.text, gate.kind, since, until, reason FROM gate JOIN name g ON g.id = g
 
 -- notes: small things of other parts by the beginning of their names
 SELECT name, value FROM note WHERE substr(name, 1, length(?1)) = ?1 ORDER BY name
+
+-- any_expired: whether anything waits that is of no use any more
+SELECT 1 FROM delivery INDEXED BY delivery_expiry
+WHERE state < 2 AND state = 0 AND expires_at IS NOT NULL AND expires_at <= ?1 LIMIT 1

@@ -1,4 +1,4 @@
--- 0003: how long a delivery has waited for further tries (what `give_up` counts), and when it is of no use any more.
+-- 0004: how long a delivery has waited for further tries (what `give_up` counts), and when it is of no use any more.
 ALTER TABLE delivery ADD COLUMN waited INTEGER NOT NULL DEFAULT 0 CHECK (waited >= 0);
 ALTER TABLE delivery ADD COLUMN expires_at INTEGER;
 
