@@ -72,7 +72,7 @@ class Control:
         admin_failures: Callable[[], int],
     ) -> None:
         self.store = store
-        self._config_path = config_path
+        self._config_path = config_path.absolute()
         self._runtime = runtime
         self._counters = counters
         self._dispatcher = dispatcher
@@ -86,6 +86,8 @@ class Control:
         self._listening = listening
         self._admin_failures = admin_failures
         self._started_at = runtime.now_ms()
+        self._started_with = intake.blueprint.config
+        self._database = intake.blueprint.places.in_state(self._started_with.store.sqlite)
         self._last_reload: ReloadResult | None = None
         self._asked: AskedReload | None = None
         self._wake = trio.Event()
@@ -107,7 +109,7 @@ class Control:
             last_reload=self._last_reload,
             not_ready=self.ready(),
             ingress=ingress,
-            store=report_store(self.store.health(), monotonic),
+            store=report_store(self._database, self.store.health(), monotonic),
             sources=report_sources(blueprint, self._counters),
             targets=report_targets(blueprint, self._counters, self.store, gates),
             refusals=[RefusalStatus(*each) for each in self._receiver.refusals.newest(REFUSALS_SHOWN)],
@@ -157,7 +159,7 @@ class Control:
     async def _reload(self) -> ReloadResult:
         try:
             new = await self._runtime.in_file_thread(self._build)
-            changes = difference(self._intake.blueprint, new)
+            changes = difference(self._intake.blueprint, new, self._started_with)
             await self._go_over(new)
         except ConfigError as error:
             return self._refused(error.problems)

@@ -55,10 +55,10 @@ def refuse_clear(listeners: Sequence[trio.socket.SocketType]) -> None:
 
 
 def describe(listener: trio.socket.SocketType) -> str:
-    """Give the address that a listener really has, in the configuration's spelling."""
+    """Give the address that a listener really has, in the configuration's spelling; a path from the root on."""
     name = listener.getsockname()
     if listener.family == trio.socket.AF_UNIX:
-        return f"unix:{name if isinstance(name, str) else os.fsdecode(name)}"
+        return f"unix:{os.path.abspath(name) if name and isinstance(name, str) else os.fsdecode(name)}"  # noqa: PTH100
     host, port = name[:2]
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from gateway.config.sentences import did_you_mean
 from gateway.errors import HookgateError
 from gateway.store.contract import DeliveryQuery, GateKind, Store
 
@@ -21,9 +22,10 @@ class NotPossibleError(HookgateError):
 
 
 def no_target(name: str, known: Iterable[str]) -> NotPossibleError:
-    """Make the error for a target that nobody knows, with the names there are."""
-    names = ", ".join(sorted(known)) or "none"
-    return NotPossibleError(f"there is no target {name[:64]!r}; known: {names}", "hookgate targets list")
+    """Make the error for a target that nobody knows, with the nearest name, or those there are."""
+    names = sorted(known)
+    hint = did_you_mean(name, names) or f"; known: {', '.join(names) or 'none'}"
+    return NotPossibleError(f"there is no target {name[:64]!r}{hint}", "hookgate targets list")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +72,8 @@ class RefusalStatus:
 class StoreStatus:
     """How the store is."""
 
+    path: str
+    """Of its main file, from the root on."""
     accepting: bool
     reason: str
     commit_age_seconds: float

@@ -1,6 +1,7 @@
 """Turns counters, store and blueprint into the values of `gateway.admin.operations`. Reads memory only."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 
 from gateway.admin.operations import (
     CredentialStatus,
@@ -27,9 +28,10 @@ def reasons_not_ready(health: StoreHealth, monotonic: float) -> list[str]:
     return []
 
 
-def report_store(health: StoreHealth, monotonic: float) -> StoreStatus:
+def report_store(path: Path, health: StoreHealth, monotonic: float) -> StoreStatus:
     """Tell how the store is."""
     return StoreStatus(
+        str(path),
         health.accepting,
         health.reason,
         round(max(0.0, monotonic - health.last_commit), 1),

@@ -10,6 +10,7 @@ from gateway.blueprint.values import Blueprint, TargetPlan
 from gateway.config.address import Address
 from gateway.config.lines import Path
 from gateway.config.model import Config
+from gateway.config.model_server import Server
 from gateway.config.places import Places
 from gateway.config.problems import Report
 from gateway.config.secrets import Secret, read_secret
@@ -33,9 +34,10 @@ SPAN_MIN_SECONDS: Final = 3600.0
 def check_server(config: Config, places: Places, report: Report) -> None:
     """Check that nothing is served in the clear by accident, and that the certificate can be used."""
     server = config.server
+    clear = server.tls is None and not server.behind_proxy and not _is_misspelt(report)
     for number, address in enumerate(server.bind):
         path: Path = ("server", "bind", number)
-        if not address.private and server.tls is None and not server.behind_proxy:
+        if clear and not address.private:
             report.add(
                 path,
                 f'"{address}" would speak plain HTTP to the network: write tls = {{ cert = …, key = … }}, '
@@ -63,11 +65,17 @@ def check_server(config: Config, places: Places, report: Report) -> None:
         report.add(("store", "keep", "metadata"), "expected at least as long as bodies: a body needs its event")
 
 
+def _is_misspelt(report: Report) -> bool:
+    """Tell whether what says how the listener is protected may just be written wrong, which is told already."""
+    below = {path[1] for path in report.paths if path[:1] == ("server",) and len(path) > 1}
+    return not below <= Server.model_fields.keys() - {"tls", "behind_proxy"}
+
+
 def admin_token(config: Config, places: Places, report: Report) -> Secret | None:
     """Check the admin listener's address; give its token if it has one."""
     admin = config.admin
     if admin.bind is not None:
-        _check_admin_address(admin.bind, admin.token is not None, config, report)
+        _check_admin_address(admin.bind, admin.token is not None or report.has(("admin", "token")), config, report)
     if admin.token is None:
         return None
     try:
@@ -83,13 +91,15 @@ def _check_admin_address(address: Address, has_token: bool, config: Config, repo
         report.add(path, f'"{address}" is open to the network: use a unix socket or a loopback address')
     elif address.kind == "tcp" and not has_token:
         report.add(path, 'a TCP address needs a token: write token = { file = "name" }, or use a unix socket')
-    if address in config.server.bind and str(address).rpartition(":")[2] != "0":
+    bound = () if report.has(("server", "bind")) else config.server.bind
+    if address in bound and str(address).rpartition(":")[2] != "0":
         report.add(path, f'"{address}" is an address of [server] bind too: give it its own')
 
 
 def check_loops(config: Config, places: Places, targets: Mapping[str, TargetPlan], report: Report) -> None:
     """Refuse targets whose URL leads to our own listeners (row C6)."""
-    own = [*config.server.bind, config.admin.bind or Address("unix", "", 0, str(places.admin_socket))]
+    bound = () if report.has(("server", "bind")) else config.server.bind  # what is wrong left its default behind
+    own = [*bound, config.admin.bind or Address("unix", "", 0, str(places.admin_socket))]
     for name, plan in targets.items():
         text = getattr(plan.options, "url", None)
         if isinstance(text, str) and any(_leads_to(UrlTemplate(text).url, address) for address in own):

@@ -7,8 +7,12 @@ from gateway.blueprint.values import Blueprint, Source
 from gateway.config.model import Config
 
 
-def difference(old: Blueprint, new: Blueprint) -> list[str]:
-    """Give a line for each difference; empty if there is none. Secrets are told by name."""
+def difference(old: Blueprint, new: Blueprint, started: Config) -> list[str]:
+    """Give a line for each difference; empty if there is none. Secrets are told by name.
+
+    `started` is what the daemon was started with: what only a restart changes still runs as it says there, however
+    often the files were read since.
+    """
     return [
         *_named("source", _sources(old), _sources(new)),
         *_credentials(old, new),
@@ -18,7 +22,7 @@ def difference(old: Blueprint, new: Blueprint) -> list[str]:
             {name: plan.fingerprint for name, plan in old.targets.items()},
             {name: plan.fingerprint for name, plan in new.targets.items()},
         ),
-        *_restart(old.config, new.config),
+        *_restart(started, new.config),
         *_fixed_secrets(new),
     ]
 
@@ -56,8 +60,8 @@ def _routes(blueprint: Blueprint) -> dict[str, object]:
     }
 
 
-def _restart(old: Config, new: Config) -> Iterable[str]:
-    before, after = _fixed(old), _fixed(new)
+def _restart(started: Config, new: Config) -> Iterable[str]:
+    before, after = _fixed(started), _fixed(new)
     yield from (f"{key} changed: takes effect at the next restart" for key in after if before[key] != after[key])
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +10,7 @@ import click
 
 from gateway.cli.failures import Failure
 from gateway.cli.format import point, say, table, write_json
+from gateway.cli.locate import require_config
 from gateway.cli.options import examples, with_config, with_json
 from gateway.cli.unit import judge_unit
 from gateway.errors import ConfigError, PluginError
@@ -32,6 +34,7 @@ def check(context: click.Context, config: Path, as_json: bool, strict: bool, as_
     from gateway.blueprint.expand import expand  # noqa: PLC0415
     from gateway.config.load import load  # noqa: PLC0415
 
+    require_config(config)
     try:
         if for_unit:
             context.exit(judge_unit(config, as_json=as_json))
@@ -84,19 +87,35 @@ def _show(blueprint: "Blueprint", config: Path) -> None:
     table(
         ["SOURCE", "PATH", "CREDENTIAL", "SCHEME", "SPEAKS FOR"],
         [
-            (source["name"], source["path"], each["name"], each["scheme"], f"{each['event']} {each['version']}")
+            (
+                source["name"],
+                source["path"],
+                each["name"],
+                each["scheme"],
+                f"{_listed(each['events'])} {_listed(each['versions'])}",
+            )
             for source in summary["sources"]
             for each in source["credentials"]
         ],
     )
     table(
         ["ROUTE", "SOURCE", "EVENT", "VERSION", "TARGETS"],
-        [tuple(route.values()) for route in summary["routes"]],
+        [
+            (each["name"], each["source"], *(_listed(each[key]) for key in ("events", "versions", "targets")))
+            for each in summary["routes"]
+        ],
     )
-    table(["TARGET", "TYPE", "TIMEOUT", "AT ONCE"], [tuple(target.values()) for target in summary["targets"]])
+    table(
+        ["TARGET", "TYPE", "TIMEOUT", "AT ONCE"],
+        [(each["name"], each["type"], f"{each['timeout']:g}s", each["concurrency"]) for each in summary["targets"]],
+    )
     for warning in blueprint.warnings:
         say(f"warning: {warning}")
     say(f"{config}: {'right' if not blueprint.warnings else 'right, with warnings'}")
+
+
+def _listed(texts: Sequence[str]) -> str:
+    return ", ".join(texts)
 
 
 def _summary(blueprint: "Blueprint") -> dict[str, Any]:
@@ -110,8 +129,8 @@ def _summary(blueprint: "Blueprint") -> dict[str, Any]:
                     {
                         "name": each.name,
                         "scheme": each.scheme,
-                        "event": ", ".join(each.events.globs),
-                        "version": ", ".join(each.versions.globs),
+                        "events": each.events.globs,
+                        "versions": each.versions.globs,
                     }
                     for each in source.credentials
                 ],
@@ -122,9 +141,9 @@ def _summary(blueprint: "Blueprint") -> dict[str, Any]:
             {
                 "name": route.name,
                 "source": route.source,
-                "event": ", ".join(route.events.globs),
-                "version": ", ".join(route.versions.globs),
-                "targets": ", ".join(route.targets),
+                "events": route.events.globs,
+                "versions": route.versions.globs,
+                "targets": route.targets,
             }
             for route in blueprint.routes.values()
         ],
@@ -132,7 +151,7 @@ def _summary(blueprint: "Blueprint") -> dict[str, Any]:
             {
                 "name": plan.name,
                 "type": plan.type,
-                "timeout": f"{plan.timeout_seconds:g}s",
+                "timeout": plan.timeout_seconds,
                 "concurrency": plan.concurrency,
             }
             for plan in blueprint.targets.values()

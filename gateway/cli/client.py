@@ -7,6 +7,7 @@ does.
 import json
 import socket
 from http.client import HTTPConnection, HTTPException
+from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote, urlencode
 
@@ -60,7 +61,7 @@ class Client:
             answer = connection.getresponse()
             status, content = answer.status, answer.read()
         except OSError as error:
-            raise NotRunning(self._address, error.strerror or str(error)) from None
+            raise NotRunning(_told(self._address), error.strerror or str(error)) from None
         except HTTPException as error:
             raise Failure(f"no usable answer from {self._address}: {error!r}", "hookgate status") from None
         finally:
@@ -70,6 +71,12 @@ class Client:
     def _connection(self, seconds: float) -> HTTPConnection:
         kind, _, rest = self._address.partition(":")
         return UnixConnection(rest, seconds) if kind == "unix" else HTTPConnection(self._address, timeout=seconds)
+
+
+def _told(address: str) -> str:
+    """Write an address so that it tells where a relative path leads."""
+    kind, _, rest = address.partition(":")
+    return f"unix:{Path(rest).absolute()}" if kind == "unix" else address
 
 
 def _read(address: str, status: int, content: bytes) -> dict[str, Any]:

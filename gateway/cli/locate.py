@@ -11,10 +11,27 @@ from glob import glob
 from pathlib import Path
 from typing import Any
 
+import click
 import tomli
+from click.core import ParameterSource
 
 from gateway.cli.client import Client
 from gateway.cli.failures import Failure
+from gateway.cli.options import CONFIG_PLACES
+
+
+def require_config(config: Path) -> Path:
+    """Give `config` if it is there. Raises Failure that tells where it was looked for."""
+    context = click.get_current_context(silent=True)
+    by_default = context is not None and context.get_parameter_source("config") is ParameterSource.DEFAULT
+    if config.exists() or not by_default:
+        return config  # what a named one lacks is told when it is read
+    if os.environ.get("HOOKGATE_CONFIG"):
+        raise Failure(f"$HOOKGATE_CONFIG names {config}, which is not there", "hookgate check --config FILE")
+    places = " or ".join(str(Path(place).absolute()) for place in CONFIG_PLACES)
+    raise Failure(
+        f"there is no configuration: looked for {places}; $HOOKGATE_CONFIG is not set", "hookgate check --config FILE"
+    )
 
 
 def find_client(config: Path) -> Client:

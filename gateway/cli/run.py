@@ -7,7 +7,7 @@ import click
 
 from gateway.cli.failures import Failure
 from gateway.cli.format import point, say, write_json
-from gateway.cli.locate import find_client
+from gateway.cli.locate import find_client, require_config
 from gateway.cli.options import examples, with_config, with_json
 
 
@@ -15,6 +15,7 @@ from gateway.cli.options import examples, with_config, with_json
 @with_config
 def run(config: Path) -> None:
     """Serve until SIGTERM. Logs to standard error; SIGHUP reloads."""
+    require_config(config)
     # structlog imports rich where it finds it, for tracebacks that the daemon never draws: 3 MB, a tenth of the start.
     sys.modules.setdefault("rich", None)  # type: ignore[arg-type] # None is how Python says: not to be imported
     from gateway.daemon import run as run_daemon  # noqa: PLC0415 - everything else of the product
@@ -29,8 +30,8 @@ def reload(config: Path, as_json: bool) -> None:
     """Make the daemon read its configuration again: all of it is taken, or nothing."""
     found = find_client(config).post("/reload", {})
     if not found["ok"]:
-        problems = "\n       ".join(found["problems"])
-        raise Failure(f"the old configuration stays, the new one has problems:\n       {problems}", "hookgate check")
+        told = "the old configuration stays, the new one has problems:"
+        raise Failure(told, "hookgate check", found["problems"])
     if as_json:
         write_json(found, "hookgate status")
         return

@@ -9,6 +9,7 @@ import click
 
 from gateway.cli.failures import Failure
 from gateway.cli.format import point, say, table, write_json
+from gateway.cli.locate import require_config
 from gateway.cli.options import examples, with_config, with_json
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ def _load(config: Path) -> "tuple[Loaded, Blueprint]":
     from gateway.errors import ConfigError  # noqa: PLC0415
 
     try:
-        loaded = load(config, os.environ)
+        loaded = load(require_config(config), os.environ)
         return loaded, build(loaded)
     except ConfigError as error:
         raise Failure(str(error), f"hookgate check --config {config}") from None

@@ -85,8 +85,9 @@ def _show_ingress(ingress: Json, now: int) -> None:
 
 def _show_store(store: Json) -> None:
     state = "accepting" if store["accepting"] else f"NOT ACCEPTING: {store['reason']}"
+    say(f"store    {store['path']}")
     say(
-        f"store    {state}, last commit {store['commit_age_seconds']} s ago, {store['queued']} queued, "
+        f"         {state}, last commit {store['commit_age_seconds']} s ago, {store['queued']} queued, "
         f"{size(store['disk_bytes'])} used, {size(store['free_bytes'])} free"
     )
 

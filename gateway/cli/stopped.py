@@ -4,12 +4,16 @@ Gives the same JSON as the admin API for the same paths.
 """
 
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from gateway.cli.failures import Failure, NotRunning
-from gateway.cli.locate import find_client
+from gateway.cli.locate import find_client, require_config
+
+if TYPE_CHECKING:
+    from gateway.config.load import Loaded
+    from gateway.store.contract import DeliveryQuery
 
 Fields: TypeAlias = dict[str, str]
 
@@ -44,13 +48,18 @@ def read(config: Path, path: str, fields: Fields | None = None) -> dict[str, Any
 def _read_files(config: Path, path: str, fields: Fields) -> dict[str, Any]:
     import trio  # noqa: PLC0415 - 100 ms that only this way needs
 
+    from gateway.admin.operations import NotPossibleError  # noqa: PLC0415
     from gateway.admin.queries import BadQueryError  # noqa: PLC0415
     from gateway.errors import StoreError  # noqa: PLC0415
 
-    question = _question(path, fields)
-    database = _find_database(config)
+    loaded = _load(config)
+    database = loaded.places.in_state(loaded.config.store.sqlite)
+    if not database.exists():
+        raise FileNotFoundError(database)
     try:
-        found = trio.run(_open_and_ask, database, question)
+        found = trio.run(_open_and_ask, database, _question(path, fields, loaded.config.targets))
+    except NotPossibleError as error:
+        raise Failure(str(error), error.remedy) from None
     except BadQueryError as error:
         raise Failure(str(error), "hookgate --help") from None
     except StoreError as error:
@@ -60,7 +69,7 @@ def _read_files(config: Path, path: str, fields: Fields) -> dict[str, Any]:
     return found
 
 
-def _question(path: str, fields: Fields) -> Callable[[Any], Awaitable[dict[str, Any] | None]]:
+def _question(path: str, fields: Fields, targets: Iterable[str]) -> Callable[[Any], Awaitable[dict[str, Any] | None]]:
     """Give the function that answers `path` from a reader, as the routes of the admin API do."""
     from gateway.admin import queries, reading  # noqa: PLC0415 - they load the store's contract
 
@@ -70,11 +79,29 @@ def _question(path: str, fields: Fields) -> Callable[[Any], Awaitable[dict[str, 
         case ["events", event]:
             return lambda reader: reading.show_event(reader, queries.read_event_id(event))
         case ["deliveries"]:
-            return lambda reader: reading.list_deliveries(reader, queries.read_delivery_query(fields))
+            query = queries.read_delivery_query(fields)
+            return lambda reader: _list_deliveries(reader, query, targets)
         case ["deliveries", event, n]:
             return lambda reader: reading.show_delivery(reader, queries.read_event_id(event), int(n))
         case _:
             raise FileNotFoundError(path)
+
+
+async def _list_deliveries(
+    reader: Any,  # noqa: ANN401 - an AtOnce, whose methods are those of what it wraps
+    query: "DeliveryQuery",
+    targets: Iterable[str],
+) -> dict[str, Any]:
+    """List deliveries; a target that neither the configuration nor the store knows is refused, as the daemon does."""
+    from gateway.admin.operations import no_target  # noqa: PLC0415 - see _question
+    from gateway.admin.reading import list_deliveries  # noqa: PLC0415
+
+    found = await list_deliveries(reader, query)
+    if query.target is not None and not found["deliveries"]:
+        known = {*targets, *(await reader.backlogs()).targets()}
+        if query.target not in known:
+            raise no_target(query.target, known)
+    return found
 
 
 async def _open_and_ask(
@@ -86,16 +113,11 @@ async def _open_and_ask(
         return await question(AtOnce(reads))
 
 
-def _find_database(config: Path) -> Path:
-    """Give the path of the store's file. Raises FileNotFoundError."""
+def _load(config: Path) -> "Loaded":
     from gateway.config.load import load  # noqa: PLC0415 - pydantic, only where the daemon does not answer
     from gateway.errors import ConfigError  # noqa: PLC0415
 
     try:
-        loaded = load(config, os.environ)
+        return load(require_config(config), os.environ)
     except ConfigError as error:
         raise Failure(str(error), f"hookgate check --config {config}") from None
-    database = loaded.places.state / loaded.config.store.sqlite
-    if not database.exists():
-        raise FileNotFoundError(database)
-    return database

@@ -7,14 +7,14 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """Folders and environment of this run. Relative ones count from the working directory."""
+    """Folders and environment of this run. What is relative counts from the working directory."""
 
     config: Path
     """The folder of the configuration file: paths that an operator writes count from here."""
     state: Path
-    """$STATE_DIRECTORY, else `var`."""
+    """$STATE_DIRECTORY, else `var` of the working directory: absolute, so that whoever reads it finds it."""
     runtime: Path
-    """$RUNTIME_DIRECTORY, else `var/run`."""
+    """$RUNTIME_DIRECTORY, else `var/run`: as short as it can be, a socket's address holds 107 bytes."""
     credentials: Path | None
     """$CREDENTIALS_DIRECTORY, if systemd gave one."""
     environ: Mapping[str, str] = field(repr=False)
@@ -39,7 +39,7 @@ def find_places(config_file: Path, environ: Mapping[str, str]) -> Places:
     credentials = environ.get("CREDENTIALS_DIRECTORY")
     return Places(
         config=config_file.parent,
-        state=_first(environ, "STATE_DIRECTORY", "var"),
+        state=_first(environ, "STATE_DIRECTORY", "var").absolute(),
         runtime=_first(environ, "RUNTIME_DIRECTORY", "var/run"),
         credentials=Path(credentials) if credentials else None,
         environ=environ,

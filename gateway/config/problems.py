@@ -48,6 +48,10 @@ class Report:
         """Note a problem at `path`."""
         self._problems.append(self._problem(path, message))
 
+    def has(self, path: Path) -> bool:
+        """Tell whether a problem at or below `path` is known already."""
+        return any(known[: len(path)] == path for known in self.paths)
+
     def warn(self, path: Path, message: str) -> None:
         """Note a warning at `path`."""
         self.warnings.append(self._problem(path, message))
@@ -81,6 +85,11 @@ class Report:
             if path[:end] in self._origins:
                 return self._origin((*self._origins[path[:end]], *path[end:]))
         return path
+
+    @property
+    def paths(self) -> set[Path]:
+        """Where problems are known already."""
+        return {problem.path for problem in self._problems}
 
     @property
     def problems(self) -> tuple[Problem, ...]:

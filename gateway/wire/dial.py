@@ -104,7 +104,8 @@ async def _connect_first(runtime: Runtime, url: Url, addresses: list[AddressInfo
             try:
                 return await runtime.connect(address)
             except OSError as error:
-                failure = _translate(error, f"{url.place} at {address[1]}", ports=":" not in address[1])
+                where = url.place if url.is_numeric else f"{url.place} at {address[1]}"
+                failure = _translate(error, where, ports=":" not in address[1])
                 if isinstance(failure, ExhaustedError):
                     break
     raise failure or ConnectTimeoutError(f"{url.place} took no connection at {len(addresses)} addresses")
@@ -135,7 +136,8 @@ def tls_cause(error: OSError) -> str:
 
 
 def _translate(error: OSError, place: str, *, ports: bool) -> WireError:
-    text = f"{place}: {error.strerror or error}"
+    # trio's own text repeats the address.
+    text = f"{place}: {os.strerror(error.errno).lower() if error.errno else error}"
     if isinstance(error, ConnectionRefusedError):
         return RefusedError(text)
     if isinstance(error, TimeoutError):

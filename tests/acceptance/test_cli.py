@@ -1,6 +1,7 @@
 """The command against the real process: signed samples arrive, a stopped store is read, no secret is ever told."""
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -87,6 +88,30 @@ async def test_names_that_nobody_knows_are_refused_with_those_there_are(home):
             assert "there is no target 'nope'; known: audit" in await fails(daemon, *verb)
         assert "there is no event evt_0000000000000001" in await fails(daemon, "retry", "evt_0000000000000001")
         assert (await daemon.cli("deliveries", "list", "--target", "audit"))["deliveries"] == []
+        assert await daemon.stop() == 0
+        told = await fails(daemon, "deliveries", "list", "--target", "audti")
+        assert "there is no target 'audti'; did you mean \\\"audit\\\"?" in told
+        assert (await daemon.cli("deliveries", "list", "--target", "audit"))["deliveries"] == []
+
+
+async def test_log_and_status_tell_whole_paths_where_the_folders_are_relative(home):
+    Settings(home).write()
+    text = home.config.read_text()
+    home.write_config(text[: text.index("[admin]")] + text[text.index("[store]") :])
+    (home.folder / "var").mkdir()
+    environ = {"STATE_DIRECTORY": "", "RUNTIME_DIRECTORY": ""}
+    async with running(home, environ, config=Path("hookgate.toml")) as daemon:
+        (started,) = daemon.logged("daemon.started")
+        assert started["config"] == str(home.config)
+        assert started["state"] == f"{home.folder}/var"
+        assert started["admin"] == f"unix:{home.folder}/var/run/admin.sock"
+        assert daemon.logged("store.opened")[0]["path"] == f"{home.folder}/var/hookgate.db"
+        home.admin = home.folder / "var/run/admin.sock"
+        status = await daemon.ask("/status")
+        assert (status["config_path"], status["store"]["path"]) == (
+            str(home.config),
+            f"{home.folder}/var/hookgate.db",
+        )
 
 
 async def test_a_replay_that_no_route_takes_says_so(home):

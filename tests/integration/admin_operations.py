@@ -66,7 +66,7 @@ class MemoryDaemon:
             last_reload=None,
             not_ready=self.reasons,
             ingress=IngressStatus(["127.0.0.1:8080"], 2, 5, 1, 0, {"bad_token": 3}, 5000, {"unmatched": 4}),
-            store=StoreStatus(True, "", 1.0, 0, 0, 10**9, 10**6),
+            store=StoreStatus("/srv/hookgate.db", True, "", 1.0, 0, 0, 10**9, 10**6),
             targets=self.targets,
         )
 

@@ -155,6 +155,9 @@ async def test_a_refused_reload_tells_every_problem_and_fails(daemon, hookgate):
     assert "the old configuration stays" in result.stderr
     assert "config.toml:3" in result.stderr
     assert "config.toml:9" in result.stderr
+    found = json.loads((await hookgate("reload", "--json")).stderr)
+    assert found["problems"] == ["config.toml:3: unknown key", "config.toml:9: no such target"]
+    assert found["error"] == "the old configuration stays, the new one has problems:"
 
 
 async def test_status_says_what_is_wrong_and_what_to_type(daemon, hookgate):

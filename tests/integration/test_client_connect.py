@@ -211,3 +211,15 @@ async def test_R14_proxy_variables_and_netrc_are_not_read(monkeypatch, tmp_path)
     async with hostile(replies(OK)) as server:
         assert (await ask(Runtime(), server.url())).status == 200
         assert set(server.requests[0].headers) == {"host", "content-length"}
+
+
+async def test_a_refused_connection_tells_its_address_once():
+    with socket.socket() as keeper:
+        keeper.bind(("127.0.0.1", 0))  # bound, and nobody listens
+        port = keeper.getsockname()[1]
+        with pytest.raises(WireError) as caught:
+            await ask(Runtime(), f"http://127.0.0.1:{port}/")
+        assert str(caught.value) == f"127.0.0.1:{port}: connection refused"
+        with pytest.raises(WireError) as caught:
+            await ask(Net(["127.0.0.1"]), f"http://api.example:{port}/")
+        assert str(caught.value) == f"api.example:{port} at 127.0.0.1: connection refused"

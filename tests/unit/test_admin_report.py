@@ -1,5 +1,6 @@
 """What status and readiness say, from counters, store and blueprint."""
 
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -103,4 +104,4 @@ def test_ingress_sums_all_sources_and_unknown_paths():
 
 
 def test_the_store_tells_the_age_of_its_last_commit():
-    assert report_store(health(), 92.26).commit_age_seconds == 2.3
+    assert report_store(Path("/srv/hookgate.db"), health(), 92.26).commit_age_seconds == 2.3

@@ -105,6 +105,12 @@ def test_an_own_id_or_key_replaces_that_of_the_preset(world, written, kept):
         ('[targets.t]\ntype = "file"\npath = "y"\nsend = { template = "no.j2" }', "[targets.t].send.template: template no.j2: cannot be read"),
         ('[targets.t]\ntype = "http"\nurl = "https://a.example/"\ntls = { ca = "/no.pem" }', "[targets.t].tls.ca: TLS file /no.pem: cannot be read"),
         ('[server]\nbind = ["0.0.0.0:80"]', '[server].bind[0]: "0.0.0.0:80" would speak plain HTTP to the network'),
+        ('[server]\nbind = ["0.0.0.0:80"]\ntls = { cert = "one.pem" }', "[server].tls.key: expected this key"),
+        ('[server]\nbind = ["0.0.0.0:80"]\nbehind_proxy = "yes"', "[server].behind_proxy: expected true or false"),
+        ('[server]\nbind = ["0.0.0.0:80"]\nbehind_prox = true', '[server].behind_prox: unknown key; did you mean "behind_proxy"?'),
+        ('[server]\nbind = "127.0.0.1:80"\n[targets.t]\ntype = "http"\nurl = "http://127.0.0.1:8080/"', "[server].bind: expected a list"),
+        ('[server]\nbind = "127.0.0.1:80"\n[admin]\nbind = "127.0.0.1:8080"\ntoken = { file = "one" }', "[server].bind: expected a list"),
+        ('[admin]\nbind = "127.0.0.1:9"\ntoken = "one"', "[admin].token: a secret is never written here"),
         ('[server]\nbind = ["127.0.0.1:80", "127.0.0.1:80"]', "stands here twice"),
         ('[server]\ntls = { cert = "no.pem", key = "no.key" }', "[server].tls: TLS certificate no.pem"),
         ('[admin]\nbind = "0.0.0.0:9"', "open to the network: use a unix socket or a loopback address"),
@@ -119,6 +125,11 @@ def test_C1_what_does_not_fit_together_is_told(world, text, expected):
     found = world.problems(TRUEWORK, ROUTE.replace("[routes.r]", "[routes.main]"), AUDIT, text)
     assert any(expected in problem for problem in found), found
     assert len(found) == 1
+
+
+def test_C1_what_is_wrong_beside_it_does_not_hide_an_open_listener(world):
+    found = world.problems(TRUEWORK, AUDIT, '[server]\nbind = ["0.0.0.0:80"]\nlimits = { body = 1 }')
+    assert len(found) == 2, found
 
 
 def test_C1_problems_of_shape_and_of_meaning_come_in_one_report(world):

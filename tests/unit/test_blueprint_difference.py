@@ -4,6 +4,12 @@ from blueprint_harness import AUDIT, TRUEWORK, make_world  # noqa: F401 - the fi
 
 from gateway.blueprint import difference
 
+
+def compared(old, new):
+    """The difference for a daemon that was started with `old`."""
+    return difference(old, new, old.config)
+
+
 ROUTE = '[routes.r]\nsource = "truework"\ntargets = ["audit"]\n'
 
 
@@ -13,7 +19,7 @@ def old(world):
 
 
 def test_equal_configurations_have_no_difference(world, old):
-    assert difference(old, world.build(TRUEWORK, ROUTE, "# a comment\n" + AUDIT)) == []
+    assert compared(old, world.build(TRUEWORK, ROUTE, "# a comment\n" + AUDIT)) == []
 
 
 @pytest.mark.parametrize(
@@ -39,12 +45,12 @@ def test_equal_configurations_have_no_difference(world, old):
     ],
 )  # fmt: skip
 def test_a_reload_tells_what_is_new_gone_or_changed_and_what_needs_a_restart(world, old, parts, lines):
-    assert difference(old, world.build(*parts)) == lines
+    assert compared(old, world.build(*parts)) == lines
 
 
 def test_a_new_secret_in_the_same_file_is_a_change_that_shows_no_secret(world, old):
     world.secret("one", "another-secret-of-enough-bytes")
-    found = difference(old, world.build(TRUEWORK, ROUTE, AUDIT))
+    found = compared(old, world.build(TRUEWORK, ROUTE, AUDIT))
     assert found == ["credential truework.main changed"]
 
 
@@ -53,14 +59,21 @@ def test_a_changed_template_changes_its_target(world):
         world.write("t.j2", text)
         return world.build(AUDIT + 'send = { template = "t.j2" }')
 
-    assert difference(build("{}"), build("[]")) == ["target audit changed"]
+    assert compared(build("{}"), build("[]")) == ["target audit changed"]
 
 
 def test_C7_a_removed_source_and_target_are_told(world, old):
-    assert difference(old, world.build("")) == ["source truework removed", "route r removed", "target audit removed"]
+    assert compared(old, world.build("")) == ["source truework removed", "route r removed", "target audit removed"]
 
 
 def test_secrets_that_only_a_restart_can_change_are_told(world, old):
     world.environ["TOKEN"] = "a-secret-of-enough-bytes-env"
     new = world.build(TRUEWORK.replace('file = "one"', 'env = "TOKEN"'), ROUTE, AUDIT)
-    assert difference(old, new)[-1] == "credential truework.main keeps its secret (env TOKEN) until the next restart"
+    assert compared(old, new)[-1] == "credential truework.main keeps its secret (env TOKEN) until the next restart"
+
+
+def test_what_needs_a_restart_is_told_by_every_reload_until_it_is_as_it_runs(world, old):
+    moved = world.build(TRUEWORK, ROUTE, AUDIT, '[server]\nbind = ["127.0.0.1:1"]')
+    told = ["[server] bind changed: takes effect at the next restart"]
+    assert difference(moved, moved, old.config) == told
+    assert difference(moved, old, old.config) == []

@@ -39,8 +39,12 @@ def test_C1_a_wrong_one_gives_every_problem_and_status_1(run):
 def test_json_holds_the_same(run):
     answer = json.loads(run("--json").output)
     assert (answer["ok"], answer["problems"], answer["warnings"]) == (True, [], [])
-    assert answer["sources"][0]["credentials"] == [{"name": "main", "scheme": "token", "event": "*", "version": "*"}]
-    assert answer["targets"] == [{"name": "audit", "type": "file", "timeout": "30s", "concurrency": 256}]
+    assert answer["sources"][0]["credentials"] == [
+        {"name": "main", "scheme": "token", "events": ["*"], "versions": ["*"]}
+    ]
+    assert answer["targets"] == [{"name": "audit", "type": "file", "timeout": 30.0, "concurrency": 256}]
+    route = {"name": "r", "source": "truework", "events": ["*"], "versions": ["*"], "targets": ["audit"]}
+    assert route in answer["routes"]
     wrong = run("--json", text="[log]\nlevel = 1\n")
     assert (wrong.exit_code, json.loads(wrong.output)["ok"], len(json.loads(wrong.output)["problems"])) == (1, False, 1)
 

@@ -3,8 +3,10 @@
 import socket
 
 import pytest
+from click.testing import CliRunner
 
 from gateway.cli.locate import find_client
+from gateway.cli.main import cli
 from gateway.cli.options import find_config
 
 
@@ -73,3 +75,25 @@ def test_the_configuration_is_the_named_one_else_the_one_here_else_the_systems(h
     assert str(find_config()) == "config.toml"
     monkeypatch.setenv("HOOKGATE_CONFIG", "/srv/h.toml")
     assert str(find_config()) == "/srv/h.toml"
+
+
+@pytest.mark.parametrize("verb", [["run"], ["check"], ["send", "truework"], ["events", "list"]], ids=" ".join)
+def test_without_a_configuration_a_verb_tells_where_it_looked(here, verb, monkeypatch):
+    monkeypatch.setattr("gateway.cli.options.CONFIG_PLACES", ("config.toml", str(here / "etc/config.toml")))
+    monkeypatch.setattr("gateway.cli.locate.CONFIG_PLACES", ("config.toml", str(here / "etc/config.toml")))
+    answer = CliRunner().invoke(cli, verb)
+    assert answer.exit_code == 1
+    assert f"looked for {here}/config.toml or {here}/etc/config.toml; $HOOKGATE_CONFIG is not set" in answer.stderr
+    monkeypatch.setenv("HOOKGATE_CONFIG", "elsewhere.toml")
+    assert "$HOOKGATE_CONFIG names elsewhere.toml, which is not there" in CliRunner().invoke(cli, verb).stderr
+
+
+def test_of_a_configuration_that_was_named_only_its_own_absence_is_told(here):
+    answer = CliRunner().invoke(cli, ["check", "--config", "mine.toml"])
+    assert "mine.toml: cannot be read: No such file" in answer.output
+    assert "looked for" not in answer.output
+
+
+def test_a_daemon_that_does_not_answer_is_told_with_the_whole_path_of_its_socket(here):
+    answer = CliRunner().invoke(cli, ["status"])
+    assert f"the daemon does not answer on unix:{here}/var/run/admin.sock: No such file" in answer.stderr

@@ -85,9 +85,11 @@ def test_C4_a_secret_of_a_target_that_others_can_read_is_refused(world):
 @pytest.mark.parametrize("parts", [(CRM,), (SMTP, MAIL)])
 def test_a_new_secret_in_the_same_file_changes_the_target(world, parts):
     old = world.build(*parts)
-    assert difference(old, world.build(*parts)) == []
+    assert difference(old, world.build(*parts), old.config) == []
     world.secret("one", "another-secret")
-    assert difference(old, world.build(*parts)) == [f"target {'crm' if parts == (CRM,) else 'mail'} changed"]
+    assert difference(old, world.build(*parts), old.config) == [
+        f"target {'crm' if parts == (CRM,) else 'mail'} changed"
+    ]
 
 
 def test_a_new_template_or_mail_server_changes_the_targets_that_use_it(world):
@@ -95,16 +97,16 @@ def test_a_new_template_or_mail_server_changes_the_targets_that_use_it(world):
     parts = SMTP, MAIL + 'text = "a.txt"', AUDIT
     old = world.build(*parts)
     world.write("a.txt", "two")
-    assert difference(old, world.build(*parts)) == ["target mail changed"]
+    assert difference(old, world.build(*parts), old.config) == ["target mail changed"]
     world.write("a.txt", "one")
-    assert difference(old, world.build(SMTP + "port = 25\n", *parts[1:])) == ["target mail changed"]
+    assert difference(old, world.build(SMTP + "port = 25\n", *parts[1:]), old.config) == ["target mail changed"]
 
 
 def test_secrets_of_targets_that_only_a_restart_can_change_are_told(world):
     world.environ["TOKEN"] = "x"
     old = world.build(CRM)
     new = world.build(CRM.replace('file = "one"', 'env = "TOKEN"'))
-    assert difference(old, new)[-1] == "target crm keeps its secret (env TOKEN) until the next restart"
+    assert difference(old, new, old.config)[-1] == "target crm keeps its secret (env TOKEN) until the next restart"
 
 
 def test_a_secret_that_was_not_read_is_not_given():

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from quart import Blueprint, Response
 
 from gateway.admin.answers import answer, read_object, refuse
-from gateway.admin.operations import Operations
+from gateway.admin.operations import Operations, no_target
 from gateway.admin.queries import BadQueryError
 
 REASON_MAX = 200
@@ -40,5 +40,6 @@ async def _work(operations: Operations, name: str, gate: Callable[[str, str], Aw
         raise BadQueryError(f"reason: expected text of at most {REASON_MAX} characters")
     known = [target.name for target in (await operations.status()).targets]
     if name not in known:
-        return refuse(404, f"there is no target {name[:64]!r}", "hookgate targets list")
+        error = no_target(name, known)
+        return refuse(404, str(error), error.remedy)
     return answer({"target": name, "changed": await gate(name, reason)})
