@@ -10,8 +10,8 @@ import hmac
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
-from gateway.plugin import ENCODERS, Proof, Request, VerificationError, decode_key, verifier
-from gateway.verifiers.hmac_options import Algorithm, HmacOptions, as_list, check_options
+from gateway.plugin import ENCODERS, Algorithm, Proof, Request, VerificationError, decode_key, verifier
+from gateway.verifiers.hmac_options import HmacOptions, as_list, check_options
 from gateway.verifiers.places import Place, header_name, only_header, parse_place, with_header
 from gateway.verifiers.shapes import Group, join_pairs, make_cutter
 from gateway.verifiers.signed_text import Inputs, SignedText

@@ -1,14 +1,10 @@
 """The options of scheme `hmac`, and the refusal of combinations that would look like a check but prove nothing."""
 
-from typing import Literal, TypeAlias
+from typing import Literal
 
 from pydantic import Field
 
-from gateway.plugin import Duration, Encoding, KeyForm, Options
-from gateway.verifiers.shapes import ShapeName
-from gateway.verifiers.timestamps import Unit
-
-Algorithm: TypeAlias = Literal["sha1", "sha256", "sha512"]
+from gateway.plugin import Algorithm, Duration, Encoding, KeyForm, Options, SignatureShape, TimestampUnit
 
 
 class HmacOptions(Options):
@@ -33,7 +29,7 @@ class HmacOptions(Options):
     """The letters of a hex signature."""
     prefix: str = Field(default="", examples=["sha256=", "v1,"])
     """Text before every signature; one without it is not taken."""
-    shape: ShapeName = "plain"
+    shape: SignatureShape = "plain"
     """The header holds one signature, a list of them, or `name=value` pairs."""
     separator: str | None = Field(default=None, examples=[" ", ";"])
     """Text between entries; a space for lists and a comma for pairs unless written."""
@@ -51,7 +47,7 @@ class HmacOptions(Options):
     timestamp: str = Field(default="", examples=["header.webhook-timestamp", "pair.t", "body.webhookTimestamp"])
     """Where the signed timestamp stands: a pair of the signature header, a header, a query parameter or a field of the
     body."""
-    timestamp_unit: Unit = "s"
+    timestamp_unit: TimestampUnit = "s"
     """How the timestamp is written: seconds or milliseconds since 1970, or an RFC 3339 date."""
     tolerance: Duration = Field(default="5m", validate_default=True)
     """How far the timestamp may be from the request's arrival, before or after it."""

@@ -5,11 +5,9 @@ versions are left out here, so that they can never stand in for the known one.
 """
 
 from collections.abc import Callable, Mapping
-from typing import Final, Literal, NamedTuple, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
-from gateway.plugin import VerificationError
-
-ShapeName: TypeAlias = Literal["plain", "list", "pairs"]
+from gateway.plugin import SignatureShape, VerificationError
 
 MAX_ENTRIES: Final = 32
 """Providers send two or three; more is somebody trying signatures."""
@@ -28,7 +26,7 @@ _NO_PAIRS: Final[Mapping[str, bytes]] = {}
 Cutter: TypeAlias = Callable[[bytes], list[Group]]
 
 
-def make_cutter(shape: ShapeName, separator: str | None, group: str, label: str) -> Cutter:
+def make_cutter(shape: SignatureShape, separator: str | None, group: str, label: str) -> Cutter:
     """Give the function that cuts a signature header. Raises ValueError if the options do not fit the shape."""
     if shape != "pairs" and group:
         raise ValueError('group is for shape = "pairs" only')

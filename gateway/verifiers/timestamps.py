@@ -6,11 +6,9 @@ scripts' digits, and whatever is read differently by two readers is a way around
 
 import re
 from datetime import UTC, datetime, timedelta
-from typing import Final, Literal, TypeAlias
+from typing import Final
 
-from gateway.plugin import VerificationError
-
-Unit: TypeAlias = Literal["s", "ms", "iso8601"]
+from gateway.plugin import TimestampUnit, VerificationError
 
 _SECONDS: Final = re.compile(rb"[0-9]{1,11}")
 _MILLISECONDS: Final = re.compile(rb"[0-9]{1,14}")
@@ -21,7 +19,7 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND: Final = timedelta(milliseconds=1)
 
 
-def read_timestamp(text: bytes, unit: Unit) -> int:
+def read_timestamp(text: bytes, unit: TimestampUnit) -> int:
     """Give milliseconds since 1970. Raises VerificationError for anything but the one strict form of `unit`."""
     if unit == "s" and _SECONDS.fullmatch(text):
         return int(text) * 1000
@@ -35,7 +33,7 @@ def read_timestamp(text: bytes, unit: Unit) -> int:
     raise VerificationError("timestamp", f"the timestamp is not written as {unit}: expected digits only or RFC 3339")
 
 
-def write_timestamp(moment: int, unit: Unit) -> bytes:
+def write_timestamp(moment: int, unit: TimestampUnit) -> bytes:
     """Write milliseconds since 1970 as the provider would."""
     if unit == "s":
         return b"%d" % (moment // 1000)
