@@ -173,10 +173,11 @@ class Control:
         return ReloadResult(True, self._runtime.now_ms(), changes=changes)
 
     async def _go_over(self, new: Blueprint) -> None:
-        """Swap at once; where names change owners, with nothing between plan and accept."""
+        """Swap at once; where names change owners or events other keys, with nothing between plan and accept."""
         targets, sources = new.targets.values(), new.sources.values()
         renames = any(target.formerly for target in targets) or any(source.formerly for source in sources)
-        async with self._intake.pause() if renames else nullcontext():
+        reorders = _order_rules(self._intake.blueprint) != _order_rules(new)
+        async with self._intake.pause() if renames or reorders else nullcontext():
             await rename_owned(new, self.store)
             new = await with_former_rules(new, self.store, self._runtime.now_ms())
             await self._dispatcher.use(new)
@@ -255,6 +256,10 @@ class Control:
         if target not in self._intake.blueprint.targets:
             raise no_target(target, self._intake.blueprint.targets)
         return target
+
+
+def _order_rules(blueprint: Blueprint) -> dict[str, str]:
+    return {name: plan.order.by.text for name, plan in blueprint.targets.items() if plan.order is not None}
 
 
 async def rename_owned(blueprint: Blueprint, store: Store) -> None:

@@ -123,7 +123,7 @@ class Intake:
                 self._ended.set()
         for (new, lanes), verdict in zip(planned, verdicts, strict=True):
             if verdict.kind == "new":
-                self._hand_over(acceptance, new, lanes, verdict.event_id, size)
+                self._hand_over(acceptance, new, lanes, verdict, size)
             else:
                 _give_back(lanes, size, source.name)
                 self._hint_revived(new, verdict)
@@ -136,17 +136,18 @@ class Intake:
         Claims of a header's JWT are not known any more.
         """
         if targets is not None:
-            return [self._waiting("replay", target) for target in targets]
+            return [self._waiting("replay", target, stored) for target in targets]
         source = self.blueprint.sources.get(stored.source)
         if source is None:
             return []
         scope = recall(source.identify, stored)
         if not isinstance(scope.event, Event):
             return []
-        return [self._waiting(route, target) for target, route in self.blueprint.router.plan(scope.event, scope)]
+        planned = self.blueprint.router.plan(scope.event, scope)
+        return [self._waiting(route, target, stored) for target, route in planned]
 
-    def _waiting(self, route: str, target: str) -> NewDelivery:
-        return NewDelivery(route, target, admitted=False, expires_ms=self._expires_ms.get(target))
+    def _waiting(self, route: str, target: str, stored: StoredEvent) -> NewDelivery:
+        return NewDelivery(route, target, False, self._expires_ms.get(target), self.blueprint.order_key(target, stored))
 
     def _plan(self, source: Source, request: Request, event: Event, size: int) -> tuple[NewEvent, Lanes]:
         """The verb *plan*: the targets that `event` must reach, each once, or why it has none."""
@@ -163,13 +164,19 @@ class Intake:
         for target, route in planned:
             lane = reserve(target, size, source.name)
             lanes.append(lane)
-            deliveries.append(NewDelivery(route, target, lane is not None, self._expires_ms.get(target)))
+            order = self.blueprint.targets[target].order
+            key = order and order.key(scope)
+            deliveries.append(NewDelivery(route, target, lane is not None, self._expires_ms.get(target), key))
         return NewEvent(event, None, tuple(deliveries), source.on_conflict), lanes
 
-    def _hand_over(self, acceptance: Acceptance, new: NewEvent, lanes: Lanes, event_id: int, size: int) -> None:
+    def _hand_over(self, acceptance: Acceptance, new: NewEvent, lanes: Lanes, verdict: Verdict, size: int) -> None:
+        event_id, waiting = verdict.event_id, verdict.waiting
         stored = _stored(acceptance, new.event, event_id)
-        for n, ((route, target, _, expires_ms), lane) in enumerate(zip(new.deliveries, lanes, strict=True)):
+        for n, ((route, target, _, expires_ms, _), lane) in enumerate(zip(new.deliveries, lanes, strict=True)):
             if lane is None:
+                self._admission.hint(target)
+            elif n in waiting:
+                lane.release(size, new.event.source)
                 self._admission.hint(target)
             else:
                 at = acceptance.received_at

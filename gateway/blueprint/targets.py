@@ -21,6 +21,7 @@ from gateway.config.problems import Report
 from gateway.config.references import References, read_small
 from gateway.config.sentences import did_you_mean, known_keys
 from gateway.core.failures import DisableRule
+from gateway.core.order import Order, parse_order_by
 from gateway.core.pace import Rate
 from gateway.core.problems import ProblemsError
 from gateway.core.render import Renderer, TemplateSource
@@ -63,6 +64,7 @@ class TargetBuilder:
                 (*path, "formerly"), f'"{target.formerly}" is still a target: remove that one, or this key'
             )
         policy = self._policy(target, path, policies)
+        order = self._order(target, path)
         provider = self._kinds.provider(target.type, (*path, "type"))
         if provider is None:
             return None
@@ -101,6 +103,7 @@ class TargetBuilder:
                 *tls_files,
                 *references.digests,
             ),
+            order=order,
             fixed_secrets=tuple(references.fixed),
             rate=self._rate(target, path),
             window_bytes=target.window,
@@ -113,6 +116,22 @@ class TargetBuilder:
         if target.burst is not None:
             self._report.add((*path, "burst"), 'goes with rate: write, for example, rate = "50/s"')
         return None
+
+    def _order(self, target: model.Target, path: Path) -> Order | None:
+        if target.order_by is None:
+            for key, written in (("on_dead", target.on_dead), ("keep", target.keep != "all")):
+                if written:
+                    self._report.add((*path, key), 'needs order_by: write, for example, order_by = "body.id"')
+            return None
+        if target.keep == "latest" and target.on_dead == "block":
+            text = 'with keep = "latest" a newer event takes the place of a dead one: expected "skip", or nothing'
+            self._report.add((*path, "on_dead"), text)
+        try:
+            by = parse_order_by(target.order_by)
+        except ValueError as error:
+            self._report.add((*path, "order_by"), str(error))
+            return None
+        return Order(by, target.on_dead or ("skip" if target.keep == "latest" else "block"), target.keep)
 
     def _choose(
         self, provider: Provider, target: model.Target, table: Table

@@ -9,7 +9,9 @@ from gateway.config.places import Places
 from gateway.config.secrets import Secret
 from gateway.core.failures import DisableRule
 from gateway.core.handshake import Handshake
-from gateway.core.identify import IdentifyRule
+from gateway.core.identify import IdentifyRule, recall
+from gateway.core.model import StoredEvent
+from gateway.core.order import Order
 from gateway.core.pace import Rate
 from gateway.core.render import Renderer
 from gateway.core.retry import Policy
@@ -90,6 +92,8 @@ class TargetPlan:
     """Payload bytes held in memory at once."""
     disable: DisableRule | None = None
     """When so many failed that a person must look."""
+    order: Order | None = None
+    """What orders its deliveries; None = nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,3 +120,14 @@ class Blueprint:
     """What a request to an admin listener on TCP must carry."""
     warnings: tuple[str, ...] = ()
     """What works but is probably not meant, each with its place."""
+
+    def order_key(self, target: str, stored: StoredEvent) -> bytes | None:
+        """Give the key that orders a stored event at `target`, as when it came; None if it is not ordered there.
+
+        Of an event whose source is not configured any more nobody can tell.
+        """
+        plan = self.targets.get(target)
+        source = self.own_source if stored.source == OWN_SOURCE else self.sources.get(stored.source)
+        if plan is None or plan.order is None or source is None:
+            return None
+        return plan.order.key(recall(source.identify, stored))

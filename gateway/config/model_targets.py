@@ -130,5 +130,15 @@ class Target(Table):
     isolation: Literal["worker", "inline"] = "worker"
     """Where a plugin runs, as target or transform: in a process of its own, or inside the gateway, which it can then
     harm. What the gateway brings along always runs inside."""
+    order_by: str | None = Field(default=None, min_length=1, examples=["body.data.order_id"])
+    """What orders events: those with the same value here are delivered one after the other, in order of acceptance,
+    each only once the one before is settled. Values are compared within their source. An event without it is not
+    ordered."""
+    on_dead: Literal["block", "skip"] | None = None
+    """With `order_by`: whether a dead delivery stops what comes after it with the same value until it is retried or
+    cancelled ("block"), or the next one goes ("skip"). The default is "block", with `keep = "latest"` "skip"."""
+    keep: Literal["all", "latest"] = "all"
+    """With `order_by`: "latest" delivers of what waits only the newest with the same value and cancels the older ones,
+    also those that wait for another try; one that is being delivered is left alone."""
     formerly: Name | None = None
     """The target's name before; what waited for that name is delivered here."""

@@ -7,7 +7,7 @@ test compares them.
 - `in_flight`: claimed by a process (its epoch) under a number (`claims`); who holds both may write its next state.
 - `delivered`: the target has it. Final.
 - `dead`: given up, or never deliverable. It rests until an operator, or a repeat from the provider, makes it `pending`.
-- `cancelled`: an operator does not want it, or it has expired. Final.
+- `cancelled`: an operator does not want it, it has expired, or a newer one took its place. Final.
 
 Only `Delivered`, `Retry` and `Rejected` cost an attempt. A target that is down and trouble of our own do not: the
 delivery is soon due again and waits behind the gate meanwhile. A claim that ended without an outcome was `interrupted`:

@@ -4,7 +4,7 @@ A target that the configuration no longer names has no runner: its deliveries st
 back.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -20,11 +20,13 @@ from gateway.dispatch.runner import Observer, Runner
 from gateway.errors import StoreError
 from gateway.plugin import Context
 from gateway.runtime import Runtime
-from gateway.store.contract import Gate, GateKind, Store
+from gateway.store.contract import Gate, GateKind, Ordering, Store
 from gateway.wire.guard import Guard, Own
 
 MEMO_SECONDS: Final = 60.0
 """A crash forgets no more of the counted failures than came in this time."""
+ORDER_AGAIN_SECONDS: Final = 1.0
+"""How soon a store that could not be told a target's order is asked again."""
 
 log = structlog.get_logger()
 
@@ -46,6 +48,8 @@ class Dispatcher:
         self._runners: dict[str, Runner] = {}
         self._nursery: trio.Nursery | None = None
         self._running = 0
+        self._ordering: dict[Runner, trio.CancelScope] = {}
+        """Runners that do not run yet: what waits for them is still put in order."""
         self._draining = False
         self._all_done = trio.Event()
 
@@ -71,19 +75,18 @@ class Dispatcher:
             plan = blueprint.targets.get(name)
             if plan is None or plan.fingerprint != runner.plan.fingerprint:
                 del self._runners[name]
-                runner.drain(partial(self.hint, name))
+                self._drain(runner, partial(self.hint, name))
                 memos[name] = runner.gates.memo
         for name, plan in blueprint.targets.items():
             if name not in self._runners:
-                self._start(
-                    plan, closed.get(name, ()), memos.get(NOTE + name) or memos.get(f"{NOTE}{plan.formerly}", b"")
-                )
+                memo = memos.get(NOTE + name) or memos.get(f"{NOTE}{plan.formerly}", b"")
+                self._start(plan, closed.get(name, ()), memo, blueprint)
 
     def drain(self) -> None:
         """Take nothing new; `run` returns when the last try has ended."""
         self._draining = True
         for runner in self._runners.values():
-            runner.drain()
+            self._drain(runner)
         self._runners.clear()
         self._look_whether_done()
 
@@ -140,7 +143,12 @@ class Dispatcher:
         """Return once every runner has ended, after `drain`."""
         await self._all_done.wait()
 
-    def _start(self, plan: TargetPlan, closed: Sequence[Gate], memo: bytes) -> None:
+    def _drain(self, runner: Runner, given_back: Callable[[], None] = lambda: None) -> None:
+        runner.drain(given_back)
+        if scope := self._ordering.get(runner):
+            scope.cancel()
+
+    def _start(self, plan: TargetPlan, closed: Sequence[Gate], memo: bytes, blueprint: Blueprint) -> None:
         if self._nursery is None:
             raise RuntimeError("the dispatcher is not running")
         gates = Gates(plan, self._store, self._runtime, self._observer, closed, memo)
@@ -155,10 +163,13 @@ class Dispatcher:
         runner = Runner(plan, self._store, context, self._observer, gates, self.clock)
         self._runners[plan.name] = runner
         self._running += 1
-        self._nursery.start_soon(self._run, runner)
+        self._nursery.start_soon(self._run, runner, blueprint)
 
-    async def _run(self, runner: Runner) -> None:
+    async def _run(self, runner: Runner, blueprint: Blueprint) -> None:
         try:
+            with trio.CancelScope() as self._ordering[runner]:
+                await self._put_in_order(runner.plan, blueprint)
+            del self._ordering[runner]
             await runner.run()
             if self._draining:
                 await self._save(runner)
@@ -187,6 +198,23 @@ class Dispatcher:
             await runner.gates.save()
         except StoreError as error:
             log.debug("store.postponed", target=runner.plan.name, problem=str(error))
+
+    async def _put_in_order(self, plan: TargetPlan, blueprint: Blueprint) -> None:
+        """Tell the store how the target is ordered; where that has changed, wait until what it holds is in order."""
+        order = plan.order
+        ordering = None if order is None else Ordering(order.by.text, order.on_dead, order.keep)
+        while True:
+            try:
+                count = await self._store.set_ordering(
+                    plan.name, ordering, lambda stored: blueprint.order_key(plan.name, stored)
+                )
+            except StoreError as error:  # a full disk passes, a broken store ends the daemon from another task
+                log.debug("store.postponed", target=plan.name, problem=str(error))
+                await trio.sleep(ORDER_AGAIN_SECONDS)
+            else:
+                break
+        if count:
+            log.info("target.reordered", target=plan.name, deliveries=count, order_by=ordering and ordering.rule)
 
     def _look_whether_done(self) -> None:
         if self._draining and not self._running:

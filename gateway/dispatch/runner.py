@@ -172,8 +172,9 @@ class Runner:
         """
         now = self._clock.now_ms()
         backlog = self._store.backlog(self.plan.name)
-        self.window.older_waiting = backlog.pending > 0
-        if not backlog.pending:
+        ready = backlog.pending - backlog.waiting
+        self.window.older_waiting = ready > 0
+        if not ready:
             return LOOK_AGAIN_SECONDS
         wait_ms = max((backlog.next_due or now) - now, self.gates.wait_ms(now))
         if not self.gates.are_open:
@@ -339,7 +340,8 @@ class Runner:
             self._given_back()
             return
         room_again = not self._line or self.window.held * 4 <= self.window.slots * 3
-        if room_again and self._store.backlog(self.plan.name).pending:
+        backlog = self._store.backlog(self.plan.name)
+        if room_again and backlog.pending > backlog.waiting:
             self._hint.set()
 
     def _put_back(self, slots: Sequence[Slot]) -> None:

@@ -4,21 +4,25 @@ It neither begins nor commits. If it raises, the transaction must be rolled back
 """
 
 from collections.abc import Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeAlias
 
 from gateway.core.model import Event
 from gateway.store.codes import HOLD_CODES
 from gateway.store.contract import Acceptance, NewDelivery, NewEvent, Verdict
 from gateway.store.keys import KeyClaim, KeyVerdict
 from gateway.store.ledger import Ledger, Turn
+from gateway.store.order import Key, key_number, relink, taken_keys
 from gateway.store.statements import ListStatement, RowStatement, Values, load_statements
 
 _SQL: Final = load_statements("accept")
 _INSERT_REQUESTS: Final = RowStatement(_SQL["insert_requests"], 3)
 _INSERT_EVENTS: Final = RowStatement(_SQL["insert_events"], 11)
-_INSERT_DELIVERIES: Final = RowStatement(_SQL["insert_deliveries"], 9)
+_INSERT_DELIVERIES: Final = RowStatement(_SQL["insert_deliveries"], 10)
 _FIND_REPEATS: Final = ListStatement(_SQL["find_repeats_to_act_on"])
 _CONFLICT: Final = HOLD_CODES["conflict"]
+
+
+Numbers: TypeAlias = tuple[int, ...]
 
 
 class Offer(NamedTuple):
@@ -47,6 +51,10 @@ class _Rows:
         self.events: Values = []
         self.deliveries: Values = []
         self.repeats: list[_Repeat] = []
+        self.taken: set[Key] = set()
+        """Keys whose next delivery must wait."""
+        self.crowded: set[Key] = set()
+        """Keys that got a delivery which waits."""
 
     def add_event(
         self, new: NewEvent, event_id: int, request: int, accepted_at: int, verdict: KeyVerdict | None
@@ -69,18 +77,33 @@ class _Rows:
             event.part,
         )
 
-    def add_deliveries(self, planned: Sequence[NewDelivery], event_id: int, accepted_at: int, *, awaited: bool) -> None:
-        """Gather the rows of an event's deliveries: claimed by us where a slot is reserved, else due now."""
+    def add_deliveries(self, new: NewEvent, event_id: int, accepted_at: int, *, awaited: bool) -> Numbers:
+        """Gather the rows of an event's deliveries: claimed by us where a slot is reserved, else due now, or waiting.
+
+        Give the numbers of those that wait although a slot is reserved.
+        """
         routes, targets = self.ledger.names.routes, self.ledger.names.targets
-        for n, (route, target, admitted, expires_ms) in enumerate(planned):
-            change = self.turn.changes[target]
+        waiting: list[int] = []
+        for n, (route, target, admitted, expires_ms, digest) in enumerate(new.deliveries):
+            change, number, key = self.turn.changes[target], targets[target], None
             expires = None if expires_ms is None else accepted_at + expires_ms
+            if digest is not None:
+                key = key_number(self.ledger, new.event.source, digest)
+                if (number, key) in self.taken:
+                    change.pending += 1
+                    change.waiting += 1
+                    self.crowded.add((number, key))
+                    self.deliveries += (event_id, n, routes[route], number, 0, None, None, 0, expires, key)
+                    waiting += [n] if admitted else ()
+                    continue
+                self.taken.add((number, key))
             if admitted and awaited:
                 change.in_flight += 1
-                self.deliveries += (event_id, n, routes[route], targets[target], 1, None, self.ledger.epoch, 1, expires)
+                self.deliveries += (event_id, n, routes[route], number, 1, None, self.ledger.epoch, 1, expires, key)
             else:
                 change.add_pending(1, self.turn.now)
-                self.deliveries += (event_id, n, routes[route], targets[target], 0, self.turn.now, None, 0, expires)
+                self.deliveries += (event_id, n, routes[route], number, 0, self.turn.now, None, 0, expires, key)
+        return tuple(waiting)
 
     def write(self) -> None:
         """Write what was gathered."""
@@ -88,6 +111,8 @@ class _Rows:
         _INSERT_REQUESTS.execute(cursor, self.requests)
         _INSERT_EVENTS.execute(cursor, self.events)
         _INSERT_DELIVERIES.execute(cursor, self.deliveries)
+        if self.crowded:
+            relink(self.ledger, self.turn, [key for key in self.crowded if self.ledger.keeps_latest(key[0])])
 
 
 def accept_all(ledger: Ledger, turn: Turn, offers: Sequence[Offer]) -> list[tuple[Verdict, ...]]:
@@ -96,6 +121,7 @@ def accept_all(ledger: Ledger, turn: Turn, offers: Sequence[Offer]) -> list[tupl
     ids = [[mint(now) for _ in offer.acceptance.events] for offer in offers]
     claimed = iter(ledger.keys.claim_keys(_key_claims(offers, ids)))
     rows = _Rows(ledger, turn)
+    rows.taken = taken_keys(ledger, _order_keys(ledger, offers))
     verdicts: list[list[Verdict]] = []
     for index, (offer, event_ids) in enumerate(zip(offers, ids, strict=True)):
         acceptance = offer.acceptance
@@ -114,8 +140,8 @@ def accept_all(ledger: Ledger, turn: Turn, offers: Sequence[Offer]) -> list[tupl
             if verdict is not None and verdict.kind == "conflict" and new.on_conflict == "hold":
                 given.append(Verdict("conflict", event_id))
                 continue
-            rows.add_deliveries(new.deliveries, event_id, acceptance.received_at, awaited=offer.awaited)
-            given.append(Verdict("new", event_id))
+            waiting = rows.add_deliveries(new, event_id, acceptance.received_at, awaited=offer.awaited)
+            given.append(Verdict("new", event_id, 0, waiting))
         verdicts.append(given)
     rows.write()
     _act_on_repeats(ledger, turn, rows.repeats, verdicts)
@@ -130,6 +156,18 @@ def _key_claims(offers: Sequence[Offer], ids: Sequence[Sequence[int]]) -> list[K
             if event.key is not None:
                 claims.append(KeyClaim(event.source, event.key, event.digest, event_id, event.former_keys))
     return claims
+
+
+def _order_keys(ledger: Ledger, offers: Sequence[Offer]) -> set[Key]:
+    """Give the keys by which something of `offers` is ordered."""
+    targets = ledger.names.targets
+    return {
+        (targets[planned.target], key_number(ledger, new.event.source, planned.key))
+        for offer in offers
+        for new in offer.acceptance.events
+        for planned in new.deliveries
+        if planned.key is not None
+    }
 
 
 def _act_on_repeats(ledger: Ledger, turn: Turn, repeats: Sequence[_Repeat], verdicts: list[list[Verdict]]) -> None:
@@ -147,24 +185,31 @@ def _act_on_repeats(ledger: Ledger, turn: Turn, repeats: Sequence[_Repeat], verd
 
 
 def revive(ledger: Ledger, turn: Turn, event_id: int) -> int:
-    """Make an event's dead deliveries due now; give their number."""
+    """Make an event's dead deliveries due now, or let them wait their turn; give their number."""
     rows: list[tuple[Any, ...]] = ledger.cursor.execute(_SQL["revive_event"], (event_id, turn.now)).fetchall()
-    for (target,) in rows:
+    for target, _ in rows:
         change = turn.changes[ledger.names.texts[target]]
         change.dead -= 1
         change.add_pending(1, turn.now)
+    relink(ledger, turn, [(target, okey) for target, okey in rows if okey is not None])
     return len(rows)
 
 
 def plan_more(ledger: Ledger, turn: Turn, event_id: int, planned: Sequence[NewDelivery], replay: str | None) -> int:
-    """Add deliveries to a stored event, due now whatever their `admitted` says; give their number."""
+    """Add deliveries to a stored event, due now whatever their `admitted` says, or waiting; give their number."""
     cursor, names = ledger.cursor, ledger.names
     first: int = cursor.execute(_SQL["next_number"], (event_id,)).get
-    for n, (route, target, _, expires_ms) in enumerate(planned, first):
+    keys: list[Key] = []
+    for n, (route, target, _, expires_ms, digest) in enumerate(planned, first):
         expires = None if expires_ms is None else turn.now + expires_ms
-        row = (event_id, n, names.routes[route], names.targets[target], turn.now, replay, expires)
+        number, key = names.targets[target], None
+        if digest is not None:
+            key = key_number(ledger, names.texts[cursor.execute(_SQL["source_of"], (event_id,)).get], digest)
+            keys.append((number, key))
+        row = (event_id, n, names.routes[route], number, turn.now, replay, expires, key)
         cursor.execute(_SQL["plan_delivery"], row)
         turn.changes[target].add_pending(1, turn.now)
+    relink(ledger, turn, keys)
     if planned:
         cursor.execute(_SQL["release_hold"], (event_id,))
     return len(planned)

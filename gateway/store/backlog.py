@@ -16,6 +16,7 @@ class Change:
     pending: int = 0
     in_flight: int = 0
     dead: int = 0
+    waiting: int = 0
     due: int | None = None
     """The earliest new due time."""
     exact_due: bool = False
@@ -47,6 +48,7 @@ class Changes(dict[str, Change]):
             change.pending += other.pending
             change.in_flight += other.in_flight
             change.dead += other.dead
+            change.waiting += other.waiting
             if other.exact_due:
                 change.set_next_due(other.due)
             else:
@@ -76,6 +78,7 @@ class Backlogs:
                 old.in_flight + change.in_flight,
                 old.dead + change.dead,
                 change.due if change.exact_due else _earlier(old.next_due, change.due),
+                old.waiting + change.waiting,
             )
             if new.pending or new.in_flight or new.dead:
                 self._targets[target] = new if new.pending else new._replace(next_due=None)
@@ -87,7 +90,7 @@ class Backlogs:
         old, new = self._targets.pop(formerly, _EMPTY), self.of(name)
         counts = (old.pending + new.pending, old.in_flight + new.in_flight, old.dead + new.dead)
         if any(counts):
-            self._targets[name] = Backlog(*counts, _earlier(old.next_due, new.next_due))
+            self._targets[name] = Backlog(*counts, _earlier(old.next_due, new.next_due), old.waiting + new.waiting)
 
 
 _EMPTY = Backlog()

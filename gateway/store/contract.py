@@ -36,6 +36,11 @@ class NewDelivery(NamedTuple):
     """
     expires_ms: int | None = None
     """How long after the event came, or the replay was asked for, the delivery is of use; None: for ever."""
+    key: bytes | None = None
+    """16 bytes: the digest of what orders it at its target; None = unordered. Keys of two sources are never the same.
+
+    While something of its target and key is unsettled, or dead where that blocks, it waits its turn, admitted or not.
+    """
 
 
 class NewEvent(NamedTuple):
@@ -71,6 +76,8 @@ class Verdict(NamedTuple):
     """Duplicate only: dead deliveries of the first event made pending again, plus deliveries planned for an event
     that had none because it was `unmatched`.
     """
+    waiting: tuple[int, ...] = ()
+    """New only: the admitted deliveries, by their numbers, that were not claimed because they wait their turn."""
 
 
 class AttemptRow(NamedTuple):
@@ -117,6 +124,19 @@ class Backlog(NamedTuple):
     in_flight: int = 0
     dead: int = 0
     next_due: int | None = None
+    waiting: int = 0
+    """Of `pending`: those that wait for another of their key, and so have no due time."""
+
+
+class Ordering(NamedTuple):
+    """How a target's deliveries that have a key are ordered: one after the other, in order of acceptance."""
+
+    rule: str
+    """What gives the keys, in words that change whenever the keys may."""
+    on_dead: Literal["block", "skip"] = "block"
+    """Whether a dead delivery stops what comes after it of its key until it is retried or cancelled."""
+    keep: Literal["all", "latest"] = "all"
+    """`latest`: what waits is cancelled once a newer event of its key waits, too."""
 
 
 class Gate(NamedTuple):
@@ -165,6 +185,8 @@ class DeliveryRow(NamedTuple):
     settled_at: int | None
     replay: str | None
     last_reason: str | None
+    behind: tuple[int, int] | None = None
+    """If it waits its turn: event and number of the delivery that it waits for."""
 
 
 class EventQuery(NamedTuple):
@@ -319,6 +341,19 @@ class Store(Protocol):
         Nothing is due before `now`; what is due stays so. Give the number of deliveries moved. What is recorded while
         this runs may be moved too, and is then due early. A store that is opened finds out by itself if the clock went
         back by more than a minute since; `warnings` tells.
+        """
+        ...
+
+    async def set_ordering(
+        self, target: str, ordering: Ordering | None, key_of: Callable[[StoredEvent], bytes | None]
+    ) -> int:
+        """Order what is not settled for `target` so, and what comes; None: it is not ordered.
+
+        If the rule is another than before, each such delivery gets the key that `key_of` gives (from any thread; it
+        must not raise), and what is then due is due now. Give the number of keys given or taken. Until this returns
+        nobody may claim for `target`, nor reserve slots for it; what is accepted meanwhile has the new keys. Ordered
+        before everything else about the target by whoever starts delivering to it: after a crash half-way, or a
+        cancellation, it must be asked again.
         """
         ...
 

@@ -163,8 +163,8 @@ class Engine:
         records = [
             _released(Delivery(verdict.event_id, n, target, route, 1, 0, 0, None, 0), now)
             for new, verdict in zip(entry.acceptance.events, entry.value, strict=True)
-            for n, (route, target, admitted, _) in enumerate(new.deliveries)
-            if admitted and verdict.kind == "new"
+            for n, (route, target, admitted, *_) in enumerate(new.deliveries)
+            if admitted and verdict.kind == "new" and n not in verdict.waiting
         ]
         self.record(records, _nobody_asks)
 

@@ -7,6 +7,7 @@ from gateway.store.accept import plan_more
 from gateway.store.codes import GATE_CODES, STATE_CODES, NameKind
 from gateway.store.contract import DeliveryQuery, Gate, GateKind, NewDelivery
 from gateway.store.ledger import Ledger, Renamed, Turn
+from gateway.store.order import relink
 from gateway.store.statements import load_statements
 
 _SQL: Final = load_statements("interventions")
@@ -21,10 +22,11 @@ def retry_some(ledger: Ledger, turn: Turn, *, query: DeliveryQuery, now: int, li
         return 0
     values = {**_selection(ledger, query, query.before), "now": now, "limit": limit}
     rows: list[tuple[Any, ...]] = ledger.cursor.execute(_SQL["revive_dead"], values).fetchall()
-    for _, target in rows:
+    for target, _ in rows:
         change = turn.changes[ledger.names.texts[target]]
         change.dead -= 1
         change.add_pending(1, now)
+    relink(ledger, turn, [(target, okey) for target, okey in rows if okey is not None])
     _audit(ledger, turn, "retry", _subject(query), count=len(rows))
     return len(rows)
 
@@ -38,7 +40,7 @@ def cancel_some(
     state = None if query.state is None else STATE_CODES[query.state]
     values = {**_selection(ledger, query, before), "state": state, "limit": limit}
     rows: list[tuple[Any, ...]] = ledger.cursor.execute(_SQL["select_cancellable"], values).fetchall()
-    for event_id, n, target, found, claims in rows:
+    for event_id, n, target, found, claims, waits, _ in rows:
         ledger.cursor.execute(_SQL["cancel_delivery"], (event_id, n, now))
         ledger.cursor.execute(_SQL["append_cancellation"], (event_id, n, claims + 1, now, reason[:500]))
         change = turn.changes[ledger.names.texts[target]]
@@ -46,6 +48,8 @@ def cancel_some(
             change.dead -= 1
         else:
             change.pending -= 1
+            change.waiting -= waits
+    relink(ledger, turn, [(row[2], row[6]) for row in rows if row[6] is not None])
     _audit(ledger, turn, "cancel", _subject(query), count=len(rows), reason=reason)
     return len(rows), rows[-1][0] if rows else 0
 

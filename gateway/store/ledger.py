@@ -10,6 +10,7 @@ from typing import NamedTuple
 import apsw
 
 from gateway.store.backlog import Changes
+from gateway.store.contract import Ordering
 from gateway.store.ids import IdMint
 from gateway.store.keys import KeyGenerations
 from gateway.store.names import NameBook
@@ -35,6 +36,8 @@ class Turn:
     """The latest time by the wall clock, if it was written down."""
     expired: dict[str, int] = field(default_factory=dict)
     """Deliveries cancelled because they had expired, by target."""
+    orderings: dict[int, Ordering | None] = field(default_factory=dict)
+    """Targets, by their numbers, that are ordered otherwise from now on."""
 
     def add(self, part: "Turn") -> None:
         """Take over what a part of the transaction gathered."""
@@ -43,6 +46,7 @@ class Turn:
         self.wall_ms = self.wall_ms if part.wall_ms is None else part.wall_ms
         for target, count in part.expired.items():
             self.expired[target] = self.expired.get(target, 0) + count
+        self.orderings |= part.orderings
 
 
 @dataclass(slots=True)
@@ -59,17 +63,28 @@ class Ledger:
     """The latest time by the wall clock that is written down."""
     renamed: dict[str, Renamed] = field(default_factory=dict)
     """Targets that were renamed since the start: records of what was in flight still come under the old name."""
+    orderings: dict[int, Ordering] = field(default_factory=dict)
+    """How targets are ordered, by their numbers, which a rename does not change."""
 
     def owner(self, target: str, event_id: int) -> str:
         """Give the name under which the delivery of `event_id` to `target` is counted now."""
         renamed = self.renamed.get(target)
         return target if renamed is None or event_id > renamed.last_event else renamed.name
 
+    def keeps_latest(self, target: int) -> bool:
+        """Tell whether older deliveries to the target give way to newer ones of their key."""
+        ordering = self.orderings.get(target)
+        return ordering is not None and ordering.keep == "latest"
+
     def committed(self, turn: Turn) -> None:
         """What the transaction gave out is now true."""
         for renamed in turn.renamed:
             self._note(renamed)
         self.wall_ms = self.wall_ms if turn.wall_ms is None else turn.wall_ms
+        for number, ordering in turn.orderings.items():
+            self.orderings.pop(number, None)
+            if ordering is not None:
+                self.orderings[number] = ordering
         self.keys.committed()
 
     def rolled_back(self) -> None:

@@ -27,15 +27,17 @@ from gateway.store.contract import (
     Keep,
     NewDelivery,
     NewEvent,
+    Ordering,
     Record,
     StoreHealth,
     Taken,
     Verdict,
 )
 from gateway.store.ids import first_id
+from gateway.store.memory_delivery import MemoryDelivery
 from gateway.store.memory_retention import blank, expire, forget
 from gateway.store.memory_rows import delivery_row, event_row, selects, stored_event
-from gateway.store.memory_tables import MemoryDelivery, MemoryEvent, MemoryKey, MemoryRequest, MemoryTables
+from gateway.store.memory_tables import MemoryEvent, MemoryKey, MemoryRequest, MemoryTables
 from gateway.store.settings import StoreSettings
 
 
@@ -89,10 +91,12 @@ class MemoryStore:
         tables.events[event_id] = MemoryEvent(event, request, acceptance.received_at, hold, replaces, event.part)
         if held:
             return Verdict("conflict", event_id), request
+        waiting: list[int] = []
         for planned in new.deliveries:
             epoch = self.epoch if planned.admitted and awaited else None
-            tables.add_delivery(event_id, planned, self._runtime.now_ms(), epoch, acceptance.received_at)
-        return Verdict("new", event_id), request
+            one = tables.add_delivery(event_id, planned, self._runtime.now_ms(), epoch, acceptance.received_at)
+            waiting += [one.n] if planned.admitted and one.state == "pending" and one.due is None else ()
+        return Verdict("new", event_id, 0, tuple(waiting)), request
 
     def _rivals(self, new: NewEvent, event_id: int) -> dict[bytes, int]:
         """Give the events with this key by digest, this one's own included unless it repeats one of them."""
@@ -145,7 +149,8 @@ class MemoryStore:
             counts[one.state] += 1
             if one.due is not None and (next_due is None or one.due < next_due):
                 next_due = one.due
-        return Backlog(**counts, next_due=next_due)
+        waiting = sum(one.state == "pending" and one.due is None for one in self._active(target))
+        return Backlog(**counts, next_due=next_due, waiting=waiting)
 
     def targets(self) -> list[str]:
         """See `Store.targets`."""
@@ -176,6 +181,7 @@ class MemoryStore:
         chosen = list(self._tables.newest_first(query._replace(state="dead")))[: query.limit]
         for one in chosen:
             one.revive(now)
+            self._tables.refile(one)
         self._commit()
         return len(chosen)
 
@@ -187,16 +193,16 @@ class MemoryStore:
             return None
         if any(one.replay == replay for one in stored.deliveries):
             return 0
+        count = self._tables.plan(event_id, deliveries, self._runtime.now_ms(), replay)
         self._commit()
-        return self._tables.plan(event_id, deliveries, self._runtime.now_ms(), replay)
+        return count
 
     async def cancel(self, query: DeliveryQuery, reason: str, now: int) -> int:
         """See `Store.cancel`."""
         await trio.lowlevel.checkpoint()
         found = [one for one in self._tables.newest_first(query) if one.state in ("pending", "dead")]
         for one in found[: query.limit]:
-            one.state, one.due, one.settled_at = "cancelled", None, now
-            one.tries.append(AttemptRow(now, 0, "cancelled", reason))
+            one.cancel(now, reason)
             self._tables.refile(one)
         self._commit()
         return len(found[: query.limit])
@@ -216,8 +222,20 @@ class MemoryStore:
     async def expire(self, now: int) -> dict[str, int]:
         """See `Store.expire`."""
         await trio.lowlevel.checkpoint()
+        told = self._tables.expire(now)
         self._commit()
-        return self._tables.expire(now)
+        return told
+
+    async def set_ordering(
+        self, target: str, ordering: Ordering | None, key_of: Callable[[StoredEvent], bytes | None]
+    ) -> int:
+        """See `Store.set_ordering`."""
+        await trio.lowlevel.checkpoint()
+        count = self._tables.set_ordering(
+            target, ordering, lambda event_id: key_of(stored_event(self._tables, event_id)), self._runtime.now_ms()
+        )
+        self._commit()
+        return count
 
     async def event(self, event_id: int) -> StoredEvent | None:
         """See `Store.event`."""
@@ -238,7 +256,7 @@ class MemoryStore:
         """See `Store.deliveries`."""
         await trio.lowlevel.checkpoint()
         found = list(self._tables.newest_first(query))[: max(query.limit, 0)]
-        return [delivery_row(one, self._tables.events[one.event_id]) for one in found]
+        return [delivery_row(one, self._tables) for one in found]
 
     async def attempts(self, event_id: int, n: int) -> list[AttemptRow]:
         """See `Store.attempts`."""
@@ -273,12 +291,13 @@ class MemoryStore:
         """See `Store.retain`."""
         await trio.lowlevel.checkpoint()
         window = max(keep.keys, self._settings.dedup_window_ms)
-        self._commit()
-        return (
+        removed = (
             blank(self._tables, first_id(now - keep.bodies), first_id(now - keep.dead))
             or forget(self._tables, first_id(now - keep.metadata), first_id(now - keep.dead))
             or expire(self._tables, self._dedup_now() - window)
         )
+        self._commit()
+        return removed
 
     async def probe(self) -> None:
         """See `Store.probe`."""
@@ -308,6 +327,7 @@ class MemoryStore:
         return self._dedup_base + int((self._runtime.monotonic() - self._opened) * 1000)
 
     def _commit(self) -> None:
+        self._tables.relink(self._runtime.now_ms())
         self._last_commit = self._runtime.monotonic()
         self._tables.dedup_ms = self._dedup_now()
         self._tables.wall_ms = max(self._tables.wall_ms, self._runtime.now_ms())

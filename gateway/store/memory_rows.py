@@ -4,7 +4,8 @@ from fnmatch import fnmatchcase
 
 from gateway.core.model import UNSETTLED, StoredEvent
 from gateway.store.contract import DeliveryRow, EventQuery, EventRow
-from gateway.store.memory_tables import MemoryDelivery, MemoryEvent, MemoryTables
+from gateway.store.memory_delivery import MemoryDelivery
+from gateway.store.memory_tables import MemoryEvent, MemoryTables
 
 
 def stored_event(tables: MemoryTables, event_id: int) -> StoredEvent:
@@ -41,8 +42,9 @@ def event_row(event_id: int, stored: MemoryEvent) -> EventRow:
     )
 
 
-def delivery_row(one: MemoryDelivery, stored: MemoryEvent) -> DeliveryRow:
+def delivery_row(one: MemoryDelivery, tables: MemoryTables) -> DeliveryRow:
     """Show a delivery in a list."""
+    stored = tables.events[one.event_id]
     return DeliveryRow(
         one.event_id,
         one.n,
@@ -58,4 +60,5 @@ def delivery_row(one: MemoryDelivery, stored: MemoryEvent) -> DeliveryRow:
         one.settled_at,
         one.replay,
         one.tries[-1].reason if one.tries else None,
+        tables.lines.behind(one),
     )

@@ -3,13 +3,15 @@
 It outlives the store that is open on it, as a disk does, so that a simulation can crash a process and start another.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from gateway.core.lifecycle import expired_reason
-from gateway.core.model import UNSETTLED, Event, HoldReason, State
-from gateway.store.contract import AttemptRow, DeliveryQuery, Gate, GateKind, NewDelivery, Record, Taken
+from gateway.core.model import UNSETTLED, Event, HoldReason
+from gateway.store.contract import AttemptRow, DeliveryQuery, Gate, GateKind, NewDelivery, Ordering, Record, Taken
 from gateway.store.ids import IdMint
+from gateway.store.memory_delivery import MemoryDelivery
+from gateway.store.memory_order import MemoryLines
 from gateway.store.steps import AFTER_STEP_MS, CLOSED_STEP_MS
 
 
@@ -36,50 +38,6 @@ class MemoryEvent:
 
 
 @dataclass(slots=True)
-class MemoryDelivery:
-    """A delivery with its tries."""
-
-    event_id: int
-    n: int
-    route: str
-    target: str
-    state: State
-    due: int | None
-    epoch: int | None = None
-    claims: int = 0
-    attempts: int = 0
-    interrupted: int = 0
-    progress: bytes | None = None
-    settled_at: int | None = None
-    replay: str | None = None
-    waited: int = 0
-    expires_at: int | None = None
-    tries: list[AttemptRow] = field(default_factory=list)
-
-    def to_pending(self, due: int) -> None:
-        """It may be claimed from `due` on."""
-        self.state, self.due, self.epoch, self.settled_at = "pending", due, None, None
-
-    def revive(self, due: int) -> None:
-        """It was dead and is tried from `due` on, as if it never was."""
-        self.to_pending(due)
-        self.attempts = self.waited = 0
-
-    def matches(self, query: DeliveryQuery) -> bool:
-        """Tell whether `query` selects it."""
-        return (
-            (query.target is None or query.target == self.target)
-            and (query.state is None or query.state == self.state)
-            and (query.event_id is None or query.event_id == self.event_id)
-            and (query.before is None or self.is_after(query.before, query.before_n))
-        )
-
-    def is_after(self, before: int, before_n: int | None) -> bool:
-        """Tell whether a list has it after that place."""
-        return self.event_id < before or (before_n is not None and self.event_id == before and self.n > before_n)
-
-
-@dataclass(slots=True)
 class MemoryKey:
     """The events that have one de-dup key, by the digest of their payloads; and when it was first seen."""
 
@@ -103,16 +61,23 @@ class MemoryTables:
     notes: dict[str, bytes] = field(default_factory=dict)
     active: dict[str, dict[tuple[int, int], MemoryDelivery]] = field(default_factory=dict)
     """By target: the deliveries that are pending, in flight or dead."""
+    lines: MemoryLines = field(default_factory=MemoryLines)
 
     def add_delivery(
         self, event_id: int, planned: NewDelivery, due: int, epoch: int | None, since: int
     ) -> MemoryDelivery:
-        """Add a delivery to a stored event: claimed by `epoch`, or due at `due`; it expires counted from `since`."""
+        """Add a delivery to a stored event: claimed by `epoch`, due at `due`, or waiting its turn.
+
+        It expires counted from `since`.
+        """
         stored = self.events[event_id]
         n = stored.deliveries[-1].n + 1 if stored.deliveries else 0
-        delivery = MemoryDelivery(event_id, n, planned.route, planned.target, "pending", due)
+        okey = None if planned.key is None else (stored.event.source, planned.key)
+        delivery = MemoryDelivery(event_id, n, planned.route, planned.target, "pending", due, okey=okey)
         delivery.expires_at = None if planned.expires_ms is None else since + planned.expires_ms
-        if epoch is not None:
+        if self.lines.is_taken(delivery):
+            delivery.due = None
+        elif epoch is not None:
             delivery.state, delivery.due, delivery.epoch, delivery.claims = "in_flight", None, epoch, 1
         stored.deliveries.append(delivery)
         self.refile(delivery)
@@ -134,6 +99,7 @@ class MemoryTables:
         dead = [one for one in stored.deliveries if one.state == "dead"]
         for one in dead:
             one.revive(now)
+            self.refile(one)
         return len(dead) + (self.plan(event_id, planned, now, None) if stored.hold == "unmatched" else 0)
 
     def record(self, record: Record, epoch: int, now: int) -> Taken:
@@ -153,11 +119,37 @@ class MemoryTables:
 
     def refile(self, delivery: MemoryDelivery) -> None:
         """Take notice of a delivery's new state."""
+        self.lines.refile(delivery)
         key = delivery.event_id, delivery.n
         if delivery.state in UNSETTLED or delivery.state == "dead":
             self.active.setdefault(delivery.target, {})[key] = delivery
         else:
             self.active.get(delivery.target, {}).pop(key, None)
+
+    def relink(self, now: int) -> None:
+        """Whatever was changed: give those a due time whose turn it is."""
+        for one in self.lines.relink(now):
+            self.active.get(one.target, {}).pop((one.event_id, one.n), None)
+
+    def set_ordering(
+        self, target: str, ordering: Ordering | None, key_of: Callable[[int], bytes | None], now: int
+    ) -> int:
+        """Order a target so from now on; `key_of` an event if the rule is new. Give the number of keys that changed."""
+        old = self.lines.orderings.pop(target, None)
+        if ordering is not None:
+            self.lines.orderings[target] = ordering
+        new_rule = (old and old.rule) != (ordering and ordering.rule)
+        changed = 0
+        for one in self.active.get(target, {}).values():
+            if new_rule:
+                digest = None if ordering is None else key_of(one.event_id)
+                changed += digest is not None or one.okey is not None
+                self.lines.remove(one)
+                one.okey = None if digest is None else (self.events[one.event_id].event.source, digest)
+                if one.state == "pending":
+                    one.due = (one.due or now) if one.okey is None else None
+            self.lines.refile(one)
+        return changed
 
     def find(self, event_id: int, n: int) -> MemoryDelivery | None:
         """Give one delivery."""
@@ -179,6 +171,8 @@ class MemoryTables:
                     wait = min(30_000 << min(one.interrupted - 1, 5), 600_000) if one.interrupted else 0
                     one.interrupted += 1
                     one.to_pending(now + wait)
+                    self.lines.refile(one)
+        self.relink(now)
 
     def step_back(self, by_ms: int, now: int) -> int:
         """Move what waits for a time after `now`, for a clock that went back; give the number of deliveries."""
@@ -213,8 +207,7 @@ class MemoryTables:
         told: dict[str, int] = {}
         for one in [one for deliveries in self.active.values() for one in deliveries.values()]:
             if one.state == "pending" and one.expires_at is not None and one.expires_at <= now:
-                one.state, one.due, one.settled_at = "cancelled", None, now
-                one.tries.append(AttemptRow(now, 0, "cancelled", expired_reason(one.expires_at)))
+                one.cancel(now, expired_reason(one.expires_at))
                 self.refile(one)
                 told[one.target] = told.get(one.target, 0) + 1
         return told
@@ -238,6 +231,7 @@ class MemoryTables:
         for event_id in self.requests.pop(number).events:
             for one in self.events.pop(event_id).deliveries:
                 self.active.get(one.target, {}).pop((event_id, one.n), None)
+                self.lines.remove(one)
 
     def rename_target(self, formerly: str, name: str) -> bool:
         """Let `name` own what `formerly` owned."""
@@ -253,6 +247,9 @@ class MemoryTables:
             del self.gates[formerly, kind]
             self.gates[name, kind] = gate._replace(target=name)
         self.active[name] = self.active.pop(formerly, {})
+        if (ordering := self.lines.orderings.pop(formerly, None)) is not None:
+            self.lines.orderings[name] = ordering
+        self.lines.rebuild(one for active in self.active.values() for one in active.values())
         return True
 
     def rename_source(self, formerly: str, name: str) -> bool:
@@ -263,6 +260,9 @@ class MemoryTables:
         for stored in self.events.values():
             if stored.event.source == formerly:
                 stored.event = stored.event._replace(source=name)
+                for one in stored.deliveries:
+                    one.okey = one.okey and (name, one.okey[1])
+        self.lines.rebuild(one for active in self.active.values() for one in active.values())
         self.keys = {(name if source == formerly else source, key): known for (source, key), known in self.keys.items()}
         return True
 

@@ -79,7 +79,7 @@ class Reads:
             rows = self._rows(
                 "deliveries", {**values, "state": None if query.state is None else STATE_CODES[query.state]}
             )
-        return [DeliveryRow._make((*row[:6], STATES[row[6]], *row[7:])) for row in rows]
+        return [DeliveryRow._make((*row[:6], STATES[row[6]], *row[7:14], _place(row[14]))) for row in rows]
 
     def attempts(self, event_id: int, n: int) -> list[AttemptRow]:
         """Give the tries of one delivery, first to last."""
@@ -122,6 +122,9 @@ def load_backlogs(connection: apsw.Connection) -> Backlogs:
     changes = Changes()
     for target, count, due in connection.execute(_START["count_pending"]):
         changes[target].add_pending(count, due)
+    for target, count in connection.execute(_START["count_waiting"]):
+        changes[target].pending += count
+        changes[target].waiting = count
     for target, count in connection.execute(_START["count_dead"]):
         changes[target].dead = count
     backlogs = Backlogs()
@@ -147,6 +150,13 @@ def open_sqlite_reader(path: Path) -> Iterator[Reads]:
         yield reads
     finally:
         reads.close()
+
+
+def _place(text: str | None) -> tuple[int, int] | None:
+    if text is None:
+        return None
+    event_id, _, n = text.partition(":")
+    return int(event_id), int(n)
 
 
 def _bounded(limit: int) -> int:

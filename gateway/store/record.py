@@ -7,6 +7,7 @@ from gateway.core.model import UNSETTLED
 from gateway.store.codes import OUTCOME_CODES, STATE_CODES
 from gateway.store.contract import Record
 from gateway.store.ledger import Ledger, Turn
+from gateway.store.order import relink_records
 from gateway.store.statements import RowStatement, Values, load_statements
 
 _SQL: Final = load_statements("record")
@@ -52,6 +53,8 @@ def _append(ledger: Ledger, turn: Turn, records: Sequence[Record]) -> None:
             key = (record.event_id, record.n, record.claims)
             tries += (*key, tried.started_at, tried.took_ms, code, tried.reason[:REASON_MAX])
     _APPEND_ATTEMPTS.execute(ledger.cursor, tries)
+    if ledger.orderings:
+        relink_records(ledger, turn, records)
 
 
 def _states(records: Sequence[Record], now: int) -> Values:

@@ -11,6 +11,7 @@ from typing import Any, Final, NamedTuple, Protocol
 from gateway.store.contract import Keep
 from gateway.store.ids import first_id
 from gateway.store.ledger import Ledger, Turn
+from gateway.store.order import relink
 from gateway.store.statements import ListStatement, load_statements
 
 _SQL: Final = load_statements("retention")
@@ -166,10 +167,12 @@ class Retention:
 
 def _forget_between(ledger: Ledger, turn: Turn, span: tuple[int, int]) -> None:
     dead: list[tuple[Any, ...]] = ledger.cursor.execute(_SQL["count_dead_between"], span).fetchall()
+    freed: list[Any] = ledger.cursor.execute(_SQL["keys_of_dead_between"], span).fetchall() if dead else []
     for target, count in dead:
         turn.changes[ledger.names.texts[target]].dead -= count
     for name in _FORGET:
         ledger.cursor.execute(_SQL[name], span)
+    relink(ledger, turn, freed)
 
 
 def _ranges(found: Sequence[_Old], chosen: Sequence[_Old]) -> list[tuple[int, int]]:

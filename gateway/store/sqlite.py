@@ -14,7 +14,7 @@ import trio
 from gateway.core.model import StoredEvent
 from gateway.errors import StoreError
 from gateway.runtime import Runtime
-from gateway.store import interventions, steps
+from gateway.store import interventions, reorder, steps
 from gateway.store.claim import claim_due
 from gateway.store.contract import (
     Acceptance,
@@ -29,6 +29,7 @@ from gateway.store.contract import (
     GateKind,
     Keep,
     NewDelivery,
+    Ordering,
     Record,
     StoreHealth,
     Taken,
@@ -149,6 +150,35 @@ class SqliteStore:
             await self._engine.do(partial(expire_some, now=now))
         told, self._engine.expired = self._engine.expired, {}
         return told
+
+    async def set_ordering(
+        self, target: str, ordering: Ordering | None, key_of: Callable[[StoredEvent], bytes | None]
+    ) -> int:
+        """See `Store.set_ordering`. Many are done in slices."""
+        rekey, turns = await self._engine.do(partial(reorder.begin, target=target, ordering=ordering))
+        count = await self._rekey(target, ordering, key_of) if rekey else 0
+        after: bytes | None = b""
+        while turns and after is not None:
+            after = await self._engine.do(partial(reorder.assign_turns, target=target, after=after))
+        if rekey:
+            await self._engine.do(partial(reorder.finish, target=target, ordering=ordering))
+        return count
+
+    async def _rekey(
+        self, target: str, ordering: Ordering | None, key_of: Callable[[StoredEvent], bytes | None]
+    ) -> int:
+        taken, more = 0, True
+        while more:
+            count = await self._engine.do(partial(reorder.take_keys, target=target))
+            taken, more = taken + count, count == reorder.SLICE
+        given = 0
+        for walk in reorder.WALKS if ordering is not None else ():
+            after, more = reorder.START, True
+            while more:
+                call = partial(reorder.give_keys, target=target, walk=walk, after=after, key_of=key_of)
+                count, after, more = await self._engine.do(call)
+                given += count
+        return max(taken, given)
 
     async def event(self, event_id: int) -> StoredEvent | None:
         """See `Store.event`."""

@@ -9,7 +9,7 @@ import os
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import apsw
 
@@ -21,10 +21,11 @@ from gateway.store.disk import fsync_folder, refuse_network_file_system
 from gateway.store.ids import IdMint
 from gateway.store.key_filter import KeyFilter
 from gateway.store.keys import KeyGenerations
-from gateway.store.ledger import Ledger
+from gateway.store.ledger import Ledger, Turn
 from gateway.store.lock import StoreLock
 from gateway.store.migrate import migrate
 from gateway.store.names import NameBook
+from gateway.store.order import load_orderings, relink
 from gateway.store.reads import Reads, load_backlogs
 from gateway.store.settings import StoreSettings
 from gateway.store.space import Space
@@ -153,16 +154,20 @@ def _take_over(
         epoch: int = cursor.execute(_SQL["next_epoch"]).get
         wall, stepped = catch_up(cursor, now)
         cursor.execute(_SQL["note_interrupted"], (epoch, now))
+        touched: list[Any] = cursor.execute(_SQL["interrupted_keys"], (epoch,)).fetchall()
         cursor.execute(_SQL["free_interrupted"], (epoch, now))
         last: int = cursor.execute(_SQL["last_event"]).get
         names = NameBook(connection.cursor())
         keys = KeyGenerations(connection.cursor(), names.sources, runtime, settings.dedup_window_ms, key_filter)
+        ledger = Ledger(connection, cursor, names, IdMint(last), keys, epoch, wall)
+        load_orderings(ledger)
+        relink(ledger, Turn(now), touched)
         cursor.execute("COMMIT")
     except BaseException:
         if connection.in_transaction:
             cursor.execute("ROLLBACK")
         raise
-    return Ledger(connection, cursor, names, IdMint(last), keys, epoch, wall), stepped
+    return ledger, stepped
 
 
 def stop(started: Started, *, flush: bool) -> None:

@@ -84,6 +84,8 @@ class Sample(TypedDict, total=False):
     hold: HoldReason
     expires_ms: int
     on_conflict: Literal["hold", "accept"]
+    order: object
+    """What orders it at its targets."""
 
 
 def digest(value: object) -> bytes:
@@ -105,9 +107,9 @@ def new(key: object = None, **special: Unpack[Sample]) -> NewEvent:
         None,
         None,
     )
-    admitted = special.get("admitted", False)
-    expires = special.get("expires_ms")
-    deliveries = tuple(NewDelivery("all", target, admitted, expires) for target in special.get("targets", ("crm",)))
+    order = digest(special["order"]) if "order" in special else None
+    how = (special.get("admitted", False), special.get("expires_ms"), order)
+    deliveries = tuple(NewDelivery("all", target, *how) for target in special.get("targets", ("crm",)))
     return NewEvent(event, special.get("hold"), deliveries, special.get("on_conflict", "hold"))
 
 

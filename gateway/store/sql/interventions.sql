@@ -2,10 +2,10 @@
 UPDATE delivery SET state = 0, due = :now, attempts = 0, waited = 0, settled_at = NULL WHERE (event, n) IN (
   SELECT event, n FROM delivery INDEXED BY delivery_dead WHERE state = 3 AND (:target IS NULL OR target = :target)
   AND (:event IS NULL OR event = :event) AND event <= :upto ORDER BY event DESC, n DESC LIMIT :limit)
-RETURNING event, target
+RETURNING target, okey
 
 -- select_cancellable: pending and dead deliveries, newest first
-SELECT event, n, target, state, claims FROM delivery WHERE state IN (0, 3) AND (:state IS NULL OR state = :state)
+SELECT event, n, target, state, claims, state = 0 AND due IS NULL, okey FROM delivery WHERE state IN (0, 3) AND (:state IS NULL OR state = :state)
 AND (:target IS NULL OR target = :target) AND (:event IS NULL OR event = :event) AND event <= :upto
 ORDER BY event DESC, n DESC LIMIT :limit
 

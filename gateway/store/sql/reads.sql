@@ -16,7 +16,17 @@ AND (:hold IS NULL OR e.hold = :hold) ORDER BY e.id DESC LIMIT :limit
 
 -- deliveries: a page of deliveries in any state but dead, newest first
 SELECT d.event, d.n, s.text, t.text, r.text, g.text, d.state, d.due, d.attempts, d.claims, d.interrupted, d.settled_at, d.replay,
-  (SELECT a.reason FROM attempt a WHERE a.event = d.event AND a.n = d.n ORDER BY a.try DESC LIMIT 1)
+  (SELECT a.reason FROM attempt a WHERE a.event = d.event AND a.n = d.n ORDER BY a.try DESC LIMIT 1),
+  CASE WHEN d.state = 0 AND d.due IS NULL THEN coalesce(
+    (SELECT b.event || ':' || b.n FROM delivery b INDEXED BY delivery_line WHERE b.okey IS NOT NULL
+      AND b.state IN (0, 1, 3) AND b.target = d.target AND b.okey = d.okey AND b.state = 3 AND b.due IS NULL
+      AND (b.event, b.n) < (d.event, d.n) AND (SELECT blocks FROM ordering o WHERE o.target = d.target)
+      ORDER BY b.event, b.n LIMIT 1),
+    (SELECT b.event || ':' || b.n FROM delivery b INDEXED BY delivery_line WHERE b.okey IS NOT NULL
+      AND b.state IN (0, 1, 3) AND b.target = d.target AND b.okey = d.okey AND b.state = 1 LIMIT 1),
+    (SELECT b.event || ':' || b.n FROM delivery b INDEXED BY delivery_line WHERE b.okey IS NOT NULL
+      AND b.state IN (0, 1, 3) AND b.target = d.target AND b.okey = d.okey AND b.state = 0 AND b.due IS NOT NULL
+      LIMIT 1)) END
 FROM delivery d JOIN event e ON e.id = d.event JOIN name s ON s.id = e.source JOIN name t ON t.id = e.type
 JOIN name r ON r.id = d.route JOIN name g ON g.id = d.target
 WHERE d.event BETWEEN :low AND :high AND (d.event < :before OR d.n > :after) AND (:target IS NULL OR g.text = :target)
@@ -24,7 +34,8 @@ AND (:state IS NULL OR d.state = :state) ORDER BY d.event DESC, d.n LIMIT :limit
 
 -- dead_deliveries: a page of dead deliveries of one target, newest first
 SELECT d.event, d.n, s.text, t.text, r.text, g.text, d.state, d.due, d.attempts, d.claims, d.interrupted, d.settled_at, d.replay,
-  (SELECT a.reason FROM attempt a WHERE a.event = d.event AND a.n = d.n ORDER BY a.try DESC LIMIT 1)
+  (SELECT a.reason FROM attempt a WHERE a.event = d.event AND a.n = d.n ORDER BY a.try DESC LIMIT 1),
+  NULL
 FROM delivery d INDEXED BY delivery_dead JOIN event e ON e.id = d.event JOIN name s ON s.id = e.source
 JOIN name t ON t.id = e.type JOIN name r ON r.id = d.route JOIN name g ON g.id = d.target
 WHERE d.state = 3 AND d.target = (SELECT id FROM name WHERE kind = 6 AND text = :target)

@@ -15,6 +15,9 @@ UPDATE event SET part = NULL WHERE id BETWEEN ? AND ? AND part IS NOT NULL
 -- count_dead_between: dead deliveries that go with their events
 SELECT target, count(*) FROM delivery WHERE event BETWEEN ? AND ? AND state = 3 GROUP BY target
 
+-- keys_of_dead_between: the keys that dead deliveries which go may have blocked
+SELECT DISTINCT target, okey FROM delivery WHERE event BETWEEN ? AND ? AND state = 3 AND okey IS NOT NULL
+
 -- forget_attempts: of events that go
 DELETE FROM attempt WHERE event BETWEEN ? AND ?
 

@@ -10,12 +10,19 @@ UPDATE delivery SET state = 0, epoch = NULL, interrupted = interrupted + 1,
   due = ?2 + CASE WHEN interrupted = 0 THEN 0 ELSE min(30000 << min(interrupted - 1, 5), 600000) END
 WHERE state = 1 AND epoch <> ?1
 
+-- interrupted_keys: the keys of what dead processes had in flight
+SELECT DISTINCT target, okey FROM delivery WHERE state = 1 AND epoch <> ?1 AND okey IS NOT NULL
+
 -- last_event: the highest event id ever given; retention keeps that row
 SELECT coalesce(max(id), 0) FROM event
 
 -- count_pending: what waits for each target
 SELECT (SELECT text FROM name WHERE id = target), count(*), min(due) FROM delivery INDEXED BY delivery_due
 WHERE state = 0 AND due IS NOT NULL GROUP BY target
+
+-- count_waiting: what waits for another of its key
+SELECT (SELECT text FROM name WHERE id = target), count(*) FROM delivery INDEXED BY delivery_line
+WHERE okey IS NOT NULL AND state IN (0, 1, 3) AND state = 0 AND due IS NULL GROUP BY target
 
 -- count_dead: what each target will get only if the operator says so
 SELECT (SELECT text FROM name WHERE id = target), count(*) FROM delivery INDEXED BY delivery_dead WHERE state = 3 GROUP BY target

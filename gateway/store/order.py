@@ -1,0 +1,103 @@
+"""The order of deliveries that have a key, inside a transaction: whose turn it is.
+
+Of one target and key only the oldest unsettled delivery has a due time, unless another is in flight or a dead one
+blocks it; the others wait without one, so they cost a claim nothing. `relink` makes that true again after anything has
+changed it, and belongs into the same transaction. Where only the latest is kept, it also cancels what a newer one
+makes needless.
+"""
+
+from collections.abc import Collection, Iterable, Sequence
+from typing import Any, Final, TypeAlias
+
+from gateway.core.model import event_text
+from gateway.store.codes import OUTCOME_CODES
+from gateway.store.contract import Ordering, Record
+from gateway.store.ledger import Ledger, Turn
+from gateway.store.statements import RowStatement, Values, load_statements
+
+_SQL: Final = load_statements("order")
+_FIND_TAKEN: Final = RowStatement(_SQL["find_taken"], 3)
+_FIND_KEYS: Final = RowStatement(_SQL["find_keys"], 2)
+_DEMOTE: Final = RowStatement(_SQL["demote"], 3)
+_PROMOTE: Final = RowStatement(_SQL["promote"], 4)
+_FIND_SUPERSEDED: Final = RowStatement(_SQL["find_superseded"], 2)
+_CANCEL_SUPERSEDED: Final = RowStatement(_SQL["cancel_superseded"], 3)
+_APPEND_ATTEMPTS: Final = RowStatement(load_statements("record")["append_attempts"], 7)
+_BLOCK: Final = Ordering("")
+SUPERSEDED_MAX: Final = 500
+"""As the statement says, for each 256 keys."""
+
+Key: TypeAlias = tuple[int, bytes]
+"""The number of a target, and what `key_number` gives."""
+
+
+def key_number(ledger: Ledger, source: str, digest: bytes) -> bytes:
+    """Give the key as it is stored: a source's own, also after the source was renamed."""
+    return ledger.names.sources[source].to_bytes(4, "big") + digest
+
+
+def taken_keys(ledger: Ledger, keys: Collection[Key]) -> set[Key]:
+    """Give those of `keys` whose next delivery must wait."""
+    return set(_FIND_TAKEN.run(ledger.cursor, _lines(ledger, keys))) if keys else set()
+
+
+def relink_records(ledger: Ledger, turn: Turn, records: Sequence[Record]) -> None:
+    """Relink the keys of deliveries whose states were just written."""
+    numbers, ordered = ledger.names.targets, ledger.orderings
+    rows: Values = []
+    for record in records:
+        if numbers[ledger.owner(record.target, record.event_id)] in ordered:
+            rows += (record.event_id, record.n)
+    if rows:
+        relink(ledger, turn, _FIND_KEYS.run(ledger.cursor, rows))
+
+
+def relink(ledger: Ledger, turn: Turn, keys: Iterable[Key]) -> None:
+    """Give those of `keys` a due time whose turn it is, and take it from the others."""
+    chosen = sorted(set(keys))
+    if not chosen:
+        return
+    latest = [key for key in chosen if ledger.keeps_latest(key[0])]
+    while latest and supersede(ledger, turn, latest) >= SUPERSEDED_MAX:
+        pass
+    lines = _lines(ledger, chosen)
+    texts, changes = ledger.names.texts, turn.changes
+    for (target,) in _DEMOTE.run(ledger.cursor, lines):
+        changes[texts[target]].waiting += 1
+    now = turn.now
+    with_time = [value for at in range(0, len(lines), 3) for value in (*lines[at : at + 3], now)]
+    for (target,) in _PROMOTE.run(ledger.cursor, with_time):
+        change = changes[texts[target]]
+        change.waiting -= 1
+        change.add_pending(0, now)
+
+
+def supersede(ledger: Ledger, turn: Turn, keys: Iterable[Key]) -> int:
+    """Cancel what waits of `keys` although a newer event does, about `SUPERSEDED_MAX` at once; give the number."""
+    found = _FIND_SUPERSEDED.run(ledger.cursor, [value for key in keys for value in key])
+    cancelled: Values = []
+    tries: Values = []
+    for event_id, n, target, claims, waits, newest in found:
+        cancelled += (event_id, n, turn.now)
+        reason = f"superseded by {event_text(newest)}"
+        tries += (event_id, n, claims + 1, turn.now, 0, OUTCOME_CODES["cancelled"], reason)
+        change = turn.changes[ledger.names.texts[target]]
+        change.pending -= 1
+        change.waiting -= waits
+    _CANCEL_SUPERSEDED.execute(ledger.cursor, cancelled)
+    _APPEND_ATTEMPTS.execute(ledger.cursor, tries)
+    return len(found)
+
+
+def load_orderings(ledger: Ledger) -> None:
+    """Read how targets are ordered; at a start."""
+    rows: list[tuple[Any, ...]] = ledger.cursor.execute(_SQL["list_orderings"]).fetchall()
+    for target, rule, blocks, latest in rows:
+        ledger.orderings[target] = Ordering(rule, "block" if blocks else "skip", "latest" if latest else "all")
+
+
+def _lines(ledger: Ledger, keys: Iterable[Key]) -> Values:
+    values: Values = []
+    for target, key in keys:
+        values += (target, key, ledger.orderings.get(target, _BLOCK).on_dead == "block")
+    return values

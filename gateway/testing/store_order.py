@@ -1,0 +1,272 @@
+"""Conformance of a store: deliveries that have a key, one after the other."""
+
+from collections.abc import Sequence
+
+from gateway.core.model import StoredEvent, event_text
+from gateway.store.contract import Backlog, Claim, DeliveryQuery, Keep, NewDelivery, Ordering
+from gateway.testing.store_desk import DAY, SECOND, SETTINGS, Desk, OpenStore, SteppedRuntime, digest, expect, new
+
+BLOCK = Ordering("test")
+SKIP = Ordering("test", "skip")
+LATEST = Ordering("test", "skip", "latest")
+
+
+async def one_key_goes_in_order_and_delays_no_other(open_store: OpenStore) -> None:
+    """P9: the next of a key is due once the one before is settled, retries and all; other keys go on."""
+    runtime = SteppedRuntime()
+    async with open_store(runtime, SETTINGS) as store:
+        desk = Desk(store, runtime)
+        await _order(desk, BLOCK)
+        first, second = [await desk.accept_one(key, order="A") for key in "ab"]
+        other = await desk.accept_one("c", order="B")
+        free = await desk.accept_one("d")
+        expect(store.backlog("crm"), Backlog(4, 0, 0, runtime.now_ms(), 1), "one waits its turn")
+        claims = await desk.claim()
+        expect(_events(claims), [first, other, free], "one of each key, and what has none")
+        later = runtime.now_ms() + 60 * SECOND
+        await desk.record(desk.ended(claims[0].delivery, "pending", "503", later))
+        await desk.settle(claims[1].delivery)
+        expect(await desk.claim(), [], "the first backs off, and so does its key")
+        expect(store.backlog("crm"), Backlog(2, 0 + 1, 0, later, 1), "the second waits for it")
+        runtime.advance(60 * SECOND)
+        await desk.settle(await desk.claim_one())
+        expect((await desk.claim_one()).event_id, second, "then it is the second's turn")
+
+
+async def an_admitted_delivery_waits_if_its_key_is_taken(open_store: OpenStore) -> None:
+    """The hand-off in memory is for the first of a key only, also within one request."""
+    runtime = SteppedRuntime()
+    async with open_store(runtime, SETTINGS) as store:
+        desk = Desk(store, runtime)
+        await _order(desk, BLOCK)
+        one, two = await desk.accept(new("a", order="A", admitted=True), new("b", order="A", admitted=True))
+        (three,) = await desk.accept(new("c", order="A", admitted=True))
+        expect([each.waiting for each in (one, two, three)], [(), (0,), (0,)], "the verdict tells who waits")
+        expect(store.backlog("crm"), Backlog(2, 1, 0, None, 2), "the first is in flight")
+        behind = {row.event_id: row.behind for row in await store.deliveries(DeliveryQuery())}
+        first = (one.event_id, 0)
+        expect(behind, {one.event_id: None, two.event_id: first, three.event_id: first}, "the others wait for it")
+
+
+async def keys_belong_to_their_target_and_source(open_store: OpenStore) -> None:
+    """The same key of another source is another key, also after the source was renamed."""
+    runtime = SteppedRuntime()
+    async with open_store(runtime, SETTINGS) as store:
+        desk = Desk(store, runtime)
+        await _order(desk, BLOCK)
+        await _order(desk, BLOCK, "audit")
+        first = await desk.accept_one("a", order="A", targets=("crm", "audit"))
+        other = await desk.accept_one("b", order="A", source="bank")
+        expect(_events(await desk.claim()), [first, other], "two sources, two keys")
+        expect(_events(await desk.claim("audit")), [first], "two targets, two lines")
+        expect(await store.rename("source", "shop", "store"), True, "the source gets another name")
+        await desk.accept_one("c", order="A", source="store")
+        expect(await desk.claim(), [], "its keys are the same")
+
+
+async def a_dead_delivery_blocks_its_key_until_somebody_acts(open_store: OpenStore) -> None:
+    """`on_dead = "block"`: retry and cancel free it; what comes meanwhile waits."""
+    runtime = SteppedRuntime()
+    async with open_store(runtime, SETTINGS) as store:
+        desk = Desk(store, runtime)
+        await _order(desk, BLOCK)
+        dead = await desk.make_dead("a", order="A")
+        second, third = [await desk.accept_one(key, order="A") for key in "bc"]
+        expect(store.backlog("crm"), Backlog(2, 0, 1, None, 2), "both wait, nothing is due")
+        rows = await store.deliveries(DeliveryQuery(state="pending"))
+        expect([row.behind for row in rows], [(dead, 0)] * 2, "both wait for the dead one")
+        expect(await store.retry(DeliveryQuery(event_id=dead), runtime.now_ms()), 1, "it is retried")
+        again = await desk.claim_one()
+        expect(again.event_id, dead, "and goes first")
+        await desk.settle(again, "dead")
+        expect(await desk.claim(), [], "dead again, it blocks again")
+        expect(await store.cancel(DeliveryQuery(event_id=dead), "never mind", runtime.now_ms()), 1, "it is cancelled")
+        for expected in (second, third):
+            found = await desk.claim_one()
+            expect(found.event_id, expected, "the others go on in order")
+            await desk.settle(found)
+
+
+async def a_dead_delivery_is_skipped_where_that_is_asked_for(open_store: OpenStore) -> None:
+    """`on_dead = "skip"`; a retry of the dead one goes before what waits, but not beside what is in flight."""
+    runtime = SteppedRuntime()
+    async with open_store(runtime, SETTINGS) as store:
+        desk = Desk(store, runtime)
+        await _order(desk, SKIP)
+        dead, second, third = [await desk.accept_one(key, order="A") for key in "abc"]
+        await desk.settle(await desk.claim_one(), "dead")
+        flying = await desk.claim_one()
+        expect(flying.event_id, second, "the second goes on")
+        await store.retry(DeliveryQuery(event_id=dead), runtime.now_ms())
+        expect(await desk.claim(), [], "one of a key at a time")
+        later = runtime.now_ms() + SECOND
+        await desk.record(desk.ended(flying, "pending", "503", later))
+        expect((await desk.claim_one()).event_id, dead, "the older one comes first")
+        expect(store.backlog("crm").waiting, 2, "the others wait")
+        expect(
+            [row.event_id for row in await store.deliveries(DeliveryQuery(state="pending"))], [third, second], "both"
+        )
+
+
+async def a_cancelled_head_lets_the_next_one_go(open_store: OpenStore) -> None:
+    """Also one that backs off."""
+    runtime = SteppedRuntime()
+    async with open_store(runtime, SETTINGS) as store:
+        desk = Desk(store, runtime)
+        await _order(desk, BLOCK)
+        first, second, third = [await desk.accept_one(key, order="A") for key in "abc"]
+        claim = await desk.claim_one()
+        await desk.record(desk.ended(claim, "pending", "503", runtime.now_ms() + 60 * SECOND))
+        now = runtime.now_ms()
+        expect(await store.cancel(DeliveryQuery(event_id=second), "", now), 1, "one that waits is cancelled")
+        expect(await desk.claim(), [], "the first still backs off")
+        expect(await store.cancel(DeliveryQuery(event_id=first), "", now), 1, "the first is cancelled")
+        expect((await desk.claim_one()).event_id, third, "the third is next")
+
+
+async def order_outlasts_a_restart(open_store: OpenStore) -> None:
+    """What was in flight comes again before what waits behind it; the counts are right from the start."""
+    runtime = SteppedRuntime()
+    async with open_store(runtime, SETTINGS) as store:
+        desk = Desk(store, runtime)
+        await _order(desk, SKIP)
+        dead, first, second = [await desk.accept_one(key, order="A") for key in "abc"]
+        await desk.settle(await desk.claim_one(), "dead")
+        expect((await desk.claim_one()).event_id, first, "the first is in flight")
+    async with open_store(runtime, SETTINGS) as store:
+        desk = Desk(store, runtime)
+        expect(store.backlog("crm"), Backlog(2, 0, 1, runtime.now_ms(), 1), "one is due, one waits")
+        again = await desk.claim_one()
+        expect(again.event_id, first, "the first comes again")
+        await store.retry(DeliveryQuery(event_id=dead), runtime.now_ms())
+    async with open_store(runtime, SETTINGS) as store:
+        desk = Desk(store, runtime)
+        for expected in (dead, first, second):
+            found = await desk.claim_one()
+            expect(found.event_id, expected, "in order of acceptance, whoever was in flight when it ended")
+            await desk.settle(found)
+
+
+async def a_replay_goes_before_what_waits(open_store: OpenStore) -> None:
+    """By the event's own place in the order; a repeat's revival, too."""
+    runtime = SteppedRuntime()
+    async with open_store(runtime, SETTINGS) as store:
+        desk = Desk(store, runtime)
+        await _order(desk, SKIP)
+        first = await desk.make_dead("a", order="A")
+        second = await desk.accept_one("b", order="A")
+        planned = (NewDelivery("all", "crm", True, key=digest("A")),)
+        expect(await store.plan_again(first, planned, "r1"), 1, "the first is replayed")
+        expect((await desk.accept(new("a", order="A")))[0].revived, 1, "and sent again by its provider")
+        for expected in ((first, 0), (first, 1), (second, 0)):
+            found = await desk.claim_one()
+            expect((found.event_id, found.n), expected, "one after the other")
+            await desk.settle(found)
+
+
+async def a_newer_event_takes_the_place_of_older_ones(open_store: OpenStore) -> None:
+    """`keep = "latest"`: what waits is cancelled and says for whom; what is in flight is left alone, not retried."""
+    runtime = SteppedRuntime()
+    async with open_store(runtime, SETTINGS) as store:
+        desk = Desk(store, runtime)
+        await _order(desk, LATEST)
+        first = await desk.accept_one("a", order="A", admitted=True)
+        second, third = [await desk.accept_one(key, order="A") for key in "bc"]
+        other = await desk.accept_one("d", order="B")
+        expect(store.backlog("crm"), Backlog(2, 1, 0, runtime.now_ms(), 1), "the first runs, the newest waits")
+        expect((await store.attempts(second, 0))[-1].reason, f"superseded by {event_text(third)}", "the reason")
+        expect((await desk.claim_one()).event_id, other, "another key is another matter")
+        (row,) = await store.deliveries(DeliveryQuery(event_id=first))
+        expect(row.state, "in_flight", "what is in flight is left alone")
+    async with open_store(runtime, SETTINGS) as store:
+        desk = Desk(store, runtime)
+        rows = await store.deliveries(DeliveryQuery(state="cancelled"))
+        expect([row.event_id for row in rows], [second, first], "its try ended without success: no second one")
+        expect(sorted(_events(await desk.claim())), [third, other], "the newest takes its place")
+        fourth = await desk.accept_one("e", order="A")
+        fifth = await desk.accept_one("f", order="A")
+        expect(store.backlog("crm"), Backlog(1, 2, 0, None, 1), "of what waits only the newest is left")
+        expect((await store.attempts(fourth, 0))[-1].reason, f"superseded by {event_text(fifth)}", "the reason")
+
+
+async def a_new_ordering_orders_what_waits_already(open_store: OpenStore) -> None:
+    """Added, changed and taken away over restarts, with retries and dead ones; keys are asked of the stored events."""
+    runtime = SteppedRuntime()
+    async with open_store(runtime, SETTINGS) as store:
+        desk = Desk(store, runtime)
+        ids = [await desk.accept_one(part=key.encode()) for key in "aabb"]
+        claims = await desk.claim()
+        await desk.settle(claims[0].delivery, "dead")
+        await desk.record(desk.ended(claims[2].delivery, "pending", "503", runtime.now_ms() + SECOND))
+    async with open_store(runtime, SETTINGS) as store:
+        desk = Desk(store, runtime)
+        expect(await store.set_ordering("crm", BLOCK, _by_part), 4, "each gets its key")
+        expect(await store.set_ordering("crm", BLOCK, _by_part), 0, "once")
+        expect(store.backlog("crm"), Backlog(3, 0, 1, runtime.now_ms(), 2), "one is due, two wait, one is dead")
+        expect(_events(await desk.claim()), [ids[2]], "a dead one blocks its key")
+        await store.set_ordering("crm", SKIP, _by_part)
+        expect(_events(await desk.claim()), [ids[1]], "until dead ones are skipped")
+        expect(await store.set_ordering("crm", None, _by_part), 4, "the keys are taken away")
+        expect(_events(await desk.claim()), [ids[3]], "nothing waits any more")
+
+
+async def an_ordering_follows_its_target_to_a_new_name(open_store: OpenStore) -> None:
+    """A rename changes nothing about whose turn it is."""
+    runtime = SteppedRuntime()
+    async with open_store(runtime, SETTINGS) as store:
+        desk = Desk(store, runtime)
+        await _order(desk, BLOCK)
+        first, second = [await desk.accept_one(key, order="A") for key in "ab"]
+        flying = await desk.claim_one()
+        expect(await store.rename("target", "crm", "sales"), True, "the new name owns nothing yet")
+        expect(await store.set_ordering("sales", BLOCK, _by_part), 0, "it is ordered already")
+        third = await desk.accept_one("c", order="A", targets=("sales",))
+        expect(await desk.claim("sales"), [], "the first is still in flight")
+        await desk.settle(flying)
+        for expected in (second, third):
+            found = await desk.claim_one("sales")
+            expect(found.event_id, expected, f"after {first}, in order")
+            await desk.settle(found)
+
+
+async def a_blocking_delivery_that_retention_takes_blocks_no_more(open_store: OpenStore) -> None:
+    """Nobody could retry or cancel it any more."""
+    runtime = SteppedRuntime()
+    async with open_store(runtime, SETTINGS) as store:
+        desk = Desk(store, runtime)
+        await _order(desk, BLOCK)
+        await desk.make_dead("a", order="A")
+        runtime.advance(DAY)
+        second = await desk.accept_one("b", order="A")
+        runtime.advance(DAY)
+        expect(await desk.claim(), [], "it is blocked")
+        await desk.retain_all(Keep(DAY // 2, DAY // 2, DAY, DAY))
+        expect((await desk.claim_one()).event_id, second, "it is free")
+
+
+def _by_part(event: StoredEvent) -> bytes | None:
+    return digest(event.part)
+
+
+def _events(claims: Sequence[Claim]) -> list[int]:
+    return [claim.event.id for claim in claims]
+
+
+async def _order(desk: Desk, ordering: Ordering, target: str = "crm") -> None:
+    await desk.store.set_ordering(target, ordering, _by_part)
+
+
+ORDER_CHECKS = (
+    one_key_goes_in_order_and_delays_no_other,
+    an_admitted_delivery_waits_if_its_key_is_taken,
+    keys_belong_to_their_target_and_source,
+    a_dead_delivery_blocks_its_key_until_somebody_acts,
+    a_dead_delivery_is_skipped_where_that_is_asked_for,
+    a_cancelled_head_lets_the_next_one_go,
+    order_outlasts_a_restart,
+    a_replay_goes_before_what_waits,
+    a_newer_event_takes_the_place_of_older_ones,
+    a_new_ordering_orders_what_waits_already,
+    an_ordering_follows_its_target_to_a_new_name,
+    a_blocking_delivery_that_retention_takes_blocks_no_more,
+)
