@@ -51,8 +51,9 @@ TRANSITIONS: Final[Mapping[State, Mapping[Happening, tuple[State, ...]]]] = {
 
 SOON_MS: Final = 1000
 """How soon a delivery that was not really tried is due again; jitter adds up to as much."""
-INTERRUPTED_FIRST_MS: Final = 5_000
+INTERRUPTED_FIRST_MS: Final = 30_000
 INTERRUPTED_MAX_MS: Final = 600_000
+INTERRUPTED_REASON: Final = "the process ended while this was being delivered"
 RUNS_ALONE_AFTER: Final = 3
 """Interrupted claims after which a delivery runs with no other beside it."""
 
@@ -106,8 +107,7 @@ def decide(delivery: Delivery, outcome: Outcome, policy: Policy, now_ms: int, ji
 def interrupted(delivery: Delivery, now_ms: int) -> Decision:
     """Give what becomes of a delivery whose claim ended without an outcome; `delivery.interrupted` counts it too."""
     due = now_ms + interrupted_delay_ms(delivery.interrupted)
-    reason = "the process ended before an outcome was known"
-    return Decision("pending", due, delivery.attempts, reason, "interrupted", delivery.waited)
+    return Decision("pending", due, delivery.attempts, INTERRUPTED_REASON, "interrupted", delivery.waited)
 
 
 def is_expired(delivery: Delivery, now_ms: int) -> bool:
@@ -121,8 +121,8 @@ def expired_reason(expires_at: int) -> str:
 
 
 def interrupted_delay_ms(times: int) -> int:
-    """Give the wait after the claim was interrupted `times` times: 5 s, doubled each time, at most 10 minutes."""
-    return min(INTERRUPTED_FIRST_MS << min(max(times - 1, 0), 10), INTERRUPTED_MAX_MS)
+    """Give the wait after the claim was interrupted `times` times: none, 30 s, doubled each time, at most 10 min."""
+    return min(INTERRUPTED_FIRST_MS << min(times - 2, 10), INTERRUPTED_MAX_MS) if times > 1 else 0
 
 
 def runs_alone(delivery: Delivery) -> bool:

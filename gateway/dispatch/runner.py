@@ -314,6 +314,8 @@ class Runner:
         self.gates.pace.end(len(tried), _answered(outcomes), self._runtime.monotonic())
         if self.gates.are_indifferent_to(outcomes):
             return
+        if any(isinstance(outcome, Retry) and outcome.throttle for outcome in outcomes):
+            self.gates.pace.throttle(self._runtime.monotonic())
         moved = await self.gates.note(outcomes)
         if moved and not self.gates.are_open:
             self._put_back(self._line.clear())

@@ -6,7 +6,7 @@ It outlives the store that is open on it, as a disk does, so that a simulation c
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from gateway.core.lifecycle import expired_reason
+from gateway.core.lifecycle import INTERRUPTED_REASON, expired_reason, interrupted_delay_ms
 from gateway.core.model import UNSETTLED, Event, HoldReason
 from gateway.store.contract import AttemptRow, DeliveryQuery, Gate, GateKind, NewDelivery, Ordering, Record, Taken
 from gateway.store.ids import IdMint
@@ -166,11 +166,9 @@ class MemoryTables:
         for deliveries in self.active.values():
             for one in deliveries.values():
                 if one.state == "in_flight":
-                    reason = "the process ended while this was being delivered"
-                    one.tries.append(AttemptRow(now, 0, "interrupted", reason))
-                    wait = min(30_000 << min(one.interrupted - 1, 5), 600_000) if one.interrupted else 0
+                    one.tries.append(AttemptRow(now, 0, "interrupted", INTERRUPTED_REASON))
                     one.interrupted += 1
-                    one.to_pending(now + wait)
+                    one.to_pending(now + interrupted_delay_ms(one.interrupted))
                     self.lines.refile(one)
         self.relink(now)
 
