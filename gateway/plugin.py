@@ -27,7 +27,7 @@ from gateway.config.model_smtp import Sender, Smtp
 from gateway.config.references import SecretText, TemplateFile
 from gateway.config.units import ByteCount, Duration, parse_duration
 from gateway.core.document import parse_document, refuse_repeated_keys
-from gateway.core.encodings import ENCODERS, Encoding, decode_base64url, encode_base64url
+from gateway.core.encodings import ENCODERS, Encoding, decode_base64, decode_base64url, encode_base64url
 from gateway.core.head import decode_head
 from gateway.core.keys import KeyForm, decode_key, fit_secret
 from gateway.core.mailbox import check_address, parse_mailbox
@@ -131,6 +131,7 @@ __all__ = [
     "WireError",
     "check_address",
     "check_headers",
+    "decode_base64",
     "decode_base64url",
     "decode_head",
     "decode_key",

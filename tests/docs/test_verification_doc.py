@@ -10,15 +10,21 @@ import pytest
 from gateway.plugin import load_kinds
 
 PAGE = (Path(__file__).parents[2] / "docs" / "verification.md").read_text(encoding="utf-8")
-SCHEMES = ("token", "basic", "hmac", "jwt", "none")
+SCHEMES = ("token", "basic", "hmac", "signature", "jwt", "none")
 EXAMPLES = re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL)
-KEYS = {"whsec": b"whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"}
+KEYS = {
+    "whsec": b"whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD",
+    "whpk": b"whpk_SAdaWX5yGhVuLgeZ3lzAxTJNxufq8c3UYlCGjsUyFd0=",
+    "hex": b"48075a597e721a156e2e0799de5cc0c5324dc6e7eaf1cdd46250868ec53215dd",
+}
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_every_option_of_a_scheme_is_in_its_table_and_nothing_else(scheme):
     section = PAGE.split(f"\n## {scheme}\n")[1].split("\n## ")[0]
     told = set(re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE))
+    if alike := re.search(r"^(`\w+`.*?) mean what they mean for", section, re.MULTILINE | re.DOTALL):
+        told |= set(re.findall(r"`(\w+)`", alike[1]))
     assert told == set(load_kinds("verifiers", {scheme})[scheme].options.model_fields)
 
 
