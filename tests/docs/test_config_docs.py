@@ -31,6 +31,9 @@ def own_lines(number):
     return "\n".join(line[3:] for line in PARTS[number].splitlines() if line.startswith("#| "))
 
 
+ED25519_KEY = b"48075a597e721a156e2e0799de5cc0c5324dc6e7eaf1cdd46250868ec53215dd"
+
+
 @pytest.fixture(scope="module")
 def world(tmp_path_factory):
     """A folder with all that the example's blocks refer to: secrets, certificates, a template, a preset, an include."""
@@ -40,7 +43,12 @@ def world(tmp_path_factory):
     public = rsa.generate_private_key(public_exponent=65537, key_size=2048).public_key()
     pem = public.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
     standard = b"whsec_" + base64.b64encode(b"k" * 32)
-    special = {"standard": standard, "standard-new": standard, "signed-public-key": pem, "discord-public-key": b"48075a597e721a156e2e0799de5cc0c5324dc6e7eaf1cdd46250868ec53215dd"}
+    special = {
+        "standard": standard,
+        "standard-new": standard,
+        "signed-public-key": pem,
+        "discord-public-key": ED25519_KEY,
+    }
     for name in re.findall(r'file = "([\w-]+)"', EXAMPLE):
         write_secret(secrets / name, special.get(name, b"a-demonstration-secret-" + name.encode() * 3))
     write_secret(folder / "shop", b"a-demonstration-secret-of-systemd")
