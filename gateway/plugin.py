@@ -66,6 +66,7 @@ from gateway.wire.exec_client import Ended as ExecEnded
 from gateway.wire.exec_client import ExecClient, ExecError
 from gateway.wire.exec_client import Job as ExecJob
 from gateway.wire.guard import Guard, parse_rule
+from gateway.wire.proxy import Proxy
 from gateway.wire.url_template import UnfitUrlError, UrlTemplate
 
 __all__ = [
@@ -90,12 +91,14 @@ __all__ = [
     "HttpReply",
     "Json",
     "KeyForm",
+    "Memory",
     "Message",
     "NotTried",
     "Options",
     "Outcome",
     "PluginError",
     "Proof",
+    "Proxy",
     "Rejected",
     "Request",
     "RequestError",
@@ -197,6 +200,20 @@ class Context:
     """After so long a delivery is cancelled."""
     guard: Guard = field(default_factory=Guard)
     """What connections may lead to; it knows the gateway's own listeners. Narrow it by an operator's lists."""
+    memory: "Memory | None" = None
+    """What outlives the process; None where nothing does (a plugin's own process, tests)."""
+
+
+class Memory(Protocol):
+    """A few small values of one target that outlive the process. They are gone once the target was disabled."""
+
+    async def recall(self, key: str) -> bytes | None:
+        """Give a value; None if there is none. Raises StoreError."""
+        ...
+
+    async def keep(self, key: str, value: bytes) -> None:
+        """Keep a value; durable on return. Raises StoreError."""
+        ...
 
 
 class Target(Protocol):

@@ -217,15 +217,16 @@ class TargetBuilder:
 
     def _tls_files(self, options: object, path: Path) -> Iterator[bytes]:
         """Give the contents of the files that a target's `tls` or `smtp` table names: a new one counts as a change."""
-        for name, keys in (("tls", ("ca", "cert", "key")), ("smtp", ("ca",))):
+        for name, keys in (("tls", ("ca", "cert", "key")), ("smtp", ("ca",)), ("oauth2", ("ca",))):
             table = getattr(options, name, None)
             for key in keys:
                 file = getattr(table, key, None) if isinstance(table, BaseModel) else None
-                if file is not None:
+                if isinstance(file, str):
                     try:
                         yield read_small(File(file))
                     except ValueError as error:
-                        self._report.add((*path, name, key), f"TLS file {file}: {error}")
+                        place = ("auth", name) if name == "oauth2" else (name,)
+                        self._report.add((*path, *place, key), f"TLS file {file}: {error}")
 
 
 def _disable(rule: model.Disable | None) -> DisableRule | None:

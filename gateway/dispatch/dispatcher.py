@@ -16,6 +16,7 @@ from gateway.blueprint import Blueprint, TargetPlan
 from gateway.dispatch.clock import DueClock
 from gateway.dispatch.gates import Gates
 from gateway.dispatch.memo import NOTE
+from gateway.dispatch.memory import TargetMemory
 from gateway.dispatch.runner import Observer, Runner
 from gateway.errors import StoreError
 from gateway.plugin import Context
@@ -47,6 +48,7 @@ class Dispatcher:
         self._guard = Guard(own=tuple(own))
         self._runners: dict[str, Runner] = {}
         self._nursery: trio.Nursery | None = None
+        self._blueprint: Blueprint | None = None
         self._running = 0
         self._ordering: dict[Runner, trio.CancelScope] = {}
         """Runners that do not run yet: what waits for them is still put in order."""
@@ -71,6 +73,7 @@ class Dispatcher:
     async def use(self, blueprint: Blueprint) -> None:
         """Deliver by `blueprint` from now on: unchanged targets go on, changed ones finish what they try."""
         closed, memos = _by_target(await self._store.gates()), await self._memos(blueprint)
+        self._blueprint = blueprint
         for name, runner in list(self._runners.items()):
             plan = blueprint.targets.get(name)
             if plan is None or plan.fingerprint != runner.plan.fingerprint:
@@ -79,8 +82,7 @@ class Dispatcher:
                 memos[name] = runner.gates.memo
         for name, plan in blueprint.targets.items():
             if name not in self._runners:
-                memo = memos.get(NOTE + name) or memos.get(f"{NOTE}{plan.formerly}", b"")
-                self._start(plan, closed.get(name, ()), memo, blueprint)
+                self._start(plan, closed.get(name, ()), memos.get(name, b""), blueprint)
 
     def drain(self) -> None:
         """Take nothing new; `run` returns when the last try has ended."""
@@ -134,10 +136,29 @@ class Dispatcher:
         return await self._runners[target].gates.hold(reason)
 
     async def open(self, target: str, kinds: Collection[GateKind]) -> bool:
-        """Open gates of a target because an operator says so; False if none was closed. Durable on return."""
-        opened = await self._runners[target].gates.open(kinds)
+        """Open gates of a target because an operator says so; False if none was closed. Durable on return.
+
+        One that was disabled is opened anew and remembers nothing: who is there now may be somebody else.
+        """
+        runner = self._runners[target]
+        if "disabled" not in kinds or all(gate.kind != "disabled" for gate in runner.gates.closed):
+            opened = await runner.gates.open(kinds)
+        else:
+            opened = await self._open_anew(target, runner, kinds)
         self.hint(target)
         return opened
+
+    async def _open_anew(self, target: str, runner: Runner, kinds: Collection[GateKind]) -> bool:
+        await TargetMemory(self._store, target).forget()
+        self._drain(runner, partial(self.hint, target))  # first, so that nothing goes out by the old one
+        try:
+            return await runner.gates.open(kinds)
+        finally:
+            successor = self._runners.get(target)
+            if successor is runner and self._blueprint is not None:
+                self._start(runner.plan, runner.gates.closed, runner.gates.memo, self._blueprint)
+            elif successor is not None:  # a reload came in between
+                await successor.gates.open(kinds)
 
     async def wait_drained(self) -> None:
         """Return once every runner has ended, after `drain`."""
@@ -159,6 +180,7 @@ class Dispatcher:
             state_folder=self._state_folder,
             timeout_seconds=plan.timeout_seconds,
             guard=self._guard,
+            memory=TargetMemory(self._store, plan.name),
         )
         runner = Runner(plan, self._store, context, self._observer, gates, self.clock)
         self._runners[plan.name] = runner

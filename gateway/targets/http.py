@@ -10,17 +10,17 @@ from typing import Final
 
 from gateway.plugin import (
     Context,
-    HttpClient,
     Message,
     Outcome,
     Rejected,
-    TlsOptions,
     UnfitUrlError,
     UrlTemplate,
     WireError,
     target,
 )
 from gateway.targets.hops import hops_of, loop
+from gateway.targets.http_check import ensure_wanted
+from gateway.targets.http_endpoint import Endpoint
 from gateway.targets.http_options import BODILESS, HttpOptions
 from gateway.targets.http_trace import trace_headers
 from gateway.targets.http_values import UnfitMessageError, fill_headers, reads_body, scope_of, split_headers
@@ -51,24 +51,22 @@ class Http:
         self._has_content = options.method not in BODILESS
 
     async def open(self, context: Context) -> None:
-        """Read the TLS files; nothing is connected yet."""
+        """Read the TLS files, and ask the endpoint whether it wants events if the options say so."""
         self._runtime = context.runtime
-        tls = TlsOptions(**self._options.tls.model_dump()) if self._options.tls else None
         headers = dict(self._fixed)
         if not any(name.lower() == "user-agent" for name in self._options.headers):
             headers["User-Agent"] = context.user_agent
-        if self._options.auth:
-            headers["Authorization"] = self._options.auth.header()
-        self._client = await self._runtime.in_file_thread(
-            lambda: HttpClient(
-                context.runtime,
-                self._url.url,
-                connections=context.connections,
-                tls=tls,
-                headers=headers.items(),
-                guard=self._options.narrow(context.guard),
-            )
+        if self._options.auth and (authorization := self._options.auth.header()):
+            headers["Authorization"] = authorization
+        self._endpoint = await self._runtime.in_file_thread(
+            lambda: Endpoint(self._options, self._url.url, context, headers.items())
         )
+        if table := self._options.check:
+            client = await self._runtime.in_file_thread(self._endpoint.bare_client)
+            try:
+                await ensure_wanted(table, self._options.url, client, context.memory)
+            finally:
+                client.close()
 
     async def deliver(self, message: Message) -> Outcome:
         """Send the message once and judge the reply. Cancellation closes the connection; the endpoint may have it."""
@@ -85,7 +83,7 @@ class Http:
                 content = await self._compressed(content, headers)
             if self._signer:
                 headers += self._signer.headers(message.id, runtime.now_ms(), content)
-            reply = await self._client.request(self._options.method, path, headers, content)
+            reply = await self._endpoint.request(self._options.method, path, headers, content)
         except WireError as error:
             return judge_failure(error)
         except (UnfitUrlError, UnfitMessageError) as error:
@@ -97,7 +95,7 @@ class Http:
 
     async def close(self) -> None:
         """Close the kept connections."""
-        self._client.close()
+        self._endpoint.close()
 
     def _headers(self, message: Message, hops: int) -> list[tuple[str, str]]:
         headers = [

@@ -6,9 +6,13 @@ from typing import Annotated, Final, Literal, TypeAlias
 
 from pydantic import AfterValidator, Field, model_validator
 
-from gateway.plugin import Guard, Options, SecretText, UrlTemplate, check_headers, parse_rule
+from gateway.plugin import Guard, Options, SecretText, Url, UrlTemplate, check_headers, parse_rule
 from gateway.targets.http_auth import AuthTable
+from gateway.targets.http_check import CheckTable
+from gateway.targets.http_oauth import OAuth2Table
+from gateway.targets.http_proxy import ProxyOption
 from gateway.targets.http_sign import SignTable
+from gateway.targets.http_tls import TlsTable
 from gateway.targets.http_trace import TRACE_NAMES
 from gateway.targets.http_values import HeaderValue, check_fields, split_headers
 from gateway.targets.statuses import StatusVerdict, check_statuses
@@ -70,34 +74,6 @@ _Rules: TypeAlias = Annotated[tuple[Annotated[str, AfterValidator(_check_rule)],
 """Entries of `allow` and `deny`."""
 
 
-def _check_file(path: str) -> str:
-    if not path.startswith("/"):
-        raise ValueError("expected an absolute path")
-    return path
-
-
-PemFile = Annotated[str, AfterValidator(_check_file)]
-
-
-class TlsTable(Options):
-    """TLS settings for an https url. The server's certificate is always checked."""
-
-    ca: PemFile | None = None
-    """PEM file of the authorities to trust instead of the system's."""
-    cert: PemFile | None = None
-    """PEM file of our own certificate, for endpoints that ask for one."""
-    key: PemFile | None = None
-    """PEM file of its key, if that is not in the same file; without a passphrase."""
-    server_name: str | None = None
-    """The name that the certificate must hold, instead of the url's host."""
-
-    @model_validator(mode="after")
-    def _together(self) -> "TlsTable":
-        if self.key is not None and self.cert is None:
-            raise ValueError("key needs cert: the certificate that it belongs to")
-        return self
-
-
 class HttpOptions(Options):
     """Where and how to send."""
 
@@ -129,6 +105,10 @@ class HttpOptions(Options):
     "loopback". Unless written, these three."""
     deny: _Rules = ()
     """What addresses connections may not lead to, although `allow` says so."""
+    proxy: ProxyOption | None = Field(default=None, examples=["http://proxy.acme.example:3128"])
+    """The HTTP proxy to go through: `http://host:port`, or a table with `url`, `user` and `password`."""
+    check: CheckTable | None = None
+    """Ask the endpoint whether it wants events of ours before it gets any, and again after the target was disabled."""
 
     @model_validator(mode="after")
     def _together(self) -> "HttpOptions":
@@ -142,9 +122,24 @@ class HttpOptions(Options):
         if both:
             raise ValueError(f"{', '.join(both)} stands in headers and in pass_headers: keep one of them")
         self._check_ours(written)
-        if url.is_numeric:
-            self.narrow(Guard()).vet_literal(url.host, url.port)
+        self._check_way(url)
         return self
+
+    @property
+    def oauth2(self) -> OAuth2Table | None:
+        """Where tokens come from; None: they come from nowhere."""
+        return self.auth.oauth2 if self.auth else None
+
+    def _check_way(self, url: Url) -> None:
+        guard = self.narrow(Guard())
+        if self.proxy is not None:
+            if url.socket_path or url.host.rstrip(".").endswith("localhost"):
+                raise ValueError("proxy: what it would connect to is its own machine, not ours: remove proxy")
+            guard = guard.behind_proxy()
+        if url.is_numeric:
+            guard.vet_literal(url.host, url.port)
+        if self.check is not None and not UrlTemplate(self.url).fixed:
+            raise ValueError("check asks one endpoint: it cannot stand beside a url with values of the message")
 
     def narrow(self, guard: Guard) -> Guard:
         """Give `guard` with these options' lists."""

@@ -19,9 +19,9 @@ _TARGET: Final = {
     403: "the endpoint forbids it: check the target's headers and the endpoint's rules",
     404: "there is nothing at the target's url: check its path",
     405: "the endpoint does not take the target's method",
-    407: "a proxy stands in between: write the url of the service itself",
+    407: "a proxy in between wants credentials: check user and password of proxy",
 }
-_DOWN: Final = frozenset({"dns", "denied-address", "refused", "unreachable", "tls", "timeout"})
+_DOWN: Final = frozenset({"dns", "denied-address", "refused", "unreachable", "tls", "timeout", "proxy", "token"})
 """Causes that come before anything of the message is sent, and concern every message alike."""
 
 
@@ -70,5 +70,5 @@ def judge_failure(error: WireError) -> Outcome:
     """Give the outcome of a request that got no reply."""
     text = f"{error.reason}: {error}"[:500]
     if error.reason in _DOWN:
-        return TargetDown(text)
+        return TargetDown(text, getattr(error, "after", None))
     return NotTried(text) if error.reason == "exhausted" else Retry(text)

@@ -1,7 +1,7 @@
 """The HTTP/1.1 client for all that leaves the gateway: one per target, with its own few keep-alive connections.
 
-Strict and bounded: no redirects, no proxies, no `.netrc`, no cookies, no decompression; it connects only to addresses
-that its `gateway.wire.guard` lets pass. What a status means is not decided here.
+Strict and bounded: no redirects, no proxy that is not given, no `.netrc`, no cookies, no decompression. It connects
+only to addresses that its `gateway.wire.guard` lets pass. What a status means is not decided here.
 
 A kept connection may have been closed by the other side just before it was used again. If it ends before one byte of
 the reply, the request is sent once more on a new connection; the other side may then see it twice, which is within the
@@ -17,11 +17,12 @@ import trio
 
 from gateway.runtime import Runtime
 from gateway.wire.client_tls import TlsOptions, client_context
-from gateway.wire.dial import dial
+from gateway.wire.dial import Way, dial
 from gateway.wire.exchange import Connection, SilentEndError
 from gateway.wire.failures import WireError
 from gateway.wire.guard import Guard
 from gateway.wire.http_reply import HttpReply
+from gateway.wire.proxy import Proxy
 from gateway.wire.url import Url, check_target, parse_url
 
 __all__ = ["HttpClient", "HttpReply", "TlsOptions", "Url", "WireError", "check_headers", "parse_url"]
@@ -29,7 +30,7 @@ __all__ = ["HttpClient", "HttpReply", "TlsOptions", "Url", "WireError", "check_h
 IDLE_SECONDS: Final = 60.0
 """A connection unused for longer is not used again: firewalls forget it without a word."""
 
-_METHODS: Final = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE"})
+_METHODS: Final = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _OWN: Final = frozenset(
     {"host", "content-length", "transfer-encoding", "connection", "expect", "te", "upgrade", "trailer"}
 )
@@ -69,19 +70,23 @@ class HttpClient:
         tls: TlsOptions | None = None,
         headers: Iterable[tuple[str, str]] = (),
         guard: Guard | None = None,
+        proxy: Proxy | None = None,
     ) -> None:
         """Get ready without connecting. Reads TLS files for https (OSError names the file), so call it in a thread.
 
         `headers` go out with every request; connections go where `guard` lets them, unless given where an operator's
-        URL may lead. Raises ValueError for headers that cannot be sent.
+        URL may lead, and through `proxy` if there is one. Raises ValueError for headers that cannot be sent.
         """
         options = tls or TlsOptions()
         self._runtime = runtime
         self._url = url
-        self._context = client_context(options) if url.tls else None
-        self._server_name = options.server_name or url.host
+        context = client_context(options) if url.tls else None
+        self._way = Way(url, context, options.server_name or url.host, guard or Guard(), proxy)
         self._fixed = f" HTTP/1.1\r\nHost: {url.authority}\r\n{check_headers(headers)}"
-        self._guard = guard or Guard()
+        self._before_target = ""
+        if proxy is not None and not self._way.tunnels:  # the proxy reads the request itself
+            self._before_target = f"http://{url.authority}"
+            self._fixed += proxy.header
         self._slots = trio.Semaphore(connections)
         self._idle: deque[tuple[float, Connection]] = deque()
 
@@ -112,8 +117,10 @@ class HttpClient:
         if method not in _METHODS:
             raise ValueError(f"method {method[:20]!r} cannot be sent: expected one of {', '.join(sorted(_METHODS))}")
         path = self._url.target if target is None else check_target(target)
-        length = f"Content-Length: {len(body)}\r\n" if body or method not in ("GET", "DELETE") else ""
-        return f"{method} {path}{self._fixed}{check_headers(headers)}{length}\r\n".encode("latin-1")
+        length = f"Content-Length: {len(body)}\r\n" if body or method not in ("GET", "DELETE", "OPTIONS") else ""
+        return f"{method} {self._before_target}{path}{self._fixed}{check_headers(headers)}{length}\r\n".encode(
+            "latin-1"
+        )
 
     async def _send(self, head: bytes, body: bytes) -> HttpReply:
         connection = self._take()
@@ -122,7 +129,7 @@ class HttpClient:
                 return await self._exchange(connection, head, body)
             except SilentEndError:
                 pass  # it was closed while it was idle, as far as anybody can tell
-        stream = await dial(self._runtime, self._url, self._context, self._server_name, self._guard)
+        stream = await dial(self._runtime, self._way)
         return await self._exchange(Connection(stream, self._url.place), head, body)
 
     async def _exchange(self, connection: Connection, head: bytes, body: bytes) -> HttpReply:

@@ -2,13 +2,13 @@
 
 The name is looked up once for each new connection, so that what was vetted is what is connected to; Host, SNI and
 certificate keep the name. Every failure leaves as a `WireError` that names the place. No proxy is ever
-asked, whatever the environment says.
+asked but one that the operator wrote for the target, whatever the environment says.
 """
 
 import errno
 import os
 import ssl
-from typing import Final
+from typing import Final, NamedTuple
 
 import trio
 
@@ -19,12 +19,14 @@ from gateway.wire.failures import (
     DeniedAddressError,
     DnsError,
     ExhaustedError,
+    ProxyError,
     RefusedError,
     TlsError,
     UnreachableError,
     WireError,
 )
 from gateway.wire.guard import Guard
+from gateway.wire.proxy import Proxy, open_tunnel
 from gateway.wire.streams import PlainStream, Stream, TlsStream
 from gateway.wire.url import Url
 
@@ -35,13 +37,36 @@ CONNECT_SECONDS: Final = 10.0
 _EXHAUSTED: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 
 
-async def dial(runtime: Runtime, url: Url, context: ssl.SSLContext | None, server_name: str, guard: Guard) -> Stream:
-    """Open a connection to `url` within `CONNECT_SECONDS`; TLS with `context` unless that is None. Raises WireError."""
+class Way(NamedTuple):
+    """How one client gets to its place."""
+
+    url: Url
+    context: ssl.SSLContext | None
+    """None: no TLS."""
+    server_name: str
+    guard: Guard
+    proxy: Proxy | None = None
+
+    @property
+    def tunnels(self) -> bool:
+        """True if the proxy is asked for a tunnel: for TLS, and where only a vetted address may be connected to."""
+        return self.proxy is not None and (self.url.tls or self.guard.must_look_up)
+
+
+async def dial(runtime: Runtime, way: Way) -> Stream:
+    """Open a connection for requests, with a tunnel and TLS if they are needed, within `CONNECT_SECONDS`.
+
+    Behind a proxy without a tunnel it ends at the proxy. Raises WireError.
+    """
+    url = way.url
     with trio.move_on_after(CONNECT_SECONDS):
-        connection = await _connect(runtime, url, guard)
-        if context is None:
-            return PlainStream(connection)
-        return await _secure(PlainStream(connection), context, server_name, url)
+        if way.proxy is None:
+            plain = PlainStream(await _connect(runtime, url, way.guard))
+        else:
+            plain = await _pass_proxy(runtime, way, way.proxy)
+        if way.context is None:
+            return plain
+        return await _secure(plain, way.context, way.server_name, url)
     raise ConnectTimeoutError(f"{url.place} took no connection within {CONNECT_SECONDS:g} s")
 
 
@@ -54,6 +79,32 @@ async def dial_blocking(runtime: Runtime, host: str, port: int, seconds: float, 
     with trio.move_on_after(CONNECT_SECONDS):
         return runtime.as_blocking(await _connect(runtime, url, guard), seconds)
     raise ConnectTimeoutError(f"{url.place} took no connection within {CONNECT_SECONDS:g} s")
+
+
+async def _pass_proxy(runtime: Runtime, way: Way, proxy: Proxy) -> PlainStream:
+    """Connect to the proxy, and through it if this way tunnels.
+
+    A name is the proxy's to look up, unless the guard allows less than what an operator's URL may lead to: then it is
+    looked up and vetted here, and the proxy is told the address.
+    """
+    guard = way.guard.behind_proxy()
+    host = way.url.host
+    if way.url.is_numeric or guard.must_look_up:
+        host = (await vetted(runtime, way.url, guard))[0][1]
+    try:
+        plain = PlainStream(await _connect(runtime, proxy.url, Guard(own=way.guard.own)))
+    except WireError as error:
+        raise type(error)(f"proxy {error}") from error
+    if way.tunnels:
+        try:
+            await open_tunnel(plain, proxy, host, way.url.port)
+        except OSError as error:
+            plain.close()
+            raise ProxyError(f"{proxy.url.place} ended the connection: {error.strerror or error}") from error
+        except BaseException:
+            plain.close()
+            raise
+    return plain
 
 
 async def _connect(runtime: Runtime, url: Url, guard: Guard) -> trio.socket.SocketType:

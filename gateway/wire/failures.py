@@ -51,6 +51,12 @@ class TlsError(WireError):
     reason = "tls"
 
 
+class ProxyError(WireError):
+    """The proxy opened no way to the endpoint; nothing was sent there."""
+
+    reason = "proxy"
+
+
 class ReplyError(WireError):
     """What came back is no HTTP/1.1 reply, or exceeds the limits of its head."""
 

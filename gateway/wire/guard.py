@@ -87,6 +87,10 @@ class Guard:
             return self
         return Guard(tuple(allow) or self.allow, tuple(deny), self.own, self.sockets, lists=True)
 
+    def behind_proxy(self) -> "Guard":
+        """Give it for places that a proxy connects to: its loopback addresses are its own, not ours."""
+        return Guard(self.allow, (*self.deny, AddressClass.LOOPBACK), self.own, self.sockets, self.lists)
+
     @property
     def must_look_up(self) -> bool:
         """True if nobody else may look a name up (a proxy does): it allows less than what an operator's URL may."""
@@ -133,7 +137,9 @@ class Guard:
         if kind in NEVER:
             raise DeniedHostError(f"{_named(host, address)} is denied: {kind.value}")
         if any(_covers(rule, address, kind, each=False) for rule in self.deny):
-            raise DeniedHostError(f"{_named(host, address)} is denied: it is in deny")
+            raise DeniedHostError(
+                f"{_named(host, address)} is denied: {kind.value}, which deny, or a proxy in between, excludes"
+            )
         if not any(_covers(rule, address, kind, each=True) for rule in self.allow):
             why = "it is not in allow" if self.lists else f"{kind.value}, and not the operator alone says where to"
             raise DeniedHostError(f"{_named(host, address)} is denied: {why}")

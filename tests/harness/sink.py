@@ -35,6 +35,8 @@ class Fault(NamedTuple):
     reset: bool = False
     """Close with a reset instead of an answer."""
     headers: tuple[tuple[str, str], ...] = ()
+    body: bytes = b""
+    """What it says, where somebody reads that."""
 
 
 FINE = Fault()
@@ -53,6 +55,7 @@ class Arrival(NamedTuple):
     """`trio.current_time()`."""
     fault: Fault
     """How it was answered."""
+    method: str = "POST"
 
 
 class Sink:
@@ -129,10 +132,13 @@ class Sink:
             except (OSError, httptools.HttpParserError):
                 return
 
-    async def _answer(self, connection: trio.socket.SocketType, message: tuple[str, dict[str, str], bytes]) -> bool:
-        path, headers, body = message
+    async def _answer(
+        self, connection: trio.socket.SocketType, message: tuple[str, str, dict[str, str], bytes]
+    ) -> bool:
+        method, path, headers, body = message
         digest = hashlib.sha256(body).hexdigest()
-        arrival = Arrival(headers.get("webhook-id", ""), digest, body, path, headers, trio.current_time(), self.fault)
+        name, now = headers.get("webhook-id", ""), trio.current_time()
+        arrival = Arrival(name, digest, body, path, headers, now, self.fault, method)
         fault = self.choose(arrival) if self.choose else self.fault
         self.arrivals.append(arrival._replace(fault=fault))
         self._changed.set()
@@ -153,7 +159,7 @@ class _Reader:
     """Collects whole messages from one connection."""
 
     def __init__(self) -> None:
-        self.complete: list[tuple[str, dict[str, str], bytes]] = []
+        self.complete: list[tuple[str, str, dict[str, str], bytes]] = []
         self.parser = httptools.HttpRequestParser(self)
         self._clear()
 
@@ -170,7 +176,8 @@ class _Reader:
         self._body += piece
 
     def on_message_complete(self) -> None:
-        self.complete.append((self._path.decode("latin-1"), self._headers, self._body))
+        method = self.parser.get_method().decode()
+        self.complete.append((method, self._path.decode("latin-1"), self._headers, self._body))
         self._clear()
 
 
@@ -181,8 +188,8 @@ def _succeeds(fault: Fault) -> bool:
 def _reply(fault: Fault) -> bytes:
     lines = [f"HTTP/1.1 {fault.status} {REASONS.get(fault.status, 'Status')}"]
     lines += [f"{name}: {value}" for name, value in fault.headers]
-    lines += [] if fault.status == 204 else ["Content-Length: 0"]
-    return ("\r\n".join(lines) + "\r\n\r\n").encode()
+    lines += [] if fault.status == 204 else [f"Content-Length: {len(fault.body)}"]
+    return ("\r\n".join(lines) + "\r\n\r\n").encode() + fault.body
 
 
 async def _send(connection: trio.socket.SocketType, data: bytes) -> None:

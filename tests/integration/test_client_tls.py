@@ -3,6 +3,7 @@
 import datetime as dt
 import re
 import ssl
+from pathlib import Path
 
 import pytest
 import trio
@@ -170,4 +171,31 @@ def test_a_tls_file_that_cannot_be_used_is_named(what, tmp_path, trusted):
         TlsOptions(ca=trusted, cert=trusted, key=str(broken)) if what == "key missing" else TlsOptions(ca=str(broken))
     )
     with pytest.raises(OSError, match=r"broken\.pem"):
+        HttpClient(Runtime(), parse_url("https://api.example/"), connections=1, tls=options)
+
+
+async def test_a_client_certificate_may_be_text_in_memory_that_leaves_no_file(
+    authority, trusted, tmp_path, monkeypatch
+):
+    own = authority.issue_cert("gateway.example")
+    chain = b"".join(blob.bytes() for blob in own.cert_chain_pems)
+    context = served(authority.issue_cert("api.example"), verify_mode=ssl.CERT_REQUIRED)
+    authority.configure_trust(context)
+    monkeypatch.chdir(tmp_path)
+    before = set(tmp_path.iterdir())
+    descriptors = set(Path("/proc/self/fd").iterdir())
+    async with hostile(replies(OK), context) as server:
+        options = TlsOptions(ca=trusted, cert=chain, key=own.private_key_pem.bytes())
+        assert (await ask(server, options)).status == 200
+        together = TlsOptions(ca=trusted, cert=own.private_key_and_cert_chain_pem.bytes())
+        assert (await ask(server, together)).status == 200
+    assert set(tmp_path.iterdir()) == before
+    assert len(set(Path("/proc/self/fd").iterdir())) <= len(descriptors) + 1
+    assert b"PRIVATE" not in repr(options).encode()
+
+
+async def test_a_key_that_is_not_the_certificates_is_told_without_a_word_of_it(authority, trusted):
+    one, other = authority.issue_cert("a.example"), authority.issue_cert("b.example")
+    options = TlsOptions(ca=trusted, cert=one.cert_chain_pems[0].bytes(), key=other.private_key_pem.bytes())
+    with pytest.raises(OSError, match=r"the secret with the secret cannot be used for TLS: .*mismatch"):
         HttpClient(Runtime(), parse_url("https://api.example/"), connections=1, tls=options)

@@ -64,7 +64,7 @@ def test_one_denied_answer_denies_them_all():
 
 
 def test_a_denial_says_which_address_and_why():
-    with pytest.raises(DeniedHostError, match=r"crm\.example at 10\.0\.0\.2 is denied: it is in deny"):
+    with pytest.raises(DeniedHostError, match=r"crm\.example at 10\.0\.0\.2 is denied: private, which deny"):
         narrowed("", "10.0.0.0/8").vet("crm.example", [literal("10.0.0.2", 80)])
     with pytest.raises(DeniedHostError, match=r"10\.0\.0\.2 is denied: private, and not the operator alone says"):
         PUBLIC_ONLY.vet("10.0.0.2", [literal("10.0.0.2", 80)])

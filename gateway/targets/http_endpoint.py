@@ -1,0 +1,71 @@
+"""The endpoint of an `http` target: its client with all that the options say of the way there, and its token."""
+
+from collections.abc import Iterable
+
+from gateway.plugin import Context, HttpClient, HttpReply, TlsOptions, Url, parse_url
+from gateway.targets.http_options import HttpOptions
+from gateway.targets.http_proxy import proxy_of
+from gateway.targets.http_token import TokenSource
+
+HeaderList = list[tuple[str, str]]
+
+
+class Endpoint:
+    """Sends requests, each with the token that is good now."""
+
+    def __init__(self, options: HttpOptions, url: Url, context: Context, headers: Iterable[tuple[str, str]]) -> None:
+        """Get ready without connecting; reads TLS files (OSError names the file), so call it in a thread."""
+        self._options = options
+        self._url = url
+        self._context = context
+        self._client = self._make(url, _tls(options), headers)
+        self._tokens: TokenSource | None = None
+        if table := options.oauth2:
+            tls = TlsOptions(ca=table.ca)
+            own = [("User-Agent", context.user_agent)]
+            client = self._make(parse_url(table.token_url), tls, own, connections=1)
+            self._tokens = TokenSource(table, client, context.runtime, context.timeout_seconds)
+
+    def bare_client(self) -> HttpClient:
+        """Make a client for the same place that carries none of the target's headers; blocks like the constructor."""
+        headers = [("User-Agent", self._context.user_agent)]
+        return self._make(self._url, _tls(self._options), headers, connections=1)
+
+    async def request(self, method: str, target: str | None, headers: HeaderList, body: bytes) -> HttpReply:
+        """See `HttpClient.request`. A token that the endpoint refuses is renewed once, and the request sent again."""
+        if self._tokens is None:
+            return await self._client.request(method, target, headers, body)
+        token = await self._tokens.token()
+        reply = await self._client.request(method, target, [*headers, _bearer(token)], body)
+        if reply.status != 401:
+            return reply
+        self._tokens.spoil(token)
+        again = await self._tokens.token()
+        return await self._client.request(method, target, [*headers, _bearer(again)], body)
+
+    def close(self) -> None:
+        """Close the kept connections."""
+        self._client.close()
+        if self._tokens is not None:
+            self._tokens.close()
+
+    def _make(
+        self, url: Url, tls: TlsOptions | None, headers: Iterable[tuple[str, str]], connections: int = 0
+    ) -> HttpClient:
+        return HttpClient(
+            self._context.runtime,
+            url,
+            connections=connections or self._context.connections,
+            tls=tls,
+            headers=headers,
+            guard=self._options.narrow(self._context.guard),
+            proxy=None if url.socket_path else proxy_of(self._options.proxy),
+        )
+
+
+def _bearer(token: str) -> tuple[str, str]:
+    return "Authorization", f"Bearer {token}"
+
+
+def _tls(options: HttpOptions) -> TlsOptions | None:
+    return options.tls.for_client() if options.tls else None
