@@ -1,0 +1,224 @@
+"""Outages of hours in virtual time: nothing is spent on a target that is down, and nothing is lost by it."""
+
+from dataclasses import replace
+
+import pytest
+import trio
+from dispatch_bench import Plans, plan_for
+from virtual_world import Endpoint, world
+
+from gateway.core.breaker import OPEN_MAX_MS
+from gateway.core.failures import DisableRule
+from gateway.core.model import Delivered, NotTried, Rejected, Retry, TargetDown
+from gateway.core.pace import Rate
+from gateway.dispatch.dispatcher import MEMO_SECONDS
+from gateway.plugin import HttpReply
+from gateway.store.memory_tables import MemoryTables
+from gateway.targets.verdicts import judge_reply
+
+HOUR = 3600.0
+TRUORA = DisableRule(0.8, 3_600_000, 20)
+PROBES = 6 * HOUR / (OPEN_MAX_MS / 1000) + 7
+"""So many fit into six hours: one every five minutes, after the first few."""
+UNAUTHORIZED = judge_reply(HttpReply(401, [], b"", truncated=False), 5, 0)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "before_it_opens"),
+    [(TargetDown("refused"), 1), (UNAUTHORIZED, 1), (Retry("HTTP 500"), 20), (Retry("timeout"), 20)],
+    ids=["refused", "401", "500", "timeout"],
+)
+async def test_P13_six_hours_down_cost_nothing_but_probes_and_every_event_arrives_once(
+    outcome, before_it_opens, autojump_clock
+):
+    endpoint = Endpoint()
+    async with world(plan_for(endpoint)) as here:
+        endpoint.outcome = outcome
+        await here.accept(2160, every=10)
+        assert len(endpoint.tries) <= before_it_opens + PROBES
+        assert endpoint.most <= 1 or before_it_opens > 1
+        endpoint.outcome = Delivered()
+        back = len(endpoint.tries)
+        await here.wait_settled()
+        rows = await here.rows()
+        assert [row.state for row in rows] == ["delivered"] * 2160
+        assert len(endpoint.tries) - back == 2160
+        if isinstance(outcome, TargetDown):
+            assert {row.attempts for row in rows} == {1}, "the outage cost no attempt"
+        assert await here.store.gates() == []
+        assert here.watcher.opened == ["crm"]
+
+
+async def test_P11_the_drain_begins_with_one_at_a_time_and_doubles_every_two_seconds(autojump_clock):
+    endpoint = Endpoint()
+    async with world(plan_for(endpoint, concurrency=8)) as here:
+        endpoint.outcome = TargetDown("refused")
+        await here.accept(3000)
+        await trio.sleep(100)
+        endpoint.outcome, endpoint.most = Delivered(), 0
+        while not here.watcher.opened:
+            await trio.sleep(0.01)
+        back = trio.current_time()
+        await trio.sleep(1.9)
+        assert endpoint.most == 1
+        await here.wait_settled()
+        seconds = endpoint.since(back)
+        assert sum(seconds[:2]) <= 21
+        assert sum(seconds[2:4]) <= 41
+        assert sum(seconds[4:6]) <= 81
+        assert max(seconds) > 400, "in the end it goes as fast as the target takes it"
+
+
+async def test_P11_an_end_of_the_process_in_a_slow_start_makes_no_herd(autojump_clock):
+    tables, endpoint = MemoryTables(), Endpoint()
+    async with world(plan_for(endpoint), tables=tables) as here:
+        endpoint.outcome = TargetDown("refused")
+        await here.accept(1000)
+        await trio.sleep(20)
+        endpoint.outcome = Delivered()
+        while not here.watcher.opened:
+            await trio.sleep(0.01)
+        await trio.sleep(1)
+        assert await here.store.gates() == []
+    endpoint.most, again = 0, trio.current_time()
+    async with world(plan_for(endpoint), tables=tables) as here:
+        await trio.sleep(1.9)
+        assert endpoint.most == 1
+        assert 10 <= sum(endpoint.since(again)) <= 21
+        await here.wait_settled()
+
+
+async def test_P13_a_restart_behind_an_open_breaker_tries_nothing_before_its_time(autojump_clock):
+    tables, endpoint = MemoryTables(), Endpoint()
+    endpoint.outcome = TargetDown("refused", after=HOUR)
+    async with world(plan_for(endpoint), tables=tables) as here:
+        await here.accept(50)
+        await trio.sleep(600)
+    spent = len(endpoint.tries)
+    async with world(plan_for(endpoint), tables=tables) as here:
+        await trio.sleep(HOUR - 610)
+        assert len(endpoint.tries) == spent
+        await trio.sleep(20)
+        assert len(endpoint.tries) == spent + 1
+
+
+async def test_truoras_rule_disables_a_target_that_fails_and_an_operator_resumes(autojump_clock):
+    endpoint = Endpoint()
+    async with world(plan_for(endpoint, disable=TRUORA)) as here:
+        await here.accept(60, every=60)
+        assert here.watcher.closed == [], "an hour of success"
+        endpoint.outcome = TargetDown("refused")
+        begun = trio.current_time()
+        while here.watcher.closed == [] or here.watcher.closed[-1].kind != "disabled":
+            await here.accept(1, every=60)
+        assert trio.current_time() - begun == pytest.approx(48 * 60, abs=180), "when 80 % of an hour's failed"
+        assert [gate.kind for gate in await here.store.gates()] == ["disabled"]
+        (told,) = [gate for gate in here.watcher.closed if gate.kind == "disabled"]
+        assert "deliveries within 1h failed, the last: refused" in told.reason
+        endpoint.outcome, spent = Delivered(), len(endpoint.tries)
+        await here.accept(20, every=60)
+        assert len(endpoint.tries) == spent, "nothing is tried, not even a probe"
+        await here.dispatcher.open("crm", ("disabled", "breaker"))
+        await here.wait_settled()
+        rows = await here.rows()
+        assert [row.state for row in rows] == ["delivered"] * here.accepted
+        assert {row.attempts for row in rows} == {1}
+
+
+@pytest.mark.parametrize("outcome", [Retry("HTTP 500"), Rejected("HTTP 422")])
+async def test_a_target_that_answers_badly_is_disabled_before_its_deliveries_die_in_masses(outcome, autojump_clock):
+    endpoint = Endpoint()
+    endpoint.outcome = outcome
+    async with world(plan_for(endpoint, concurrency=1, disable=TRUORA)) as here:
+        await here.accept(500)
+        await trio.sleep(60)
+        assert [gate.kind for gate in here.watcher.closed] == ["disabled"], "told once"
+        assert len(endpoint.tries) == 20
+        assert here.store.backlog("crm").pending >= 480
+
+
+async def test_without_a_rule_and_by_trouble_of_our_own_nothing_is_disabled(autojump_clock):
+    endpoint = Endpoint()
+    endpoint.outcome = NotTried("descriptors")
+    async with world(plan_for(endpoint, disable=TRUORA)) as here:
+        await here.accept(30)
+        await trio.sleep(60)
+        assert here.watcher.closed == []
+    endpoint.outcome = Retry("HTTP 500")
+    async with world(plan_for(endpoint)) as here:
+        await here.accept(300)
+        await trio.sleep(6 * HOUR)
+        assert {gate.kind for gate in here.watcher.closed} == {"breaker"}
+
+
+async def test_what_waited_already_when_a_slow_target_blinked_does_not_disable_it(autojump_clock):
+    endpoint = Endpoint(seconds=0.2)
+    async with world(plan_for(endpoint, concurrency=1, disable=TRUORA)) as here:
+        await here.accept(1000)
+        await trio.sleep(20)
+        endpoint.outcome = TargetDown("refused")
+        await trio.sleep(1)
+        endpoint.outcome = Delivered()
+        await here.wait_settled()
+        assert [gate.kind for gate in here.watcher.closed] == ["breaker"]
+
+
+async def test_counted_failures_outlive_a_restart_and_enabling_forgets_them(autojump_clock):
+    tables, endpoint = MemoryTables(), Endpoint()
+    endpoint.outcome = Rejected("HTTP 422")
+    async with world(plan_for(endpoint, disable=TRUORA), tables=tables) as here:
+        await here.accept(19)
+        await trio.sleep(MEMO_SECONDS + 1)
+        assert here.watcher.closed == []
+    async with world(plan_for(endpoint, disable=TRUORA), tables=tables) as here:
+        await here.accept(1)
+        await trio.sleep(1)
+        assert [gate.kind for gate in here.watcher.closed] == ["disabled"]
+        await here.dispatcher.open("crm", ("disabled",))
+        await here.accept(1)
+        await trio.sleep(30)
+        assert here.gates.are_open, "counted from zero"
+    async with world(plan_for(endpoint, disable=TRUORA), tables=tables) as here:
+        await here.accept(18)
+        await trio.sleep(30)
+        assert here.gates.are_open
+
+
+@pytest.mark.parametrize("name", ["crm", "sales"], ids=["changed", "renamed"])
+async def test_counted_failures_outlive_a_reload_that_changes_or_renames_the_target(name, autojump_clock):
+    endpoint = Endpoint()
+    endpoint.outcome = Rejected("HTTP 422")
+    plan = plan_for(endpoint, disable=TRUORA)
+    async with world(plan) as here:
+        await here.accept(19)
+        await trio.sleep(MEMO_SECONDS + 1)
+        if name != "crm":
+            await here.store.rename("target", "crm", name)
+        formerly = None if name == "crm" else "crm"
+        for number in range(2):
+            await here.dispatcher.use(Plans(replace(plan, name=name, formerly=formerly, fingerprint=str(number + 2))))
+            assert here.dispatcher.runners[name].gates._failures.counts(here.runtime.now_ms()) == (19, 19)
+        await trio.sleep(MEMO_SECONDS + 1)
+        assert list(await here.store.notes("gates/")) == [f"gates/{name}"]
+
+
+async def test_a_rate_is_kept_and_used_and_little_is_claimed_ahead_of_it(autojump_clock):
+    endpoint = Endpoint()
+    async with world(plan_for(endpoint, rate=Rate(5.0, 1))) as here:
+        begun = trio.current_time()
+        await here.accept(100)
+        await trio.sleep(3)
+        assert here.store.backlog("crm").in_flight <= 10
+        await here.wait_settled()
+        assert trio.current_time() - begun == pytest.approx(20, abs=1.5)
+        assert max(endpoint.since(begun)) <= 6
+
+
+async def test_a_rate_of_six_a_minute_neither_polls_nor_forgets(autojump_clock):
+    endpoint = Endpoint()
+    async with world(plan_for(endpoint, rate=Rate(0.1, 1))) as here:
+        begun = trio.current_time()
+        await here.accept(30)
+        await here.wait_settled()
+        assert trio.current_time() - begun == pytest.approx(290, abs=15)
+        assert trio.lowlevel.current_statistics().tasks_living < 20
