@@ -111,7 +111,7 @@ class Control:
             ingress=ingress,
             store=report_store(self._database, self.store.health(), monotonic),
             sources=report_sources(blueprint, self._counters),
-            targets=report_targets(blueprint, self._counters, self.store, gates),
+            targets=report_targets(blueprint, self._counters, self.store, gates, self._dispatcher.slow_targets()),
             refusals=[RefusalStatus(*each) for each in self._receiver.refusals.newest(REFUSALS_SHOWN)],
         )
 

@@ -138,6 +138,8 @@ class TargetStatus:
     last_delivered_at: int | None
     next_step: str
     """A command, or a few words; empty if nothing needs to be done."""
+    slow_start: bool = False
+    """True while it gets little at a time: a gate opened, or it said that it has too much to do."""
 
 
 @dataclass(frozen=True, slots=True)

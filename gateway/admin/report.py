@@ -1,6 +1,6 @@
 """Turns counters, store and blueprint into the values of `gateway.admin.operations`. Reads memory only."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from gateway.admin.operations import (
@@ -69,13 +69,18 @@ def report_sources(blueprint: Blueprint, counters: Counters) -> list[SourceStatu
     return [_source(source, counters.sources.get(name, unused)) for name, source in sorted(blueprint.sources.items())]
 
 
-def report_targets(blueprint: Blueprint, counters: Counters, store: Store, gates: Iterable[Gate]) -> list[TargetStatus]:
-    """Tell of each target that the configuration names or the store still holds deliveries for, by name."""
+def report_targets(
+    blueprint: Blueprint, counters: Counters, store: Store, gates: Iterable[Gate], slow: Collection[str]
+) -> list[TargetStatus]:
+    """Tell of each target that the configuration names or the store still holds deliveries for, by name.
+
+    `slow` names those in a slow start.
+    """
     closed: dict[str, list[GateStatus]] = {}
     for gate in gates:
         closed.setdefault(gate.target, []).append(GateStatus(gate.kind, gate.reason, gate.since, gate.until))
     names = {*blueprint.targets, *store.targets(), *closed}
-    return [_target(name, blueprint, counters, store, closed) for name in sorted(names)]
+    return [_target(name, blueprint, counters, store, closed, slow) for name in sorted(names)]
 
 
 def next_step(name: str, configured: bool, gates: Sequence[GateStatus], dead: int) -> str:
@@ -111,7 +116,12 @@ def _source(source: Source, counts: SourceCounts) -> SourceStatus:
 
 
 def _target(
-    name: str, blueprint: Blueprint, counters: Counters, store: Store, closed: Mapping[str, Sequence[GateStatus]]
+    name: str,
+    blueprint: Blueprint,
+    counters: Counters,
+    store: Store,
+    closed: Mapping[str, Sequence[GateStatus]],
+    slow: Collection[str],
 ) -> TargetStatus:
     plan = blueprint.targets.get(name)
     backlog = store.backlog(name)
@@ -129,4 +139,5 @@ def _target(
         counts.last_error_at if counts else None,
         counts.last_delivered_at if counts else None,
         next_step(name, plan is not None, gates, backlog.dead),
+        name in slow and not gates,
     )

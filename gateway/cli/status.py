@@ -128,7 +128,7 @@ def _target(each: Json, now: int) -> list[object]:
     return [
         each["name"],
         each["type"] or "not configured",
-        gates or "open",
+        gates or ("open, slow start" if each["slow_start"] else "open"),
         _oldest(each["oldest_due"], now),
         each["pending"],
         each["in_flight"],

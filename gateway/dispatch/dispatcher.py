@@ -131,6 +131,10 @@ class Dispatcher:
         """Give all closed gates of running targets, for people."""
         return [gate for runner in self._runners.values() for gate in runner.gates.closed]
 
+    def slow_targets(self) -> set[str]:
+        """Name the running targets that are in a slow start, for people."""
+        return {name for name, runner in self._runners.items() if runner.gates.pace.is_starting}
+
     async def hold(self, target: str, reason: str) -> bool:
         """Close the operator's gate on a target; False if it was closed. Durable on return."""
         return await self._runners[target].gates.hold(reason)

@@ -311,11 +311,12 @@ class Runner:
     async def _mind_gates(self, tried: Sequence[Tried]) -> None:
         """Tell gates and pace what came of it; what waits goes back to the store if a gate was closed."""
         outcomes = [one.outcome for one in tried]
-        self.gates.pace.end(len(tried), _answered(outcomes), self._runtime.monotonic())
+        now = self._runtime.monotonic()
+        self.gates.pace.end(len(tried), _answered(outcomes), now)
+        if any(isinstance(outcome, Retry) and outcome.throttle for outcome in outcomes):
+            self.gates.pace.throttle(now)
         if self.gates.are_indifferent_to(outcomes):
             return
-        if any(isinstance(outcome, Retry) and outcome.throttle for outcome in outcomes):
-            self.gates.pace.throttle(self._runtime.monotonic())
         moved = await self.gates.note(outcomes)
         if moved and not self.gates.are_open:
             self._put_back(self._line.clear())

@@ -40,10 +40,10 @@ _MEANINGS: Final = {
         ),
     ),
     "target.disabled": _Advice(
-        "It said that it is gone for good. Nothing is lost: its deliveries wait until somebody enables it.",
+        "It gets nothing more until somebody enables it. Nothing is lost: its deliveries wait.",
         (
             ("hookgate targets list", "what waits"),
-            ("hookgate targets enable {target}", "go on, once its settings are right"),
+            ("hookgate targets enable {target}", "go on, once it is repaired or its settings are right"),
         ),
     ),
     "target.up": _Advice(

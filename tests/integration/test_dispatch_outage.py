@@ -88,6 +88,22 @@ async def test_P11_an_end_of_the_process_in_a_slow_start_makes_no_herd(autojump_
         await here.wait_settled()
 
 
+async def test_P11_a_target_with_too_much_to_do_gets_less_at_once_and_then_more_again(autojump_clock):
+    endpoint = Endpoint(seconds=0.5)
+    async with world(plan_for(endpoint, concurrency=16)) as here:
+        await here.accept(400)
+        await trio.sleep(3)
+        assert endpoint.running == 16
+        endpoint.outcome = Retry("HTTP 429", throttle=True)
+        await trio.sleep(0.6)
+        endpoint.outcome, endpoint.most = Delivered(), 0
+        await trio.sleep(1)
+        assert 1 <= endpoint.running <= 8
+        await trio.sleep(8)
+        assert endpoint.most == 16
+        await here.wait_settled()
+
+
 async def test_P13_a_restart_behind_an_open_breaker_tries_nothing_before_its_time(autojump_clock):
     tables, endpoint = MemoryTables(), Endpoint()
     endpoint.outcome = TargetDown("refused", after=HOUR)

@@ -70,7 +70,9 @@ def test_the_next_step_opens_gates_before_it_retries(configured, kinds, dead, ex
 def test_a_target_that_only_the_store_knows_is_shown_with_what_to_do():
     counters = Counters()
     counters.targets["crm"].failed("500 Server Error", 6_000)
-    crm, forgotten = report_targets(BLUEPRINT, counters, Shelf(), [Gate("crm", "held", 1, None, "upgrade")])
+    crm, forgotten = report_targets(
+        BLUEPRINT, counters, Shelf(), [Gate("crm", "held", 1, None, "upgrade")], {"forgotten"}
+    )
     assert (crm.name, crm.type, crm.pending, crm.oldest_due, crm.last_error) == (
         "crm",
         "http",
@@ -81,6 +83,7 @@ def test_a_target_that_only_the_store_knows_is_shown_with_what_to_do():
     assert crm.gates == [GateStatus("held", "upgrade", 1, None)]
     assert (forgotten.name, forgotten.type, forgotten.dead) == ("forgotten", "", 9)
     assert "formerly" in forgotten.next_step
+    assert (crm.slow_start, forgotten.slow_start) == (False, True), "what is closed is not started"
 
 
 def test_sources_tell_how_often_each_credential_proved_and_alone():
