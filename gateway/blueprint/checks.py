@@ -20,6 +20,7 @@ from gateway.core.retry import Policy
 from gateway.core.routing import Pattern
 from gateway.errors import ConfigError
 from gateway.plugin import Options
+from gateway.plugin_host.foreign import raised
 from gateway.runtime import Runtime
 from gateway.wire.addresses import is_literal, literal
 from gateway.wire.guard import Own
@@ -126,8 +127,11 @@ def warn(blueprint: Blueprint, presets: Presets, report: Report) -> None:
     _warn_of_idle_credentials(blueprint, report)
     _warn_of_unknown_types(blueprint, presets, report)
     for name, plan in blueprint.targets.items():
-        for key, text in plan.options.warnings() if isinstance(plan.options, Options) else ():
-            report.warn(("targets", name, key), text)
+        try:
+            for key, text in plan.options.warnings() if isinstance(plan.options, Options) else ():
+                report.warn(("targets", name, key), text)
+        except BaseException as error:  # noqa: BLE001 - a plugin's own, in our process
+            report.warn(("targets", name), f"the plugin's warnings cannot be had: {raised(error)}")
         span = span_seconds(plan.policy)
         if span < SPAN_MIN_SECONDS and plan.policy.expires is None:
             report.warn(

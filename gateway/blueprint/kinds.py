@@ -13,6 +13,7 @@ from gateway.config.sentences import did_you_mean
 from gateway.errors import PluginError
 from gateway.plugin import Group, Options
 from gateway.plugin_host.catalogue import Catalogue, Provider, load
+from gateway.plugin_host.foreign import raised
 
 KindT = TypeVar("KindT")
 
@@ -74,4 +75,7 @@ class Kinds(Generic[KindT]):
             return form.model_validate_json(json.dumps(table), strict=True, context=references)
         except ValidationError as error:
             self._report.add_invalid(error, table, form.model_json_schema(), path, also_known)
+            return None
+        except BaseException as error:  # noqa: BLE001 - a plugin's own checks, in our process
+            self._report.add(path, f"the plugin's options cannot be checked: {raised(error)}")
             return None

@@ -175,6 +175,9 @@ class SourceBuilder:
         except ValueError as error:
             self._report.add(at, str(error))
             return None
+        except BaseException as error:  # noqa: BLE001 - a plugin's own class; its text may quote the secret
+            self._report.add(at, f"the plugin cannot make the verifier: it raised {type(error).__name__}")
+            return None
         scope = json.dumps([options, credential.event, credential.version], sort_keys=True)
         return Credential(
             name=name,

@@ -28,6 +28,7 @@ from gateway.core.render import Renderer, TemplateSource
 from gateway.core.retry import DEFAULT_POLICY, NAMED_POLICIES, Policy, parse_policy
 from gateway.plugin import SendForm, Smtp, TargetKind, TransformKind
 from gateway.plugin_host.catalogue import Catalogue, Provider
+from gateway.plugin_host.foreign import raised
 
 
 class TargetBuilder:
@@ -85,6 +86,8 @@ class TargetBuilder:
             kind.build(options)
         except ValueError as error:
             self._report.add(path, str(error))
+        except BaseException as error:  # noqa: BLE001 - a plugin's own class, in our process
+            self._report.add(path, f"the plugin cannot make the target: {raised(error)}")
         tls_files = self._tls_files(options, path)
         return TargetPlan(
             name=name,

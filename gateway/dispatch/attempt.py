@@ -2,7 +2,7 @@
 
 Gives the records to write; writes none itself.
 
-This is the one place where foreign code is called, so it has the one `except Exception`: whatever a target does, an
+This is the one place where foreign code is called, so it has the one `except` for all: whatever a target does, an
 outcome comes out.
 """
 
@@ -20,13 +20,12 @@ from gateway.core.render import RenderError
 from gateway.dispatch.clock import DueClock
 from gateway.dispatch.line import Slot
 from gateway.plugin import BatchTarget, Target
+from gateway.plugin_host.foreign import cancellation_in, raised
+from gateway.plugin_host.foreign import writable as _writable
 from gateway.runtime import Runtime
 from gateway.store.contract import AttemptRow, Claim, Record
 
 REASON_MAX: Final = 500
-FOREIGN_FAILURES: Final = (Exception, SystemExit, KeyboardInterrupt)
-"""What foreign code may raise in the daemon's own process; the daemon's signals never come as KeyboardInterrupt."""
-
 
 Note: TypeAlias = list[bytes]
 """What a target wrote down during one try; the last counts."""
@@ -92,22 +91,16 @@ async def _deliver(plan: TargetPlan, deliver: Deliver, messages: list[Message]) 
     if not messages:
         return ()
     outcomes: object = None
-    with trio.move_on_after(plan.timeout_seconds) as scope:
-        try:
+    try:
+        with trio.move_on_after(plan.timeout_seconds) as scope:
             outcomes = await deliver(messages)
-        except FOREIGN_FAILURES as error:
-            return [Retry(f"{type(error).__name__}: {told(error)}"[:REASON_MAX])] * len(messages)
+    except BaseException as error:  # noqa: BLE001 - foreign code: even an exit must not end the daemon
+        if cancelled := cancellation_in(error):
+            raise cancelled from None
+        return [Retry(raised(error)[:REASON_MAX])] * len(messages)
     if scope.cancelled_caught:
         return [Retry(f"timeout: no answer within {plan.timeout_seconds:g} s")] * len(messages)
     return _checked(outcomes, len(messages))
-
-
-def told(error: BaseException) -> str:
-    """Give the text of a foreign exception, which may be any, or none."""
-    try:
-        return _writable(str(error))[:REASON_MAX]
-    except Exception:  # noqa: BLE001 - `__str__` is foreign code, too
-        return "its text cannot be had"
 
 
 def _checked(outcomes: object, expected: int) -> Sequence[Outcome]:
@@ -130,11 +123,6 @@ def _well_formed(outcome: object) -> Outcome | None:
     if text.isascii() or (fit := _writable(text)) == text:
         return outcome
     return replace(outcome, detail=fit) if isinstance(outcome, Delivered) else replace(outcome, reason=fit)
-
-
-def _writable(text: str) -> str:
-    """Give `text` without the halves of characters that neither the store nor the log can write."""
-    return text.encode("utf-8", "replace").decode()
 
 
 def _tried(plan: TargetPlan, slot: Slot, outcome: Outcome, note: Note, moment: tuple[int, int, int, float]) -> Tried:

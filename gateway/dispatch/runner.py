@@ -14,10 +14,11 @@ import trio
 
 from gateway.blueprint import TargetPlan
 from gateway.core.lifecycle import is_expired
-from gateway.core.model import Delivered, Message, Outcome, Rejected, Retry, TargetDown
-from gateway.dispatch.attempt import FOREIGN_FAILURES, Tried, attempt, deliver_by, released, told
+from gateway.core.model import Delivered, Outcome, Rejected, Retry, TargetDown
+from gateway.dispatch.attempt import Tried, attempt, released
 from gateway.dispatch.clock import DueClock
 from gateway.dispatch.gates import GateObserver, Gates
+from gateway.dispatch.instance import Instance
 from gateway.dispatch.line import Line, Slot
 from gateway.dispatch.window import Window
 from gateway.errors import StoreError
@@ -61,10 +62,8 @@ class Runner:
         self._runtime = context.runtime
         self._clock = clock
         self._observer = observer
-        self._target = plan.kind.build(plan.options)
-        self._deliver, self._batches = deliver_by(self._target)
-        self._opening = trio.Lock()
-        self._is_open = False
+        self._instance = Instance(plan, context)
+        self._batches = self._instance.batches
         slots = WINDOW_BATCH if self._batches else max(WINDOW_MIN, plan.concurrency * WINDOW_PER_WORKER)
         self.window = Window(slots, plan.window_bytes)
         self._workers_max = 1 if self._batches else plan.concurrency
@@ -82,7 +81,7 @@ class Runner:
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Open the target and deliver until `drain` ends it or this is cancelled; then everything is given back."""
         try:
-            if problem := await self._open():
+            if problem := await self._instance.open():
                 await self.gates.note([TargetDown(problem)])
             async with trio.open_nursery() as nursery:
                 self._nursery = nursery
@@ -94,7 +93,7 @@ class Runner:
             self._nursery = None
             self._put_back(self._line.clear())
             with trio.CancelScope(shield=True), trio.move_on_after(CLOSE_SECONDS):
-                await self._close()
+                await self._instance.close()
 
     def drain(self, given_back: Callable[[], None] = lambda: None) -> None:
         """Take nothing new, give waiting deliveries back to the store, let running tries end; `run` then returns.
@@ -127,30 +126,6 @@ class Runner:
     def hint(self) -> None:
         """Look into the store again: something waits there, or a gate has changed."""
         self._hint.set()
-
-    async def _open(self) -> str:
-        """Open the target unless it is open; give why it cannot be, empty if it is now."""
-        async with self._opening:
-            try:
-                if not self._is_open:
-                    await self._target.open(self._context)
-            except FOREIGN_FAILURES as error:
-                return f"cannot be opened: {told(error)}"
-            self._is_open = True
-            return ""
-
-    async def _close(self) -> None:
-        try:
-            if self._is_open:
-                await self._target.close()
-        except FOREIGN_FAILURES as error:
-            log.warning("target.close_failed", target=self.plan.name, problem=told(error))
-
-    async def _open_and_deliver(self, messages: list[Message]) -> object:
-        """Deliver to a target that could not be opened so far: while it cannot be, it is down."""
-        if problem := await self._open():
-            return [TargetDown(problem)] * len(messages)
-        return await self._deliver(messages)
 
     async def _feed(self) -> None:
         """Claim from the store whenever something is due, the gates let it through and the window has room."""
@@ -289,8 +264,7 @@ class Runner:
             return
         self.gates.pace.begin(len(slots))
         try:
-            deliver = self._deliver if self._is_open else self._open_and_deliver
-            tried = await attempt(self.plan, deliver, slots, self._runtime, self._clock)
+            tried = await attempt(self.plan, self._instance.deliver, slots, self._runtime, self._clock)
         except trio.Cancelled:
             self._put_back(slots)
             raise
