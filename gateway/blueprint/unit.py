@@ -127,11 +127,12 @@ class _Judge:
             for key in ("cert", "key"):
                 yield from _reads(("server", "tls", key), self._places.beside_config(getattr(tls, key)))
         for name, target in self._config.targets.items():
-            table = (target.__pydantic_extra__ or {}).get("tls")
-            for part in ("ca", "cert", "key"):
-                written = table.get(part) if isinstance(table, dict) else None
+            for place in (("tls", "ca"), ("tls", "cert"), ("tls", "key"), ("auth", "oauth2", "ca")):
+                written: Any = target.__pydantic_extra__
+                for key in place:
+                    written = written.get(key) if isinstance(written, dict) else None
                 if isinstance(written, str):
-                    yield from _reads(("targets", name, "tls", part), File(written))
+                    yield from _reads(("targets", name, *place), File(written))
             if isinstance(target.send, SendTemplate):
                 yield from _reads(("targets", name, "send"), self._places.beside_config(target.send.template))
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from gateway.plugin import Context, HttpClient, HttpReply, TlsOptions, Url, parse_url
 from gateway.targets.http_options import HttpOptions
-from gateway.targets.http_proxy import proxy_of
+from gateway.targets.http_proxy import is_here, proxy_of
 from gateway.targets.http_token import TokenSource
 
 HeaderList = list[tuple[str, str]]
@@ -59,7 +59,7 @@ class Endpoint:
             tls=tls,
             headers=headers,
             guard=self._options.narrow(self._context.guard),
-            proxy=None if url.socket_path else proxy_of(self._options.proxy),
+            proxy=None if is_here(url) else proxy_of(self._options.proxy),
         )
 
 

@@ -8,6 +8,7 @@ from urllib.parse import quote_plus, urlencode
 from pydantic import AfterValidator, Field, model_validator
 
 from gateway.plugin import Options, SecretText, parse_url
+from gateway.targets.http_proxy import is_here
 from gateway.targets.http_tls import PemFile
 
 _PRINTABLE: Final = re.compile(r"[\x20-\x7e]+")
@@ -15,7 +16,7 @@ _PRINTABLE: Final = re.compile(r"[\x20-\x7e]+")
 
 def _check_token_url(text: str) -> str:
     url = parse_url(text)
-    if not (url.tls or url.socket_path or url.host in ("localhost", "127.0.0.1", "::1")):
+    if not (url.tls or is_here(url)):
         raise ValueError("the client secret goes there: expected https (or this machine: 127.0.0.1, [::1], unix:…)")
     return text
 

@@ -10,7 +10,7 @@ from gateway.plugin import Guard, Options, SecretText, Url, UrlTemplate, check_h
 from gateway.targets.http_auth import AuthTable
 from gateway.targets.http_check import CheckTable
 from gateway.targets.http_oauth import OAuth2Table
-from gateway.targets.http_proxy import ProxyOption
+from gateway.targets.http_proxy import ProxyOption, is_here
 from gateway.targets.http_sign import SignTable
 from gateway.targets.http_tls import TlsTable
 from gateway.targets.http_trace import TRACE_NAMES
@@ -133,7 +133,7 @@ class HttpOptions(Options):
     def _check_way(self, url: Url) -> None:
         guard = self.narrow(Guard())
         if self.proxy is not None:
-            if url.socket_path or url.host.rstrip(".").endswith("localhost"):
+            if is_here(url):
                 raise ValueError("proxy: what it would connect to is its own machine, not ours: remove proxy")
             guard = guard.behind_proxy()
         if url.is_numeric:

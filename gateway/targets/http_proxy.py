@@ -6,7 +6,7 @@ from typing import Annotated, Final, TypeAlias
 
 from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 
-from gateway.plugin import Options, Proxy, SecretText, parse_url
+from gateway.plugin import Options, Proxy, SecretText, Url, parse_url
 
 _PRINTABLE: Final = re.compile(r"[\x20-\x7e]{1,1024}")
 
@@ -47,6 +47,11 @@ ProxyOption: TypeAlias = Annotated[
     Annotated[ProxyUrl, Tag("<text>")] | Annotated[ProxyTable, Tag("<table>")], Discriminator(_form)
 ]
 """A proxy's URL, or a table with its URL and who we are to it."""
+
+
+def is_here(url: Url) -> bool:
+    """Tell whether a URL means this machine, which no proxy leads to."""
+    return bool(url.socket_path) or url.host in ("127.0.0.1", "::1") or url.host.rpartition(".")[2] == "localhost"
 
 
 def proxy_of(option: str | ProxyTable | None) -> Proxy | None:

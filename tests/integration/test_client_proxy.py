@@ -16,6 +16,7 @@ from gateway.testing.target import sample_message
 from gateway.wire.addresses import literal
 from gateway.wire.guard import PUBLIC_ONLY, Guard, Own
 from harness.proxy import open_proxy
+from harness.tokens import SECRET, open_token_endpoint
 
 PUBLIC = "93.184.216.34"
 
@@ -166,6 +167,33 @@ async def test_P24_a_proxy_is_no_way_around_the_guard(address):
         assert proxy.tunnels + proxy.forwarded == []
 
 
+@pytest.mark.parametrize("scheme", ["http", "https"])
+async def test_a_loopback_address_behind_a_proxy_would_be_the_proxys_and_is_denied_though_allow_has_it(scheme):
+    async with open_proxy() as proxy:
+        options = {"url": f"{scheme}://api.example/", "proxy": proxy.url, "allow": ["public", "127.0.0.0/8"]}
+        outcome = await deliver(options, Names(api_example=["127.0.0.1"]))
+        assert outcome.reason.startswith("denied-address: api.example at 127.0.0.1 is denied: loopback")
+        assert proxy.tunnels + proxy.forwarded == []
+
+
+async def test_a_proxy_is_not_asked_for_our_own_listener():
+    async with open_proxy() as proxy:
+        guard = Guard(own=(Own("10.0.0.7", 80),))
+        outcome = await deliver({"url": "http://10.0.0.7/", "proxy": proxy.url}, guard=guard)
+        assert "the gateway itself listens there" in outcome.reason
+        assert proxy.forwarded == []
+
+
+async def test_a_token_endpoint_on_this_machine_is_asked_without_the_proxy():
+    async with hostile(replies(OK)) as server, open_proxy() as proxy, open_token_endpoint() as tokens:
+        proxy.names["api.example:80"] = ("127.0.0.1", server.port)
+        oauth2 = {"token_url": tokens.sink.url, "client_id": "hookgate", "client_secret": SecretText(SECRET)}
+        options = {"url": "http://api.example/", "proxy": proxy.url, "auth": {"oauth2": oauth2}}
+        assert isinstance(await deliver(options), Delivered)
+        assert proxy.forwarded == ["http://api.example/"]
+        assert server.requests[0].headers["authorization"] == "Bearer token-1"
+
+
 async def test_the_gateway_itself_is_no_proxy():
     async with open_proxy() as proxy:
         guard = Guard(own=(Own("127.0.0.1", proxy.port),))
@@ -179,7 +207,7 @@ async def test_the_gateway_itself_is_no_proxy():
     [
         ({"url": "unix:/run/crm.sock:/", "proxy": "http://proxy:3128"}, "its own machine"),
         ({"url": "http://localhost:8000/", "proxy": "http://proxy:3128"}, "its own machine"),
-        ({"url": "http://127.0.0.1:8000/", "proxy": "http://proxy:3128"}, "loopback"),
+        ({"url": "http://127.0.0.2:8000/", "proxy": "http://proxy:3128"}, "loopback"),
         ({"url": "http://a.example/", "proxy": "https://proxy:3128"}, "plain HTTP"),
         ({"url": "http://a.example/", "proxy": "unix:/run/proxy.sock"}, "plain HTTP"),
         ({"url": "http://a.example/", "proxy": "socks5://proxy:1080"}, "expected http"),
