@@ -49,13 +49,19 @@ path = "ops.jsonl"
 
 
 class NoAdmission:
-    """Dispatch that never has a slot: everything waits in the store."""
+    """Dispatch that has no slot, so that everything waits in the store; or always one, and keeps what it is handed."""
 
     def __init__(self):
-        self.hinted = []
+        self.hinted, self.handed, self.slots = [], [], False
 
     def reserve(self, _target, _size, _source):
-        return None
+        return self if self.slots else None
+
+    def release(self, _size, _source):
+        pass
+
+    def hand_over(self, claim, _size):
+        self.handed.append(claim)
 
     def hint(self, target):
         self.hinted.append(target)

@@ -224,3 +224,28 @@ async def test_what_waits_behind_a_gate_expires_untried_and_tells_why(autojump_c
             assert {row.state for row in await store.deliveries(DeliveryQuery())} == {"cancelled"}
             nursery.cancel_scope.cancel()
     assert script.seen == []
+
+
+@pytest.mark.parametrize("throttle", [True, False])
+async def test_a_target_that_has_too_much_to_do_is_tried_slowly_and_the_others_spend_no_attempt(
+    throttle, autojump_clock
+):
+    """One 429 while 100 others wait: what goes out in the second after it, and what each spent."""
+    answers = iter([Retry("HTTP 429", after=5, throttle=throttle)])
+    script = Script(lambda _: next(answers, Delivered()))
+    runtime = VirtualRuntime()
+    async with open_memory(runtime, StoreSettings(low_water_bytes=0, reserve_bytes=0)) as store:
+        dispatcher = Dispatcher(store, runtime, Watcher(), Path())
+        for number in range(100):
+            await accept(store, number, "crm", now=runtime.now_ms())
+        async with trio.open_nursery() as nursery:
+            plan = plan_for(script, concurrency=1, retry={"delays": [1]})
+            await nursery.start(dispatcher.run, Plans(plan))
+            await trio.sleep(1)
+            soon = len(script.seen)
+            await trio.sleep(60)
+            rows = await store.deliveries(DeliveryQuery(target="crm", limit=200))
+            nursery.cancel_scope.cancel()
+    assert (soon <= 30) == throttle
+    assert {row.state for row in rows} == {"delivered"}, "nothing is lost by it"
+    assert sorted(row.attempts for row in rows) == [1] * 99 + [2]

@@ -234,6 +234,23 @@ async def test_an_event_is_planned_again_by_todays_routes(tmp_path):
         assert [each.target for each in parts.intake.plan_again(stored, None)] == ["audit"]
 
 
+async def test_a_delivery_is_planned_with_the_moment_at_which_its_target_lets_it_expire(tmp_path):
+    expiring = CONFIG.replace('path = "crm.jsonl"', 'path = "crm.jsonl"\nretry = { expires = "10m" }')
+    async with parts_of(tmp_path) as parts:
+        parts.use(expiring)
+        parts.admission.slots = True
+        await parts.post(order())
+        (row,) = await events(parts)
+        handed = {claim.delivery.target: claim.delivery for claim in parts.admission.handed}
+        kept = await parts.store.event(row.id)
+        assert handed["crm"].expires_at == kept.accepted_at + 600_000
+        assert handed["audit"].expires_at is None
+        again = parts.intake.plan_again(kept, None)
+        assert {each.target: each.expires_ms for each in again} == {"crm": 600_000, "audit": None}
+        assert [each.expires_ms for each in parts.intake.plan_again(kept, ["crm", "ops"])] == [600_000, None]
+        assert await parts.store.expire(kept.accepted_at + 600_000) == {}, "what is being tried goes on"
+
+
 async def test_P15_a_source_that_a_reload_removes_still_acknowledges_what_it_was_accepting(tmp_path):
     async with parts_of(tmp_path) as parts:
         replies = []

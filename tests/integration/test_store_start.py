@@ -173,6 +173,25 @@ def test_migrations_are_numbered_without_a_gap():
     assert [number for number, _ in migrations()] == list(range(1, len(migrations()) + 1))
 
 
+async def test_what_waited_under_the_schema_before_waits_and_expires_were_kept_goes_on(tmp_path):
+    """From number 3: nothing that is unsettled is lost; it has waited for nothing, and never expires."""
+    path = tmp_path / "h.db"
+    connection = apsw.Connection(str(path))
+    migrate(connection, [step for step in migrations() if step[0] <= 3])
+    connection.execute("INSERT INTO name(id, kind, text) VALUES (1, 1, 's'), (2, 5, 'r'), (3, 6, 'crm')")
+    connection.execute("INSERT INTO request VALUES (9, x'', x'7b7d')")
+    connection.execute("INSERT INTO event VALUES (9, 9, 1, 1, 1, 1, 5, NULL, NULL, NULL, NULL)")
+    connection.execute(
+        "INSERT INTO delivery(event, n, route, target, state, due, attempts, claims) VALUES (9, 0, 2, 3, 0, 7, 2, 2)"
+    )
+    connection.close()
+    async with desk_on(path) as desk:
+        (claim,) = await desk.claim()
+        delivery = claim.delivery
+        assert (delivery.event_id, delivery.attempts, delivery.waited, delivery.expires_at) == (9, 2, 0, None)
+        assert await desk.store.expire(2**60) == {}
+
+
 KILLED = """
 import os, signal, sys, apsw
 from gateway.store.migrate import migrate, migrations
