@@ -15,7 +15,12 @@ def expand(loaded: Loaded) -> str:
     expansion = Expansion(loaded, Presets(loaded, report), report)
     expansion.run()
     report.check()
-    return "\n".join(_document(expansion.data)).lstrip("\n") + "\n"
+    return write_toml(expansion.data)
+
+
+def write_toml(data: Mapping[str, Any]) -> str:
+    """Write a configuration as TOML, a table for each source, route and target."""
+    return "\n".join(_document(data)).lstrip("\n") + "\n"
 
 
 def _document(data: Mapping[str, Any]) -> Iterator[str]:

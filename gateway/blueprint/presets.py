@@ -104,6 +104,8 @@ class Preset(Table):
     """Scheme and options."""
     identify: dict[str, JsonValue] = Field(default={})
     """The identify rule."""
+    source: dict[str, JsonValue] = Field(default={})
+    """What a source of this provider must write beside its secret, as an example: a public URL, a user name."""
     ack: PresetAck = PresetAck()
     """The answer."""
     handshake: tuple[PresetHandshake, ...] = ()

@@ -20,6 +20,7 @@ VERBS: Final = {
     "retry": "gateway.cli.deliveries:retry",
     "replay": "gateway.cli.replay:replay",
     "targets": "gateway.cli.targets:targets",
+    "providers": "gateway.cli.providers:providers",
     "plugins": "gateway.cli.plugins:plugins",
     "units": "gateway.cli.units:units",
 }

@@ -1,0 +1,85 @@
+"""A provider's page: what a preset knows, for people who set it up; `docs/providers/` holds one for each preset."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from gateway.blueprint.expand import write_toml
+from gateway.blueprint.presets import Preset
+from gateway.cli.trial import merged_verify
+
+PROOFS: Final[Mapping[str, str]] = {
+    "sdk": "the provider's own code, which signs or verifies in our tests",
+    "docs": "the provider's documentation",
+    "secondary": "others' code or pages about it",
+    "unconfirmed": "nothing yet: try it with the provider's test button first",
+}
+
+
+def snippet(name: str, preset: Preset) -> str:
+    """Give the TOML to paste: a source, and a route of all its events to a target `crm`."""
+    source: dict[str, Any] = {"provider": name, **preset.source}
+    if merged_verify(preset).get("scheme") != "none":
+        source["credentials"] = {"main": {"secret": {"file": name}}}
+    if any(each.token for each in preset.handshake):
+        source["handshake"] = {"secret": {"file": f"{name}-handshake"}}
+    table = {"sources": {name: source}, "routes": {name: {"source": name, "event": "*", "targets": ["crm"]}}}
+    return write_toml(table)
+
+
+def overview(presets: Mapping[str, Preset]) -> str:
+    """Give the table of all presets as Markdown."""
+    lines = [
+        "# Providers\n",
+        "Written by `hookgate providers pages` from the presets: change those, not these pages.\n",
+        "How to write one of your own: [presets](../presets.md).\n",
+        "| provider | name | scheme | proven against |",
+        "|---|---|---|---|",
+    ]
+    for name, each in sorted(presets.items()):
+        scheme = merged_verify(each).get("scheme", "none")
+        lines.append(f"| [{each.title}]({name}.md) | `{name}` | `{scheme}` | {PROOFS[each.verified]} |")
+    return "\n".join(lines) + "\n"
+
+
+def page(name: str, preset: Preset) -> str:
+    """Give the page as Markdown."""
+    return "\n".join(_lines(name, preset)) + "\n"
+
+
+def _lines(name: str, preset: Preset) -> Iterator[str]:
+    yield f"# {preset.title}"
+    yield f"\nProvider `{name}`, proven against {PROOFS[preset.verified]}.\n"
+    yield "## Set it up\n"
+    yield f"1. Give the provider the address `https://YOUR-HOST/hooks/{name}`."
+    if preset.secret_help:
+        yield f"2. Its secret goes into the file `{name}` of the secrets folder, mode 0600. {preset.secret_help}"
+    yield "3. Add this to the configuration, and say `hookgate reload`:\n"
+    yield f"```toml\n{snippet(name, preset)}```\n"
+    if preset.samples:
+        yield f"4. Try it: `hookgate send {name} {preset.samples[0].name}`.\n"
+    yield from _facts(preset)
+    if preset.types:
+        yield "## Types\n"
+        yield ", ".join(f"`{each}`" for each in preset.types) + "\n"
+    if preset.sources:
+        yield "## Sources\n"
+        yield from (f"- {each}" for each in preset.sources)
+
+
+def _facts(preset: Preset) -> Iterator[str]:
+    yield "## What it does\n"
+    yield "| | |\n|---|---|"
+    verify = merged_verify(preset)
+    yield f"| verification | scheme `{verify.get('scheme', 'none')}` |"
+    key = preset.identify.get("id") or preset.identify.get("key")
+    names = key if isinstance(key, list) else [key] if key else []
+    told = ", ".join(f"`{each}`" for each in names) or "none: every request is an event of its own"
+    yield f"| de-dup key | {told} |"
+    for each in preset.handshake:
+        signed = "signed" if each.verified else "not signed"
+        yield f"| handshake | `{each.name}`: {', '.join(each.methods)}, {signed}, answered with {each.status} |"
+    deadline = f", wanted within {preset.ack.deadline}" if preset.ack.deadline else ""
+    yield f"| answer | {preset.ack.status}{deadline} |"
+    if preset.retry:
+        yield f"| its retries | {preset.retry.note} |"
+    yield ""

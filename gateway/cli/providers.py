@@ -1,0 +1,138 @@
+"""`providers list`, `show` and `check`: the presets there are, what one knows, and whether one of your own works."""
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from gateway.cli.failures import Failure
+from gateway.cli.format import point, say, table, write_json
+from gateway.cli.options import examples, with_config, with_json
+from gateway.errors import ConfigError
+
+if TYPE_CHECKING:
+    from gateway.cli.trial import Tried
+
+
+@click.group()
+def providers() -> None:
+    """Providers whose webhooks are known: list them, show one, check a preset of your own."""
+
+
+@providers.command("list", epilog=examples("hookgate providers list", "hookgate providers list --json"))
+@with_config
+@with_json
+def list_(config: Path, as_json: bool) -> None:
+    """List every preset, your own included, with its scheme and what it was proven against."""
+    from gateway.cli.trial import merged_verify, read  # noqa: PLC0415 - loads what builds a configuration
+
+    presets = {file.stem: read(file) for file in _files(config).values()}
+    rows = [(name, each.title, merged_verify(each).get("scheme", ""), each.verified) for name, each in presets.items()]
+    remedy = "hookgate providers show NAME"
+    if as_json:
+        write_json(
+            {"providers": [dict(zip(("name", "title", "scheme", "verified"), row, strict=True)) for row in rows]},
+            remedy,
+        )
+        return
+    table(["NAME", "PROVIDER", "SCHEME", "PROVEN BY"], rows)
+    point(remedy)
+
+
+@providers.command("show", epilog=examples("hookgate providers show truework", "hookgate providers show github --json"))
+@click.argument("name")
+@with_config
+@with_json
+def show(name: str, config: Path, as_json: bool) -> None:
+    """Show what is known about a provider, with the lines to paste into the configuration."""
+    from gateway.cli.provider_page import page, snippet  # noqa: PLC0415 - loads what builds a configuration
+    from gateway.cli.trial import read  # noqa: PLC0415
+
+    files = _files(config)
+    if name not in files:
+        raise Failure(f"there is no provider {name!r}", "hookgate providers list")
+    preset = read(files[name])
+    remedy = f"hookgate send {name}"
+    if as_json:
+        write_json(
+            {"name": name, "snippet": snippet(name, preset), **preset.model_dump(mode="json", by_alias=True)}, remedy
+        )
+        return
+    for line in page(name, preset).splitlines():
+        say(line)
+    point(remedy)
+
+
+@providers.command("check", epilog=examples("hookgate providers check presets/acme.toml"))
+@click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@with_json
+def check(file: Path, as_json: bool) -> None:
+    """Check a preset: its keys, and each sample signed with a made-up secret, taken, and refused when spoilt."""
+    from gateway.cli.trial import trial_source, try_sample  # noqa: PLC0415 - loads what builds a configuration
+
+    try:
+        with trial_source(file.stem, file) as (source, preset):
+            tried = [try_sample(source, sample) for sample in preset.samples]
+    except ConfigError as error:
+        raise Failure("the preset cannot be used:\n       " + "\n       ".join(map(str, error.problems)), "") from None
+    wrong = [f"sample {each.sample} {problem}" for each in tried for problem in each.problems]
+    if not tried:
+        wrong.append('no sample: add [[samples]], so that it can be tried and "hookgate send" has something to send')
+    if wrong:
+        raise Failure("\n       ".join(wrong), f"hookgate providers check {file}")
+    remedy = f'provider = "{file.stem}" in a source, then hookgate check'
+    if as_json:
+        write_json({"ok": True, "samples": [_told(each) for each in tried]}, remedy)
+        return
+    table(["SAMPLE", "TYPE", "VERSION", "DE-DUP"], [_row(each) for each in tried])
+    point(remedy)
+
+
+@providers.command("pages", epilog=examples("hookgate providers pages docs/providers"))
+@click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
+@with_config
+@with_json
+def pages(folder: Path, config: Path, as_json: bool) -> None:
+    """Write the page of every preset, and a table of them all, into FOLDER."""
+    from gateway.cli.provider_page import overview, page  # noqa: PLC0415 - loads what builds a configuration
+    from gateway.cli.trial import read  # noqa: PLC0415
+
+    presets = {name: read(file) for name, file in _files(config).items()}
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "README.md").write_text(overview(presets))
+    for name, each in presets.items():
+        (folder / f"{name}.md").write_text(page(name, each))
+    remedy = "hookgate providers list"
+    if as_json:
+        write_json({"folder": str(folder), "pages": sorted(presets)}, remedy)
+        return
+    say(f"{len(presets)} pages in {folder}")
+    point(remedy)
+
+
+def _files(config: Path) -> dict[str, Path]:
+    """Give the file of every preset; the operator's own win."""
+    from gateway.blueprint.presets import BUILT_IN  # noqa: PLC0415 - loads what builds a configuration
+    from gateway.config.load import load  # noqa: PLC0415
+
+    try:
+        folder = load(config, os.environ).config.presets.folder
+    except ConfigError:
+        folder = "presets"  # none yet, or a broken one: `hookgate check` tells
+    found = [*BUILT_IN.glob("*.toml"), *(config.parent / folder).glob("*.toml")]
+    return dict(sorted({file.stem: file for file in found}.items()))
+
+
+def _row(tried: "Tried") -> tuple[str, str, str, str]:
+    events = tried.events
+    kinds, versions = (
+        ", ".join(sorted({name for name in names if name}))
+        for names in zip(*((e.type, e.version) for e in events), strict=True)
+    )
+    return tried.sample, kinds, versions, "yes" if all(event.key for event in events) else "no"
+
+
+def _told(tried: "Tried") -> dict[str, object]:
+    sample, kinds, versions, known = _row(tried)
+    return {"sample": sample, "type": kinds, "version": versions, "dedup": known == "yes"}

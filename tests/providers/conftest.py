@@ -1,0 +1,80 @@
+"""A source for each preset, with a made-up secret, behind the real receiver and store."""
+
+from contextlib import asynccontextmanager
+
+import pytest
+
+from gateway.announce import Announcer
+from gateway.blueprint import build
+from gateway.blueprint.presets import BUILT_IN
+from gateway.cli.made_up import made_up_secret
+from gateway.cli.provider_page import snippet
+from gateway.cli.sample import Plan
+from gateway.cli.trial import merged_verify, read
+from gateway.config.load import load
+from gateway.ingress.receive import Receiver
+from gateway.intake import Intake
+from gateway.metrics import Counters
+from gateway.narrator import Narrator
+from gateway.runtime import Runtime
+from gateway.store.contract import EventQuery
+from gateway.store.memory import open_memory
+from gateway.store.settings import StoreSettings
+
+CRM = '[secrets]\nfolder = "."\n[targets.crm]\ntype = "file"\npath = "crm.jsonl"\n'
+
+
+class NoAdmission:
+    """Dispatch that never has a slot: everything waits in the store."""
+
+    def reserve(self, *_asked):
+        return None
+
+    def hint(self, _target):
+        pass
+
+
+class Door:
+    """One provider's door, as the lines that its page tells to paste open it."""
+
+    def __init__(self, name, folder, store, secret=None):
+        self.preset = read(BUILT_IN / f"{name}.toml")
+        self.store = store
+        for kind in (name, f"{name}-handshake"):
+            (folder / kind).write_bytes(secret or made_up_secret(merged_verify(self.preset)))
+            (folder / kind).chmod(0o600)
+        config = folder / "config.toml"
+        config.write_text(CRM + snippet(name, self.preset))
+        blueprint = build(load(config, {"STATE_DIRECTORY": str(folder)}))
+        self.source = blueprint.sources[name]
+        self.runtime = runtime = Runtime()
+        counters = Counters()
+        narrator = Narrator(counters, Announcer(runtime), runtime)
+        self.receiver = Receiver(Intake(store, NoAdmission(), narrator, blueprint), counters, runtime)
+
+    def plan(self, sample):
+        return Plan(self.source, self.source.credentials[0], sample)
+
+    async def post(self, request):
+        """Send as the listener would; give the status."""
+        admitted = self.receiver.admit(request.method, request.path, request.headers)
+        if not isinstance(admitted, int):
+            return admitted.status
+        return (await self.receiver.handle(request)).status
+
+    async def events(self):
+        return await self.store.events(EventQuery(limit=1000))
+
+
+@pytest.fixture
+def open_door(tmp_path):
+    """Give a way to open the door of a provider by name, and if need be with its secret."""
+
+    @asynccontextmanager
+    async def opened(name, secret=None):
+        folder = tmp_path / name
+        folder.mkdir()
+        async with open_memory(Runtime(), StoreSettings()) as store:
+            yield Door(name, folder, store, secret)
+
+    return opened

@@ -1,0 +1,53 @@
+"""Every preset, by its own samples through the real receiver: taken once, and refused in every way that must be."""
+
+import pytest
+
+from gateway.blueprint.presets import BUILT_IN
+from gateway.cli.sample import spoil
+from gateway.cli.trial import COVER_NO_BODY, read
+
+NAMES = sorted(file.stem for file in BUILT_IN.glob("*.toml"))
+UNSIGNED = {name for name in NAMES if read(BUILT_IN / f"{name}.toml").verify.get("scheme") == "none"}
+DAY_MS = 86_400_000
+
+
+@pytest.mark.parametrize("name", NAMES)
+async def test_every_sample_of_a_preset_is_taken_as_what_it_says_it_is_and_its_repeat_is_not(open_door, name):
+    async with open_door(name) as door:
+        assert door.preset.samples, "without a sample nothing is proven"
+        for number, sample in enumerate(door.preset.samples, 1):
+            before = {row.id for row in await door.events()}
+            request = door.plan(sample).request(number, door.runtime.now_ms(), ())
+            signed = door.plan(sample).signed(request)
+            assert await door.post(signed) == door.source.ack_status
+            events = [row for row in await door.events() if row.id not in before]
+            assert (sample.type, sample.version) in {(row.type, row.version) for row in events}
+            if door.preset.identify.get("id") or door.preset.identify.get("key"):
+                assert await door.post(signed) == door.source.ack_status
+                assert len(await door.events()) == len(before) + len(events), "a repeat makes no second event"
+
+
+@pytest.mark.parametrize("name", sorted(set(NAMES) - UNSIGNED))
+async def test_no_preset_takes_a_request_that_is_unsigned_spoilt_or_of_another_secret(open_door, tmp_path, name):
+    async with open_door(name) as door:
+        (other := tmp_path / "other").mkdir()
+        stranger = type(door)(name, other, door.store)
+        for sample in door.preset.samples:
+            request = door.plan(sample).request(1, door.runtime.now_ms(), ())
+            signed = door.plan(sample).signed(request)
+            for wrong in (request, spoil(request, signed), stranger.plan(sample).signed(request)):
+                assert 400 <= await door.post(wrong) < 500
+            if door.source.credentials[0].scheme not in COVER_NO_BODY and signed.body == request.body:
+                assert await door.post(signed._replace(body=b" " + signed.body)) in {400, 401}
+        assert await door.events() == []
+
+
+@pytest.mark.parametrize("name", sorted(set(NAMES) - UNSIGNED))
+async def test_a_preset_whose_signature_holds_the_time_refuses_what_is_old(open_door, name):
+    async with open_door(name) as door:
+        verify = {**door.preset.verify, **door.preset.source.get("verify", {})}
+        for sample in door.preset.samples:
+            request = door.plan(sample).request(1, door.runtime.now_ms(), ())
+            old = door.plan(sample).signed(request)._replace(received_at=request.received_at + 2 * DAY_MS)
+            expected = 401 if verify.get("timestamp") else door.source.ack_status
+            assert await door.post(old) in ({expected} if verify.get("timestamp") else {expected, 401})
