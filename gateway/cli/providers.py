@@ -65,12 +65,14 @@ def show(name: str, config: Path, as_json: bool) -> None:
 
 
 @providers.command("check", epilog=examples("hookgate providers check presets/acme.toml"))
-@click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 @with_json
 def check(file: Path, as_json: bool) -> None:
     """Check a preset: its keys, and each sample signed with a made-up secret, taken, and refused when spoilt."""
     from gateway.cli.trial import trial_source, try_sample  # noqa: PLC0415 - loads what builds a configuration
 
+    if not file.is_file():
+        raise Failure(f"{file} is no file: give the path of a preset", "hookgate providers list")
     try:
         with trial_source(file.stem, file) as (source, preset):
             tried = [try_sample(source, sample) for sample in preset.samples]
