@@ -1,4 +1,4 @@
-"""What may be asked of the running daemon: status, reload, retry, replay, gates, metrics.
+"""What may be asked of the running daemon: status, reload, gates, metrics; orders go to the desk.
 
 The admin API calls nothing else.
 
@@ -17,7 +17,6 @@ import trio
 from gateway import __version__
 from gateway.admin.exposition import Exposition, gather
 from gateway.admin.operations import (
-    NotPossibleError,
     RefusalStatus,
     ReloadResult,
     Status,
@@ -25,15 +24,15 @@ from gateway.admin.operations import (
 )
 from gateway.admin.report import reasons_not_ready, report_ingress, report_sources, report_store, report_targets
 from gateway.blueprint import Blueprint, difference
-from gateway.core.model import event_text
 from gateway.dedup_rules import with_former_rules
+from gateway.desk import OperatorDesk
 from gateway.dispatch.dispatcher import Dispatcher
 from gateway.errors import ConfigError, StoreError
 from gateway.ingress.receive import Receiver
 from gateway.intake import Intake
 from gateway.metrics import Counters
 from gateway.runtime import Runtime
-from gateway.store.contract import DeliveryQuery, Gate, Store
+from gateway.store.contract import Gate, Rename, Store
 from gateway.systemd import Supervisor
 from gateway.wire.listener import Server
 
@@ -62,6 +61,7 @@ class Control:
         counters: Counters,
         dispatcher: Dispatcher,
         intake: Intake,
+        desk: OperatorDesk,
         receiver: Receiver,
         server: Server,
         exposition: Exposition,
@@ -72,6 +72,7 @@ class Control:
         admin_failures: Callable[[], int],
     ) -> None:
         self.store = store
+        self.desk = desk
         self._config_path = config_path.absolute()
         self._runtime = runtime
         self._counters = counters
@@ -188,36 +189,6 @@ class Control:
         log.error("config.refused", problems=problems)
         return ReloadResult(False, self._runtime.now_ms(), problems=problems)
 
-    async def retry(self, query: DeliveryQuery) -> int:
-        """Make the dead deliveries that `query` selects due now; give their number."""
-        known = {*self._intake.blueprint.targets, *self.store.targets()}
-        if query.target is not None and query.target not in known:
-            raise no_target(query.target, known)
-        if query.event_id is not None and await self.store.event(query.event_id) is None:
-            raise NotPossibleError(f"there is no event {event_text(query.event_id)}", "hookgate events list")
-        count = await self.store.retry(query, self._runtime.now_ms())
-        self._dispatcher.hint_all()
-        return count
-
-    async def replay(self, event_id: int, targets: Sequence[str] | None, replay_id: str) -> int:
-        """Plan an event again by today's routes, or to `targets`; give the number of new deliveries."""
-        event = await self.store.event(event_id)
-        if event is None or event.payload is None:
-            found = (
-                "is not in the store" if event is None else "has lost its payload to retention ([store] keep.bodies)"
-            )
-            raise NotPossibleError(f"{event_text(event_id)} {found}", "hookgate events list")
-        unknown = sorted(set(targets or ()) - set(self._intake.blueprint.targets))
-        if unknown:
-            raise no_target(", ".join(unknown), self._intake.blueprint.targets)
-        deliveries = self._intake.plan_again(event, targets)
-        if not deliveries:
-            about = f"source {event.source}, type {event.type}, version {event.version or 'none'}"
-            raise NotPossibleError(f"no route takes {event_text(event_id)} ({about})", "hookgate check")
-        count = await self.store.plan_again(event_id, deliveries, replay_id)
-        self._dispatcher.hint_all()
-        return count or 0
-
     async def hold(self, target: str, reason: str) -> bool:
         """Close the operator's gate on a target; False if it was closed."""
         return await self._dispatcher.hold(self._known(target), reason)
@@ -263,13 +234,14 @@ def _order_rules(blueprint: Blueprint) -> dict[str, str]:
 
 
 async def rename_owned(blueprint: Blueprint, store: Store) -> None:
-    """Give each renamed target or source what it owned under its former name: backlog, de-dup keys."""
-    for plan in blueprint.targets.values():
-        if plan.formerly is not None and await store.rename("target", plan.formerly, plan.name):
-            log.info("target.renamed", target=plan.name, formerly=plan.formerly)
-    for source in blueprint.sources.values():
-        if source.formerly is not None and await store.rename("source", source.formerly, source.name):
-            log.info("source.renamed", source=source.name, formerly=source.formerly)
+    """Give each renamed target or source what it owned under its former name (backlog, de-dup keys): all or none."""
+    targets = [Rename("target", each.formerly, each.name) for each in blueprint.targets.values() if each.formerly]
+    sources = [Rename("source", each.formerly, each.name) for each in blueprint.sources.values() if each.formerly]
+    for done in await store.rename([*targets, *sources]):
+        if done.kind == "target":
+            log.info("target.renamed", target=done.name, formerly=done.formerly)
+        else:
+            log.info("source.renamed", source=done.name, formerly=done.formerly)
 
 
 def forsaken(blueprint: Blueprint, store: Store) -> list[str]:

@@ -32,6 +32,7 @@ from gateway.config.load import load
 from gateway.config.model_server import HttpServer
 from gateway.control import Control, forsaken, rename_owned
 from gateway.dedup_rules import with_former_rules
+from gateway.desk import OperatorDesk
 from gateway.dispatch.dispatcher import Dispatcher
 from gateway.dispatch.janitor import expire, keep_proving, mind_clock, retain
 from gateway.errors import ConfigError, HookgateError
@@ -42,6 +43,7 @@ from gateway.listeners import describe, open_listeners, own_address, refuse_clea
 from gateway.log import configure
 from gateway.metrics import Counters
 from gateway.narrator import Narrator
+from gateway.replayer import Replayer
 from gateway.runtime import Runtime
 from gateway.settings import keep_times, listener_limits, server_tls, store_settings
 from gateway.store.contract import Keep, Store
@@ -143,6 +145,7 @@ class Daemon:
         own = [own_address(each) for each in (*self._sockets, *self._admin_sockets)]
         self._dispatcher = Dispatcher(store, runtime, narrator, places.state, own)
         self._intake = Intake(store, self._dispatcher, narrator, blueprint)
+        self._replayer = Replayer(store, self._intake, self._dispatcher, runtime)
         self._receiver = Receiver(self._intake, counters, runtime)
         self._server = Server(
             _connect(self._receiver, config.server.http, runtime),
@@ -158,6 +161,7 @@ class Daemon:
             counters=counters,
             dispatcher=self._dispatcher,
             intake=self._intake,
+            desk=OperatorDesk(store, self._intake, self._dispatcher, self._replayer, runtime),
             receiver=self._receiver,
             server=self._server,
             exposition=Exposition(CollectorRegistry(), counters, __version__, runtime),
@@ -180,6 +184,7 @@ class Daemon:
         async with trio.open_nursery() as nursery:
             await nursery.start(self._dispatcher.run, self._blueprint)
             nursery.start_soon(self._announcer.run, self._intake)
+            await nursery.start(self._replayer.run)
             nursery.start_soon(retain, self._store, self._keep, self._runtime)
             nursery.start_soon(expire, self._store, self._dispatcher.clock)
             nursery.start_soon(mind_clock, self._dispatcher, self._dispatcher.clock, self._runtime)

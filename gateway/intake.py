@@ -94,6 +94,22 @@ class Intake:
             self.paused = None
             paused.set()
 
+    @asynccontextmanager
+    async def steady(self) -> AsyncIterator[None]:
+        """Plan and write within the block: names do not change owners meanwhile."""
+        while self.paused is not None:
+            await self.paused.wait()
+        self._under_way += 1
+        try:
+            yield
+        finally:
+            self._leave()
+
+    def _leave(self) -> None:
+        self._under_way -= 1
+        if not self._under_way:
+            self._ended.set()
+
     async def take(
         self,
         source: Source,
@@ -118,9 +134,7 @@ class Intake:
                 _give_back(lanes, size, source.name)
             raise
         finally:
-            self._under_way -= 1
-            if not self._under_way:
-                self._ended.set()
+            self._leave()
         for (new, lanes), verdict in zip(planned, verdicts, strict=True):
             if verdict.kind == "new":
                 self._hand_over(acceptance, new, lanes, verdict, size)

@@ -100,6 +100,7 @@ __all__ = [
     "Proof",
     "Proxy",
     "Rejected",
+    "Replays",
     "Request",
     "RequestError",
     "Retry",
@@ -160,6 +161,8 @@ __all__ = [
 ]
 
 SendForm: TypeAlias = Literal["payload", "request", "envelope", "empty"]
+Replays: TypeAlias = Literal["yes", "ask", "never"]
+"""Whether a target takes replayed events: always, only if the operator names it, or not at all."""
 
 Group: TypeAlias = Literal["targets", "verifiers", "transforms"]
 """The groups of kinds; `hookgate.` before it is the entry points' group."""
@@ -259,6 +262,8 @@ class TargetKind(Generic[OptionsT]):
     concurrency: int
     send: SendForm
     """The form of message unless the operator writes another."""
+    replay: Replays = "yes"
+    """Whether it takes replayed events unless the operator writes so; "ask" where a repeat is seen or felt."""
 
 
 class Verifier(Protocol):
@@ -328,7 +333,12 @@ class FunctionTarget(Generic[OptionsT]):
 
 
 def target(
-    options: type[OptionsT], *, timeout: str | None = "30s", concurrency: int = 16, send: SendForm = "envelope"
+    options: type[OptionsT],
+    *,
+    timeout: str | None = "30s",
+    concurrency: int = 16,
+    send: SendForm = "envelope",
+    replay: Replays = "yes",
 ) -> Callable[[Callable[..., Any]], TargetKind[OptionsT]]:
     """Mark a class (built with its options) or a function `(message, options) -> Outcome` as a kind of target."""
 
@@ -336,7 +346,8 @@ def target(
         build: Callable[[OptionsT], Target] = thing
         if not inspect.isclass(thing):
             build = partial(FunctionTarget, thing)
-        return TargetKind(options, build, None if timeout is None else parse_duration(timeout), concurrency, send)
+        seconds = None if timeout is None else parse_duration(timeout)
+        return TargetKind(options, build, seconds, concurrency, send, replay)
 
     return mark
 

@@ -18,6 +18,7 @@ from gateway.admin.queries import BadQueryError
 from gateway.admin.routes.daemon import daemon_routes
 from gateway.admin.routes.deliveries import delivery_routes
 from gateway.admin.routes.events import event_routes
+from gateway.admin.routes.replays import replay_routes
 from gateway.admin.routes.targets import target_routes
 from gateway.errors import StoreError
 from gateway.runtime import Runtime
@@ -49,7 +50,7 @@ def make_app(operations: Operations, token: bytes | None, runtime: Runtime) -> Q
             response.headers["WWW-Authenticate"] = "Bearer"
         return response
 
-    for make_routes in (daemon_routes, event_routes, delivery_routes, target_routes):
+    for make_routes in (daemon_routes, event_routes, delivery_routes, replay_routes, target_routes):
         app.register_blueprint(make_routes(operations))
     _answer_errors(app)
     return app

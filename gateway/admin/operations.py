@@ -8,9 +8,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from gateway.admin.desk import Desk
 from gateway.config.sentences import did_you_mean
 from gateway.errors import HookgateError
-from gateway.store.contract import DeliveryQuery, GateKind, Store
+from gateway.store.contract import GateKind, Store
 
 
 class NotPossibleError(HookgateError):
@@ -171,6 +172,11 @@ class Operations(Protocol):
         """The open store, for reading."""
         ...
 
+    @property
+    def desk(self) -> Desk:
+        """Where an operator's orders are taken."""
+        ...
+
     async def status(self) -> Status:
         """Give the whole picture, from memory."""
         ...
@@ -181,17 +187,6 @@ class Operations(Protocol):
 
     async def reload(self) -> ReloadResult:
         """Build the configuration anew and go over to it, or keep the old one and say why."""
-        ...
-
-    async def retry(self, query: DeliveryQuery) -> int:
-        """Make the dead deliveries that `query` selects due now; give their number."""
-        ...
-
-    async def replay(self, event_id: int, targets: Sequence[str] | None, replay_id: str) -> int:
-        """Plan an event again by today's routes, or to `targets`; give the number of new deliveries.
-
-        The same `replay_id` again adds nothing. Raises NotPossibleError for an event whose payload retention took.
-        """
         ...
 
     async def hold(self, target: str, reason: str) -> bool:

@@ -39,7 +39,7 @@ def read_event_query(fields: Mapping[str, str]) -> EventQuery:
 
 
 def read_delivery_query(fields: Mapping[str, str]) -> DeliveryQuery:
-    """Read which deliveries to list, or to retry."""
+    """Read which deliveries to list."""
     _check_names(fields, DELIVERY_FIELDS)
     before, before_n = _place(fields)
     return DeliveryQuery(
@@ -50,6 +50,15 @@ def read_delivery_query(fields: Mapping[str, str]) -> DeliveryQuery:
         _limit(fields),
         before_n,
     )
+
+
+def read_audit_query(fields: Mapping[str, str]) -> tuple[int | None, int]:
+    """Read which entries of the audit to list: below a number, and how many."""
+    _check_names(fields, ("before", "limit"))
+    before = fields.get("before")
+    if before is not None and not (before.isascii() and before.isdecimal() and len(before) <= 18):
+        raise BadQueryError(f"before: expected a number as a page gives it, found {before[:40]!r}")
+    return None if before is None else int(before), _limit(fields)
 
 
 def _check_names(fields: Mapping[str, str], known: tuple[str, ...]) -> None:

@@ -6,17 +6,42 @@ Never writes. A payload is cut to `PAYLOAD_MAX` bytes; the stored head has no se
 from base64 import b64encode
 from typing import Any, Final, Protocol
 
+from gateway.admin.desk import ReplayStatus
 from gateway.core.head import decode_head
 from gateway.core.model import StoredEvent, event_text
+from gateway.replay_plan import read_plan
 from gateway.store.contract import AttemptRow, DeliveryQuery, DeliveryRow, EventQuery, EventRow
+from gateway.store.operator import AuditRow, Replay
 
 PAYLOAD_MAX: Final = 256 * 1024
 DELIVERIES_MAX: Final = 1000
 """Of one event: more than any configuration has targets."""
+REPLAYS_MAX: Final = 100
+
+
+class OperatorReader(Protocol):
+    """What reads, of the operator's part of a store."""
+
+    async def audit(self, before: int | None, limit: int) -> list[AuditRow]:
+        """List what was done by hand, newest first, below the number `before`."""
+        ...
+
+    async def replays(self, limit: int) -> list[Replay]:
+        """List replays, newest first."""
+        ...
+
+    async def replay(self, replay_id: str) -> Replay | None:
+        """Give one replay."""
+        ...
 
 
 class Reader(Protocol):
     """The part of a store that reads."""
+
+    @property
+    def operator(self) -> OperatorReader:
+        """The operator's part."""
+        ...
 
     async def event(self, event_id: int) -> StoredEvent | None:
         """Load one event."""
@@ -83,6 +108,34 @@ async def show_delivery(reader: Reader, event_id: int, n: int) -> dict[str, Any]
         return None
     attempts = await reader.attempts(event_id, n)
     return {**_delivery_row(row), "tries": [attempt._asdict() for attempt in attempts]}
+
+
+async def list_audit(reader: Reader, before: int | None, limit: int) -> dict[str, Any]:
+    """Give {"audit": [...], "before": the number to page on from, or None}."""
+    found = await reader.operator.audit(before, limit + 1)
+    rows = [row._asdict() for row in found[:limit]]
+    return {"audit": rows, "before": str(rows[-1]["id"]) if len(found) > limit else None}
+
+
+async def list_replays(reader: Reader) -> dict[str, Any]:
+    """Give {"replays": [...]}, newest first, at most a hundred, while no daemon runs them."""
+    found = await reader.operator.replays(REPLAYS_MAX)
+    return {"replays": [show_replay(ReplayStatus(each, "")) for each in found]}
+
+
+async def find_replay(reader: Reader, replay_id: str) -> dict[str, Any] | None:
+    """Give one replay while no daemon runs it; None if there is none."""
+    found = await reader.operator.replay(replay_id)
+    return None if found is None else show_replay(ReplayStatus(found, ""))
+
+
+def show_replay(status: ReplayStatus) -> dict[str, Any]:
+    """Give one replay as JSON."""
+    replay = status.replay
+    found = {name: value for name, value in replay._asdict().items() if name not in {"plan", "position", "last"}}
+    plan = read_plan(replay.plan)
+    told = {"chosen": plan.told(), "per_second": plan.per_second, "waits": status.waits, "again": status.again}
+    return {**found, **told, "seen_up_to": event_text(replay.position) if replay.position else None}
 
 
 def _event_row(row: EventRow) -> dict[str, Any]:

@@ -34,7 +34,12 @@ def hosted_kind(provider: Provider, table: Table, report: Report) -> TargetKind[
     if job is None:
         return None
     return TargetKind(
-        Options, lambda _options: HostedTarget(job, found.down), found.timeout_seconds, found.concurrency, found.send
+        Options,
+        lambda _options: HostedTarget(job, found.down),
+        found.timeout_seconds,
+        found.concurrency,
+        found.send,
+        found.replay,
     )
 
 
@@ -71,4 +76,4 @@ def _before(kind: TargetKind[Any], transform: Transform) -> TargetKind[Any]:
     def build(options: Any) -> Target:  # noqa: ANN401 - the kind's own
         return transformed(kind.build(options), transform)
 
-    return TargetKind(kind.options, build, kind.timeout_seconds, kind.concurrency, "payload")
+    return TargetKind(kind.options, build, kind.timeout_seconds, kind.concurrency, "payload", kind.replay)

@@ -99,6 +99,7 @@ class TargetBuilder:
             timeout_seconds=timeout_seconds,
             concurrency=target.concurrency or kind.concurrency,
             formerly=target.formerly,
+            replay=target.replay or kind.replay,
             fingerprint=_digest(
                 json.dumps([target.model_dump(mode="json"), *seen], sort_keys=True).encode(),
                 repr(policy).encode(),

@@ -16,7 +16,7 @@ from gateway.core.pace import Rate
 from gateway.core.render import Renderer
 from gateway.core.retry import Policy
 from gateway.core.routing import Pattern, Route, Router
-from gateway.plugin import TargetKind, Verifier
+from gateway.plugin import Replays, TargetKind, Verifier
 
 OWN_SOURCE: Final = "hookgate"
 """The built-in source of the gateway's own events; an implicit route `alerts` takes them to `alerts.targets`."""
@@ -84,6 +84,8 @@ class TargetPlan:
     formerly: str | None
     fingerprint: str
     """Equal fingerprints = the running target object may be kept over a reload."""
+    replay: Replays = "yes"
+    """Whether it takes replayed events."""
     fixed_secrets: tuple[str, ...] = ()
     """Where secrets of its options are whose new value needs a restart."""
     rate: Rate | None = None

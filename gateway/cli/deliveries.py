@@ -1,13 +1,12 @@
-"""`deliveries list`, `deliveries show` and `retry`."""
+"""`deliveries list`, `deliveries show` and `deliveries cancel`."""
 
 from pathlib import Path
 from typing import Any
 
 import click
 
-from gateway.cli.failures import Failure
 from gateway.cli.format import UNKNOWN, point, say, table, when, write_json
-from gateway.cli.locate import find_client
+from gateway.cli.intervene import cancel
 from gateway.cli.options import examples, older_ones, with_config, with_json
 from gateway.cli.stopped import read
 
@@ -16,7 +15,7 @@ STATES = ("pending", "in_flight", "delivered", "dead", "cancelled")
 
 @click.group()
 def deliveries() -> None:
-    """What goes where: list it, show one with its attempts."""
+    """What goes where: list it, show one with its attempts, cancel what nobody wants."""
 
 
 @deliveries.command(
@@ -77,7 +76,7 @@ def list_(config: Path, as_json: bool, **wanted: Any) -> None:  # noqa: ANN401 -
 def show(config: Path, as_json: bool, event: str, n: int) -> None:
     """Show one delivery with all its attempts. N is its number within its event."""
     found = read(config, f"/deliveries/{event}/{n}")
-    remedy = f"hookgate retry {event}" if found["state"] == "dead" else f"hookgate events show {event}"
+    remedy = f"hookgate retry {event}:{n}" if found["state"] == "dead" else f"hookgate events show {event}"
     if as_json:
         write_json(found, remedy)
         return
@@ -91,23 +90,4 @@ def show(config: Path, as_json: bool, event: str, n: int) -> None:
     point(remedy)
 
 
-@click.command(
-    epilog=examples("hookgate retry evt_0123456789abcdef", "hookgate retry --target crm", "hookgate retry --all --json")
-)
-@click.argument("event", required=False)
-@click.option("--target", help="Only dead deliveries to this target.")
-@click.option("--all", "everything", is_flag=True, help="Every dead delivery there is.")
-@with_config
-@with_json
-def retry(config: Path, as_json: bool, event: str | None, target: str | None, everything: bool) -> None:
-    """Send dead deliveries again: same event id, same target. Attempts count from 0 again."""
-    if not (event or target or everything):
-        raise Failure("say what to retry: an event, --target NAME, or --all", "hookgate deliveries list --state dead")
-    body = {"event": event, "target": target, "all": everything}
-    found = find_client(config).post("/retry", {name: value for name, value in body.items() if value})
-    remedy = f"hookgate deliveries list --target {target}" if target else "hookgate status"
-    if as_json:
-        write_json(found, remedy)
-        return
-    say("1 dead delivery is due now" if found["retried"] == 1 else f"{found['retried']} dead deliveries are due now")
-    point(remedy)
+deliveries.add_command(cancel)

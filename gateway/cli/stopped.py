@@ -21,6 +21,8 @@ Fields: TypeAlias = dict[str, str]
 class AtOnce:
     """A reader whose answers are there at once, in the shape that `gateway.admin.reading` awaits."""
 
+    operator: "AtOnce"
+
     def __init__(self, reads: Any) -> None:  # noqa: ANN401 - gateway.store.reads.Reads, which is imported late
         self._reads = reads
 
@@ -83,6 +85,12 @@ def _question(path: str, fields: Fields, targets: Iterable[str]) -> Callable[[An
             return lambda reader: _list_deliveries(reader, query, targets)
         case ["deliveries", event, n]:
             return lambda reader: reading.show_delivery(reader, queries.read_event_id(event), int(n))
+        case ["audit"]:
+            return lambda reader: reading.list_audit(reader, *queries.read_audit_query(fields))
+        case ["replays"]:
+            return reading.list_replays
+        case ["replays", replay]:
+            return lambda reader: reading.find_replay(reader, replay)
         case _:
             raise FileNotFoundError(path)
 
@@ -108,9 +116,12 @@ async def _open_and_ask(
     database: Path, question: Callable[[Any], Awaitable[dict[str, Any] | None]]
 ) -> dict[str, Any] | None:
     from gateway.store.reads import open_sqlite_reader  # noqa: PLC0415 - see _read_files
+    from gateway.store.selecting import OperatorReads  # noqa: PLC0415
 
     with open_sqlite_reader(database) as reads:
-        return await question(AtOnce(reads))
+        reader = AtOnce(reads)
+        reader.operator = AtOnce(OperatorReads(reads))
+        return await question(reader)
 
 
 def _load(config: Path) -> "Loaded":

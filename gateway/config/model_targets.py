@@ -140,5 +140,8 @@ class Target(Table):
     keep: Literal["all", "latest"] = "all"
     """With `order_by`: "latest" delivers of what waits only the newest with the same value and cancels the older ones,
     also those that wait for another try; one that is being delivered is left alone."""
+    replay: Literal["yes", "ask", "never"] | None = None
+    """Whether `hookgate replay` may send events here again: "yes"; "ask": only if the command names the target; or
+    "never". Default: "ask" for email and shell, else "yes". A retry of what is dead is no replay."""
     formerly: Name | None = None
     """The target's name before; what waited for that name is delivered here."""

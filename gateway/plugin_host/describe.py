@@ -12,7 +12,7 @@ from typing import Any, Final
 from gateway.config.lines import Path
 from gateway.config.references import References
 from gateway.config.secrets import SecretReference
-from gateway.plugin import SendForm
+from gateway.plugin import Replays, SendForm
 from gateway.plugin_host.codec import one_line
 from gateway.plugin_host.frames import FrameError, FrameReader, write_frame
 from gateway.plugin_host.job import COMMAND, Job, environment, hello
@@ -32,6 +32,7 @@ class Description:
     timeout_seconds: float = 30.0
     concurrency: int = 16
     send: SendForm = "envelope"
+    replay: Replays = "yes"
     problems: tuple[tuple[Path, str], ...] = ()
     """What is wrong with the options, each with the path of the key below the table."""
     given: Mapping[str, str] = field(default_factory=dict, repr=False)
@@ -84,6 +85,7 @@ def _ask(job: Job) -> tuple[Description, list[tuple[str, str]]]:
             timeout_seconds=header["timeout"] or 30.0,
             concurrency=header["concurrency"] or 16,
             send=header["send"],
+            replay=header["replay"],
             problems=tuple((tuple(path), text) for path, text in header["problems"]),
         ),
         asked,

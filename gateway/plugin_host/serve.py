@@ -74,6 +74,7 @@ def _describe(kind: Any, hello: Mapping[str, Any]) -> dict[str, Any]:  # noqa: A
         "schema": schema,
         "timeout": getattr(kind, "timeout_seconds", 0.0),
         "concurrency": getattr(kind, "concurrency", 0),
+        "replay": getattr(kind, "replay", "yes"),
         "send": getattr(kind, "send", "payload"),
         "problems": [],
         "asked": [],

@@ -180,7 +180,7 @@ def _act_on_repeats(ledger: Ledger, turn: Turn, repeats: Sequence[_Repeat], verd
             continue
         revived = revive(ledger, turn, repeat.event_id)
         if held.pop(repeat.event_id) == HOLD_CODES["unmatched"] and repeat.deliveries:
-            revived += plan_more(ledger, turn, repeat.event_id, repeat.deliveries, None)
+            revived += plan_more(ledger, turn, repeat.event_id, repeat.deliveries)
         verdicts[repeat.request][repeat.position] = Verdict("duplicate", repeat.event_id, revived)
 
 
@@ -195,7 +195,7 @@ def revive(ledger: Ledger, turn: Turn, event_id: int) -> int:
     return len(rows)
 
 
-def plan_more(ledger: Ledger, turn: Turn, event_id: int, planned: Sequence[NewDelivery], replay: str | None) -> int:
+def plan_more(ledger: Ledger, turn: Turn, event_id: int, planned: Sequence[NewDelivery]) -> int:
     """Add deliveries to a stored event, due now whatever their `admitted` says, or waiting; give their number."""
     cursor, names = ledger.cursor, ledger.names
     first: int = cursor.execute(_SQL["next_number"], (event_id,)).get
@@ -206,7 +206,7 @@ def plan_more(ledger: Ledger, turn: Turn, event_id: int, planned: Sequence[NewDe
         if digest is not None:
             key = key_number(ledger, names.texts[cursor.execute(_SQL["source_of"], (event_id,)).get], digest)
             keys.append((number, key))
-        row = (event_id, n, names.routes[route], number, turn.now, replay, expires, key)
+        row = (event_id, n, names.routes[route], number, turn.now, expires, key)
         cursor.execute(_SQL["plan_delivery"], row)
         turn.changes[target].add_pending(1, turn.now)
     relink(ledger, turn, keys)

@@ -5,6 +5,7 @@ from typing import Final
 
 from gateway.core.model import HoldReason, State
 from gateway.store.contract import GateKind
+from gateway.store.operator import ReplayState
 
 STATE_CODES: Final[dict[State, int]] = {"pending": 0, "in_flight": 1, "delivered": 2, "dead": 3, "cancelled": 4}
 STATES: Final[tuple[State, ...]] = tuple(STATE_CODES)
@@ -31,6 +32,9 @@ OUTCOMES: Final[dict[int, str]] = {code: outcome for outcome, code in OUTCOME_CO
 
 GATE_CODES: Final[dict[GateKind, int]] = {"breaker": 1, "disabled": 2, "held": 3, "restored": 4}
 GATES: Final[dict[int, GateKind]] = {code: kind for kind, code in GATE_CODES.items()}
+
+REPLAY_STATE_CODES: Final[dict[ReplayState, int]] = {"running": 0, "done": 1, "cancelled": 2}
+REPLAY_STATES: Final[dict[int, ReplayState]] = {code: state for state, code in REPLAY_STATE_CODES.items()}
 
 
 class NameKind(IntEnum):

@@ -11,10 +11,13 @@ is the store's own matter.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Literal, NamedTuple, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, TypeAlias
 
 from gateway.core.model import Delivery, Event, HoldReason, State, StoredEvent
 from gateway.errors import StoreError
+
+if TYPE_CHECKING:
+    from gateway.store.operator import Operator
 
 GateKind: TypeAlias = Literal["breaker", "disabled", "held", "restored"]
 VerdictKind: TypeAlias = Literal["new", "duplicate", "conflict"]
@@ -150,6 +153,14 @@ class Gate(NamedTuple):
     reason: str
 
 
+class Rename(NamedTuple):
+    """A target or a source that has another name now."""
+
+    kind: Literal["target", "source"]
+    formerly: str
+    name: str
+
+
 class EventRow(NamedTuple):
     """An event in a list."""
 
@@ -251,6 +262,11 @@ class Store(Protocol):
     epoch: int
     """The number of this process's ownership; new at each open."""
 
+    @property
+    def operator(self) -> "Operator":
+        """What an operator does: select, retry, cancel, replay."""
+        ...
+
     async def accept(self, acceptance: Acceptance) -> tuple[Verdict, ...]:
         """Make one request's events durable and give a verdict for each, in order.
 
@@ -296,27 +312,6 @@ class Store(Protocol):
 
     async def open_gate(self, target: str, kind: GateKind) -> bool:
         """Open a gate; False if it was not closed. Durable on return."""
-        ...
-
-    async def retry(self, query: DeliveryQuery, now: int) -> int:
-        """Make the dead deliveries that `query` selects pending again, due now; give their number.
-
-        Attempts and waits count on from 0.
-        """
-        ...
-
-    async def plan_again(self, event_id: int, deliveries: Sequence[NewDelivery], replay: str) -> int | None:
-        """Add linked deliveries to a stored event under the replay id `replay`; the same id twice adds nothing.
-
-        None if there is no such event.
-        """
-        ...
-
-    async def cancel(self, query: DeliveryQuery, reason: str, now: int) -> int:
-        """Cancel pending and dead deliveries that `query` selects, with an attempt row that tells the reason.
-
-        Give their number.
-        """
         ...
 
     async def expire(self, now: int) -> dict[str, int]:
@@ -373,10 +368,10 @@ class Store(Protocol):
         """Give the tries of one delivery, first to last."""
         ...
 
-    async def rename(self, kind: Literal["target", "source"], formerly: str, name: str) -> bool:
-        """Let `name` own what `formerly` owned (backlog, de-dup keys), in O(1).
+    async def rename(self, renames: Sequence[Rename]) -> list[Rename]:
+        """Let each new name own what the former one owned (backlog, de-dup keys), each in O(1): all or none.
 
-        False if there was nothing, or `name` already owns something.
+        Gives those carried out: not where there was nothing, or the new name already owns something.
         """
         ...
 

@@ -1,69 +1,70 @@
-"""What an operator does, inside a transaction: retry, replay, cancel, rename (with audit rows); gates and notes."""
+"""What an operator does, inside a transaction: retry, cancel, rename (each leaves an audit row); gates and notes."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, Literal
+from typing import Any, Final
 
-from gateway.store.accept import plan_more
+from gateway.store.audit import note_done
 from gateway.store.codes import GATE_CODES, STATE_CODES, NameKind
-from gateway.store.contract import DeliveryQuery, Gate, GateKind, NewDelivery
+from gateway.store.contract import Gate, GateKind, Rename
 from gateway.store.ledger import Ledger, Renamed, Turn
+from gateway.store.operator import Note, Number
 from gateway.store.order import relink
-from gateway.store.statements import load_statements
+from gateway.store.statements import RowStatement, Values, load_statements
 
 _SQL: Final = load_statements("interventions")
+_OPERATOR: Final = load_statements("operator")
+_REVIVE: Final = RowStatement(_OPERATOR["revive"], 3)
+_FIND_CANCELLABLE: Final = RowStatement(_OPERATOR["find_cancellable"], 2)
+_CANCEL: Final = RowStatement(_OPERATOR["cancel"], 3)
+_APPEND_CANCELLATIONS: Final = RowStatement(_OPERATOR["append_cancellations"], 5)
 SLICE: Final = 500
 """Deliveries changed in one transaction at most, so that acceptances do not wait long."""
-_HIGHEST: Final = 2**63 - 1
 
 
-def retry_some(ledger: Ledger, turn: Turn, *, query: DeliveryQuery, now: int, limit: int) -> int:
-    """Make up to `limit` of the dead deliveries that `query` selects due at `now`; give their number."""
-    if query.state not in (None, "dead"):
-        return 0
-    values = {**_selection(ledger, query, query.before), "now": now, "limit": limit}
-    rows: list[tuple[Any, ...]] = ledger.cursor.execute(_SQL["revive_dead"], values).fetchall()
+def retry_some(ledger: Ledger, turn: Turn, *, deliveries: Sequence[Number], note: Note) -> int:
+    """Make those of `deliveries` that are dead due now, or let them wait their turn; give their number."""
+    values: Values = []
+    for event_id, n in deliveries:
+        values += (event_id, n, turn.now)
+    rows = _REVIVE.execute(ledger.cursor, values)
     for target, _ in rows:
         change = turn.changes[ledger.names.texts[target]]
         change.dead -= 1
-        change.add_pending(1, now)
+        change.add_pending(1, turn.now)
     relink(ledger, turn, [(target, okey) for target, okey in rows if okey is not None])
-    _audit(ledger, turn, "retry", _subject(query), count=len(rows))
+    if rows:
+        note_done(ledger, turn, "retry", note, len(rows))
     return len(rows)
 
 
-def cancel_some(
-    ledger: Ledger, turn: Turn, *, query: DeliveryQuery, reason: str, now: int, limit: int, before: int | None
-) -> tuple[int, int]:
-    """Cancel up to `limit` pending and dead deliveries that `query` selects; give their number and lowest event id."""
-    if query.state not in (None, "pending", "dead"):
-        return 0, 0
-    state = None if query.state is None else STATE_CODES[query.state]
-    values = {**_selection(ledger, query, before), "state": state, "limit": limit}
-    rows: list[tuple[Any, ...]] = ledger.cursor.execute(_SQL["select_cancellable"], values).fetchall()
-    for event_id, n, target, found, claims, waits, _ in rows:
-        ledger.cursor.execute(_SQL["cancel_delivery"], (event_id, n, now))
-        ledger.cursor.execute(_SQL["append_cancellation"], (event_id, n, claims + 1, now, reason[:500]))
+def cancel_some(ledger: Ledger, turn: Turn, *, deliveries: Sequence[Number], note: Note) -> int:
+    """Cancel those of `deliveries` that are pending or dead; give their number."""
+    values: Values = []
+    for number in deliveries:
+        values += number
+    rows = _FIND_CANCELLABLE.execute(ledger.cursor, values)
+    _write_cancelled(ledger, turn, rows, note.reason[:500])
+    for _, _, target, state, _, waits, _ in rows:
         change = turn.changes[ledger.names.texts[target]]
-        if found == STATE_CODES["dead"]:
+        if state == STATE_CODES["dead"]:
             change.dead -= 1
         else:
             change.pending -= 1
             change.waiting -= waits
     relink(ledger, turn, [(row[2], row[6]) for row in rows if row[6] is not None])
-    _audit(ledger, turn, "cancel", _subject(query), count=len(rows), reason=reason)
-    return len(rows), rows[-1][0] if rows else 0
+    if rows:
+        note_done(ledger, turn, "cancel", note, len(rows))
+    return len(rows)
 
 
-def plan_again(ledger: Ledger, turn: Turn, event_id: int, deliveries: Sequence[NewDelivery], replay: str) -> int | None:
-    """Add linked deliveries to a stored event, once for each replay id; None if there is no such event."""
-    cursor = ledger.cursor
-    if cursor.execute(_SQL["find_event"], (event_id,)).get is None:
-        return None
-    if cursor.execute(_SQL["find_replay"], (event_id, replay)).get is not None:
-        return 0
-    count = plan_more(ledger, turn, event_id, deliveries, replay)
-    _audit(ledger, turn, "replay", str(event_id), count=count, reason=replay)
-    return count
+def _write_cancelled(ledger: Ledger, turn: Turn, rows: Sequence[tuple[Any, ...]], reason: str) -> None:
+    states: Values = []
+    attempts: Values = []
+    for event_id, n, _, _, claims, _, _ in rows:
+        states += (event_id, n, turn.now)
+        attempts += (event_id, n, claims + 1, turn.now, reason)
+    _CANCEL.execute(ledger.cursor, states)
+    _APPEND_CANCELLATIONS.execute(ledger.cursor, attempts)
 
 
 def close_gate(ledger: Ledger, turn: Turn, gate: Gate) -> None:
@@ -80,8 +81,14 @@ def open_gate(ledger: Ledger, turn: Turn, target: str, kind: GateKind) -> bool:
     return ledger.connection.changes() == 1
 
 
-def rename(ledger: Ledger, turn: Turn, kind: Literal["target", "source"], formerly: str, name: str) -> bool:
-    """Let the number of `formerly` stand for `name`; False if there is no such number, or `name` has one of its own."""
+def rename_all(ledger: Ledger, turn: Turn, renames: Sequence[Rename]) -> list[Rename]:
+    """Let the numbers of former names stand for the new ones; give those carried out."""
+    return [each for each in renames if _rename(ledger, turn, each)]
+
+
+def _rename(ledger: Ledger, turn: Turn, wanted: Rename) -> bool:
+    """False if the former name has no number, or the new one has one of its own."""
+    kind, formerly, name = wanted
     code = int(NameKind.TARGET if kind == "target" else NameKind.SOURCE)
     number = ledger.cursor.execute(_SQL["find_name"], (code, formerly)).get
     if number is None or ledger.cursor.execute(_SQL["find_name"], (code, name)).get is not None:
@@ -90,7 +97,7 @@ def rename(ledger: Ledger, turn: Turn, kind: Literal["target", "source"], former
     ledger.names.forget()
     if kind == "target":
         turn.renamed.append(Renamed(formerly, name, ledger.ids.mint(turn.now)))
-    _audit(ledger, turn, "rename", f"{kind} {formerly}", count=1, reason=name)
+    note_done(ledger, turn, "rename", Note("the configuration", f"{kind} {formerly}", f"is {name} now"), 1)
     return True
 
 
@@ -109,22 +116,3 @@ def probe(ledger: Ledger, turn: Turn) -> None:
     del turn
     ledger.cursor.execute(_SQL["probe"])
     ledger.keys.save_clock()
-
-
-def _selection(ledger: Ledger, query: DeliveryQuery, before: int | None) -> dict[str, Any]:
-    upto = _HIGHEST if before is None else before - 1
-    target = None
-    if query.target is not None:
-        row = ledger.cursor.execute(_SQL["find_name"], (int(NameKind.TARGET), query.target)).get
-        target = -1 if row is None else row
-    return {"target": target, "event": query.event_id, "upto": upto}
-
-
-def _subject(query: DeliveryQuery) -> str:
-    chosen = {name: value for name, value in query._asdict().items() if value is not None}
-    return " ".join(f"{name}={value}" for name, value in chosen.items())
-
-
-def _audit(ledger: Ledger, turn: Turn, action: str, subject: str, *, count: int, reason: str = "") -> None:
-    if count:
-        ledger.cursor.execute(_SQL["append_audit"], (turn.now, action, subject, count, reason))

@@ -6,7 +6,6 @@ work as with a real store. It passes the same conformance suite as SQLite's.
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import Literal
 
 import trio
 
@@ -25,19 +24,21 @@ from gateway.store.contract import (
     Gate,
     GateKind,
     Keep,
-    NewDelivery,
     NewEvent,
     Ordering,
     Record,
+    Rename,
     StoreHealth,
     Taken,
     Verdict,
 )
 from gateway.store.ids import first_id
 from gateway.store.memory_delivery import MemoryDelivery
-from gateway.store.memory_retention import blank, expire, forget
+from gateway.store.memory_operator import MemoryOperator
+from gateway.store.memory_retention import blank, expire, forget, forget_audit
 from gateway.store.memory_rows import delivery_row, event_row, selects, stored_event
 from gateway.store.memory_tables import MemoryEvent, MemoryKey, MemoryRequest, MemoryTables
+from gateway.store.operator import Note
 from gateway.store.settings import StoreSettings
 
 
@@ -55,6 +56,7 @@ class MemoryStore:
         self.warnings = tables.catch_up(runtime.now_ms())
         tables.interrupt(runtime.now_ms())
         self.epoch = tables.epoch
+        self.operator = MemoryOperator(tables, runtime, self._commit)
 
     async def accept(self, acceptance: Acceptance) -> tuple[Verdict, ...]:
         """See `Store.accept`."""
@@ -173,40 +175,6 @@ class MemoryStore:
         self._commit()
         return self._tables.gates.pop((target, kind), None) is not None
 
-    async def retry(self, query: DeliveryQuery, now: int) -> int:
-        """See `Store.retry`."""
-        await trio.lowlevel.checkpoint()
-        if query.state not in (None, "dead"):
-            return 0
-        chosen = list(self._tables.newest_first(query._replace(state="dead")))[: query.limit]
-        for one in chosen:
-            one.revive(now)
-            self._tables.refile(one)
-        self._commit()
-        return len(chosen)
-
-    async def plan_again(self, event_id: int, deliveries: Sequence[NewDelivery], replay: str) -> int | None:
-        """See `Store.plan_again`."""
-        await trio.lowlevel.checkpoint()
-        stored = self._tables.events.get(event_id)
-        if stored is None:
-            return None
-        if any(one.replay == replay for one in stored.deliveries):
-            return 0
-        count = self._tables.plan(event_id, deliveries, self._runtime.now_ms(), replay)
-        self._commit()
-        return count
-
-    async def cancel(self, query: DeliveryQuery, reason: str, now: int) -> int:
-        """See `Store.cancel`."""
-        await trio.lowlevel.checkpoint()
-        found = [one for one in self._tables.newest_first(query) if one.state in ("pending", "dead")]
-        for one in found[: query.limit]:
-            one.cancel(now, reason)
-            self._tables.refile(one)
-        self._commit()
-        return len(found[: query.limit])
-
     async def step_back(self, by_ms: int, now: int) -> int:
         """See `Store.step_back`."""
         await trio.lowlevel.checkpoint()
@@ -264,13 +232,19 @@ class MemoryStore:
         one = self._tables.find(event_id, n)
         return [] if one is None else list(one.tries)
 
-    async def rename(self, kind: Literal["target", "source"], formerly: str, name: str) -> bool:
+    async def rename(self, renames: Sequence[Rename]) -> list[Rename]:
         """See `Store.rename`."""
         await trio.lowlevel.checkpoint()
         self._commit()
-        if kind == "target":
-            return self._tables.rename_target(formerly, name)
-        return self._tables.rename_source(formerly, name)
+        return [each for each in renames if self._rename(each)]
+
+    def _rename(self, wanted: Rename) -> bool:
+        tables, (kind, formerly, name) = self._tables, wanted
+        done = (tables.rename_target if kind == "target" else tables.rename_source)(formerly, name)
+        if done:
+            note = Note("the configuration", f"{kind} {formerly}", f"is {name} now")
+            tables.note_done(self._runtime.now_ms(), "rename", note, 1)
+        return done
 
     async def notes(self, prefix: str) -> dict[str, bytes]:
         """See `Store.notes`."""
@@ -295,6 +269,7 @@ class MemoryStore:
             blank(self._tables, first_id(now - keep.bodies), first_id(now - keep.dead))
             or forget(self._tables, first_id(now - keep.metadata), first_id(now - keep.dead))
             or expire(self._tables, self._dedup_now() - window)
+            or forget_audit(self._tables, now - keep.metadata)
         )
         self._commit()
         return removed

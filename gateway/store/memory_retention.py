@@ -41,6 +41,16 @@ def expire(tables: MemoryTables, before: int) -> int:
     return len(old)
 
 
+def forget_audit(tables: MemoryTables, before: int) -> int:
+    """Remove audit entries, and replays that ended, from before `before`; give their number."""
+    entries = [row for row in tables.audit if row.at < before]
+    ended = [each.id for each in tables.replays.values() if each.ended_at is not None and each.ended_at < before]
+    tables.audit = tables.audit[len(entries) :]
+    for replay_id in ended:
+        del tables.replays[replay_id]
+    return len(entries) + len(ended)
+
+
 def _may_go(tables: MemoryTables, number: int, dead_below: int) -> bool:
     states = _states(tables, number)
     return not states & UNSETTLED and ("dead" not in states or number < dead_below)

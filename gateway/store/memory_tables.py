@@ -12,6 +12,7 @@ from gateway.store.contract import AttemptRow, DeliveryQuery, Gate, GateKind, Ne
 from gateway.store.ids import IdMint
 from gateway.store.memory_delivery import MemoryDelivery
 from gateway.store.memory_order import MemoryLines
+from gateway.store.operator import AuditRow, Note, Replay
 from gateway.store.steps import AFTER_STEP_MS, CLOSED_STEP_MS
 
 
@@ -59,6 +60,8 @@ class MemoryTables:
     keys: dict[tuple[str, bytes], MemoryKey] = field(default_factory=dict)
     gates: dict[tuple[str, GateKind], Gate] = field(default_factory=dict)
     notes: dict[str, bytes] = field(default_factory=dict)
+    replays: dict[str, Replay] = field(default_factory=dict)
+    audit: list[AuditRow] = field(default_factory=list)
     active: dict[str, dict[tuple[int, int], MemoryDelivery]] = field(default_factory=dict)
     """By target: the deliveries that are pending, in flight or dead."""
     lines: MemoryLines = field(default_factory=MemoryLines)
@@ -223,6 +226,15 @@ class MemoryTables:
             return []
         self.step_back(by_ms, now)
         return [f"the clock went back by at least {by_ms // 1000} s since the store was last open"]
+
+    def note_done(self, now: int, action: str, note: Note, count: int) -> None:
+        """Write down what was done by hand, or add to the last entry if it is of the same."""
+        last = self.audit[-1] if self.audit else None
+        if last is not None and last[2:5] + last[6:] == (note.who, action, note.subject, note.reason):
+            self.audit[-1] = last._replace(affected=last.affected + count)
+        else:
+            number = last.id + 1 if last is not None else 1
+            self.audit.append(AuditRow(number, now, note.who, action, note.subject, count, note.reason))
 
     def remove_request(self, number: int) -> None:
         """Remove a request with all that came of it."""

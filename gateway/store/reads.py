@@ -5,7 +5,7 @@ Every list is bounded, and a search that takes too long is ended: a long read wo
 emptied.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -54,7 +54,7 @@ class Reads:
         """List events, newest first."""
         values = {
             "source": query.source,
-            "type": None if query.type_glob is None else _glob(query.type_glob),
+            "type": None if query.type_glob is None else glob_of(query.type_glob),
             "hold": HOLD_CODES[query.hold],
             "before": _HIGHEST if query.before is None else query.before,
             "limit": _bounded(query.limit),
@@ -103,14 +103,25 @@ class Reads:
         """Count what waits for each target; what is in flight is counted by the running daemon only."""
         return load_backlogs(self._connection)
 
-    def _rows(self, name: str, values: tuple[Any, ...] | Mapping[str, Any]) -> list[tuple[Any, ...]]:
+    def rows(self, text: str, values: tuple[Any, ...] | Mapping[str, Any]) -> list[tuple[Any, ...]]:
+        """Give all rows of a statement. Raises StoreBusyError if it takes too long."""
+        return list(self.each(text, values))
+
+    def each(self, text: str, values: tuple[Any, ...] | Mapping[str, Any]) -> Generator[tuple[Any, ...], None, None]:
+        """Give the rows of a statement one by one; whoever stops before the end closes the iterator."""
         self._steps = 0
+        cursor = self._connection.cursor()
         try:
-            return self._connection.execute(_SQL[name], values).fetchall()
+            yield from cursor.execute(text, values)
         except apsw.InterruptError:
             raise StoreBusyError(
                 "the search took too long and was ended; narrow it, for example by target or id"
             ) from None
+        finally:
+            cursor.close()
+
+    def _rows(self, name: str, values: tuple[Any, ...] | Mapping[str, Any]) -> list[tuple[Any, ...]]:
+        return self.rows(_SQL[name], values)
 
     def _is_too_long(self) -> bool:
         self._steps += 1
@@ -163,6 +174,6 @@ def _bounded(limit: int) -> int:
     return max(0, min(limit, LIMIT_MAX))
 
 
-def _glob(pattern: str) -> str:
-    """Only `*` is special, as in routes."""
+def glob_of(pattern: str) -> str:
+    """Give the pattern for SQLite: only `*` is special, as in routes."""
     return pattern.replace("[", "[[]").replace("?", "[?]")

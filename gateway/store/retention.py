@@ -159,10 +159,13 @@ class Retention:
         return Done(ledger.keys.expire_some(keep.keys, KEYS), more=False)
 
     def forget_audit(self, ledger: Ledger, turn: Turn, keep: Keep, now: int) -> Done:
-        """Remove audit entries that are older than `keep.metadata`."""
+        """Remove audit entries, and replays that ended, that are older than `keep.metadata`."""
         del turn
-        ledger.cursor.execute(_SQL["forget_audit"], (now - keep.metadata, ROWS))
-        return Done(ledger.connection.changes(), more=False)
+        removed = 0
+        for name in ("forget_audit", "forget_replays"):
+            ledger.cursor.execute(_SQL[name], (now - keep.metadata, ROWS))
+            removed += ledger.connection.changes()
+        return Done(removed, more=False)
 
 
 def _forget_between(ledger: Ledger, turn: Turn, span: tuple[int, int]) -> None:

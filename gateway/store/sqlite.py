@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
-from typing import Literal
 
 import trio
 
@@ -28,9 +27,9 @@ from gateway.store.contract import (
     Gate,
     GateKind,
     Keep,
-    NewDelivery,
     Ordering,
     Record,
+    Rename,
     StoreHealth,
     Taken,
     Verdict,
@@ -40,6 +39,7 @@ from gateway.store.expiry import expire_some
 from gateway.store.interventions import SLICE
 from gateway.store.retention import Retention
 from gateway.store.settings import StoreSettings
+from gateway.store.sqlite_operator import SqliteOperator
 from gateway.store.start import start, stop
 from gateway.store.worker import Worker
 
@@ -49,6 +49,7 @@ class SqliteStore:
 
     def __init__(self, engine: Engine, epoch: int, warnings: Sequence[str]) -> None:
         self.epoch = epoch
+        self.operator = SqliteOperator(engine)
         self.warnings = tuple(warnings)
         """What was found wrong when the store was opened, for the log and the operator; empty if nothing was."""
         self._engine = engine
@@ -86,30 +87,6 @@ class SqliteStore:
     async def open_gate(self, target: str, kind: GateKind) -> bool:
         """See `Store.open_gate`."""
         return await self._engine.do(partial(interventions.open_gate, target=target, kind=kind))
-
-    async def retry(self, query: DeliveryQuery, now: int) -> int:
-        """See `Store.retry`. Many are done in slices; whoever is cancelled half-way has done some."""
-        done, more = 0, True
-        while more and done < query.limit:
-            limit = min(SLICE, query.limit - done)
-            count = await self._engine.do(partial(interventions.retry_some, query=query, now=now, limit=limit))
-            done, more = done + count, count == limit
-        return done
-
-    async def plan_again(self, event_id: int, deliveries: Sequence[NewDelivery], replay: str) -> int | None:
-        """See `Store.plan_again`; the deliveries are due now, whatever their `admitted` says."""
-        call = partial(interventions.plan_again, event_id=event_id, deliveries=deliveries, replay=replay)
-        return await self._engine.do(call, grows=True)
-
-    async def cancel(self, query: DeliveryQuery, reason: str, now: int) -> int:
-        """See `Store.cancel`. Many are done in slices; whoever is cancelled half-way has done some."""
-        done, more, before = 0, True, query.before
-        while more and done < query.limit:
-            limit = min(SLICE, query.limit - done)
-            call = partial(interventions.cancel_some, query=query, reason=reason, now=now, limit=limit, before=before)
-            count, lowest = await self._engine.do(call)
-            done, more, before = done + count, count == limit, lowest + 1
-        return done
 
     async def step_back(self, by_ms: int, now: int) -> int:
         """See `Store.step_back`. Many are moved in slices; after a failure half-way some are."""
@@ -196,9 +173,9 @@ class SqliteStore:
         """See `Store.attempts`."""
         return await self._engine.read(partial(self._engine.reads.attempts, event_id, n))
 
-    async def rename(self, kind: Literal["target", "source"], formerly: str, name: str) -> bool:
+    async def rename(self, renames: Sequence[Rename]) -> list[Rename]:
         """See `Store.rename`."""
-        return await self._engine.do(partial(interventions.rename, kind=kind, formerly=formerly, name=name))
+        return await self._engine.do(partial(interventions.rename_all, renames=renames)) if renames else []
 
     async def notes(self, prefix: str) -> Mapping[str, bytes]:
         """See `Store.notes`."""

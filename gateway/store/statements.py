@@ -38,14 +38,16 @@ class RowStatement:
         self._width = width
         self._texts = {size: text.replace(":rows", ",".join([row] * size)) for size in SIZES}
 
-    def execute(self, cursor: apsw.Cursor, values: Values) -> None:
-        """Carry it out for all rows in `values`."""
+    def execute(self, cursor: apsw.Cursor, values: Values) -> list[tuple[Any, ...]]:
+        """Carry it out for all rows in `values`; give the rows it returned."""
         width = self._width
+        found: list[tuple[Any, ...]] = []
         for start in range(0, len(values), SIZES[-1] * width):
             chunk = values[start : start + SIZES[-1] * width]
             size = fitting(len(chunk) // width)
             chunk += [None] * (size * width - len(chunk))
-            cursor.execute(self._texts[size], chunk)
+            found += cursor.execute(self._texts[size], chunk)
+        return found
 
     def run(self, cursor: apsw.Cursor, values: Values) -> list[tuple[Any, ...]]:
         """Carry it out for all rows in `values`; give the rows it returned."""

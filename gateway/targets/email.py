@@ -51,7 +51,7 @@ from gateway.targets.verdicts import judge_failure
 _NAME: Final = re.compile(r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*", re.ASCII)
 
 
-@target(EmailOptions, timeout="60s", concurrency=2, send="empty")
+@target(EmailOptions, timeout="60s", concurrency=2, send="empty", replay="ask")
 class Email:
     """Sends mails over a new connection each."""
 

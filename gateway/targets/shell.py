@@ -89,7 +89,7 @@ class ShellOptions(Options):
         return [("exec", text)]
 
 
-@target(ShellOptions, timeout=None, concurrency=1, send="payload")
+@target(ShellOptions, timeout=None, concurrency=1, send="payload", replay="ask")
 class Shell:
     """Delivers by running a program."""
 

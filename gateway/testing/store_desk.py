@@ -21,10 +21,12 @@ from gateway.store.contract import (
     NewDelivery,
     NewEvent,
     Record,
+    Rename,
     Store,
     Taken,
     Verdict,
 )
+from gateway.store.operator import Advance, DeliveryFilter, Note, Number, Planned, Position, Replay
 from gateway.store.settings import StoreSettings
 
 OpenStore: TypeAlias = Callable[[Runtime, StoreSettings], AbstractAsyncContextManager[Store]]
@@ -36,6 +38,7 @@ HOUR: Final = 3_600_000
 DAY: Final = 24 * HOUR
 SETTINGS: Final = StoreSettings(low_water_bytes=0, reserve_bytes=0, dedup_window_ms=16 * HOUR)
 PLENTY: Final = 1 << 30
+NOTE: Final = Note("uid 1000", "target=crm", "not wanted")
 
 
 class SteppedRuntime(Runtime):
@@ -181,6 +184,36 @@ class Desk:
         event_id = await self.accept_one(key, **special)
         await self.settle(await self.claim_one(), "dead", "400")
         return event_id
+
+    async def select(self, chosen: DeliveryFilter, limit: int = 100) -> list[Number]:
+        """Walk over all that `chosen` selects, in steps of `limit`."""
+        found: list[Number] = []
+        position: Position | None = Position()
+        while position is not None:
+            step = await self.store.operator.select_deliveries(chosen, position, limit)
+            expect(len(step.found) <= limit, True, "a step keeps to its limit")
+            found += step.found
+            position = step.position
+        return found
+
+    async def retry_dead(self, event_id: int | None = None) -> int:
+        """Retry everything that is dead, or what is of one event; give the number."""
+        return await self.store.operator.retry(await self.select(DeliveryFilter(("dead",), event_id=event_id)), NOTE)
+
+    async def cancel(self, event_id: int) -> int:
+        """Cancel what is pending or dead of one event; give the number."""
+        named = await self.select(DeliveryFilter(("pending", "dead"), event_id=event_id))
+        return await self.store.operator.cancel(named, NOTE)
+
+    async def replay_one(self, event_id: int, deliveries: Sequence[NewDelivery], replay_id: str) -> int | None:
+        """Replay one event by a replay of its own; give the number of deliveries added."""
+        await self.store.operator.begin_replay(Replay(replay_id, self.runtime.now_ms(), "uid 0", "{}"))
+        step = Advance([Planned(event_id, deliveries)], 0, 0, event_id, done=False)
+        return await self.store.operator.advance_replay(replay_id, step)
+
+    async def rename(self, kind: Literal["target", "source"], formerly: str, name: str) -> bool:
+        """Rename one target or source; tell whether that was done."""
+        return bool(await self.store.rename([Rename(kind, formerly, name)]))
 
     async def retain_all(self, keep: Keep) -> int:
         """Let retention go on until nothing is left to remove; give the number of rows."""

@@ -31,7 +31,7 @@ async def what_a_delivery_has_waited_is_kept_until_it_is_revived(open_store: Ope
         delivery = await desk.claim_one()
         expect(delivery.waited, HOUR, "an hour, although two went by")
         await desk.settle(delivery, "dead", "400")
-        await store.retry(DeliveryQuery(target="crm"), runtime.now_ms())
+        await desk.retry_dead()
         expect((await desk.claim_one()).waited, 0, "a retry begins anew")
 
 
@@ -101,7 +101,7 @@ async def a_replay_expires_counted_from_itself(open_store: OpenStore) -> None:
         desk = Desk(store, runtime)
         event_id = await desk.accept_one("a", targets=(), hold="unmatched")
         runtime.advance(DAY)
-        await store.plan_again(event_id, (NewDelivery("replay", "crm", False, _MINUTE),), "r1")
+        await desk.replay_one(event_id, (NewDelivery("replay", "crm", False, _MINUTE),), "r1")
         expect((await desk.claim_one()).expires_at, runtime.now_ms() + _MINUTE, "a minute from now")
 
 

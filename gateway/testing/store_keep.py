@@ -82,7 +82,7 @@ async def retention_takes_bodies_first(open_store: OpenStore) -> None:
         (done, part), waiting = await desk.accept(new(), new(part=b"p")), await desk.accept_one()
         for claim in (await desk.claim())[:2]:
             await desk.settle(claim.delivery)
-        await store.retry(DeliveryQuery(), 0)
+        await desk.retry_dead()
         runtime.advance(DAY - 1)
         expect(await desk.retain_all(KEEP), 0, "nothing is old enough")
         runtime.advance(2)
@@ -100,7 +100,7 @@ async def a_dead_delivery_keeps_its_body_until_its_own_time_is_over(open_store: 
         await desk.make_dead("a")
         runtime.advance(4 * DAY)
         await desk.retain_all(KEEP)
-        await store.retry(DeliveryQuery(), runtime.now_ms())
+        await desk.retry_dead()
         (claim,) = await desk.claim()
         expect(claim.event.payload, b"{}", "the payload is there")
 
@@ -113,7 +113,7 @@ async def a_delivery_whose_body_is_gone_can_be_claimed(open_store: OpenStore) ->
         await desk.make_dead("a")
         runtime.advance(2 * DAY)
         await desk.retain_all(KEEP._replace(dead=DAY))
-        await store.retry(DeliveryQuery(), runtime.now_ms())
+        await desk.retry_dead()
         (claim,) = await desk.claim()
         expect((claim.event.head, claim.event.payload, claim.event.type), (b"", None, "order.paid"), "without payload")
 

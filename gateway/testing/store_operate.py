@@ -1,75 +1,7 @@
-"""Conformance of a store: what an operator does (retry, replay, cancel, rename, gates) and sees (lists)."""
+"""Conformance of a store: gates, renames and lists."""
 
-from gateway.store.contract import Backlog, DeliveryQuery, EventQuery, Gate, NewDelivery
+from gateway.store.contract import Backlog, DeliveryQuery, EventQuery, Gate, Rename
 from gateway.testing.store_desk import SECOND, SETTINGS, Desk, OpenStore, SteppedRuntime, expect, new
-
-
-async def a_retry_makes_dead_deliveries_due(open_store: OpenStore) -> None:
-    """Those that the query selects, and only dead ones."""
-    runtime = SteppedRuntime()
-    async with open_store(runtime, SETTINGS) as store:
-        desk = Desk(store, runtime)
-        one, two = [await desk.make_dead(key) for key in "ab"]
-        await desk.accept_one("c", targets=("audit",))
-        now = runtime.now_ms()
-        expect(await store.retry(DeliveryQuery(event_id=one), now), 1, "one is chosen by its event")
-        expect(store.backlog("crm"), Backlog(1, 0, 1, now), "it is due")
-        expect(await store.retry(DeliveryQuery(target="audit"), now), 0, "what waits is not retried")
-        expect(await store.retry(DeliveryQuery(state="pending"), now), 0, "nor what is not dead")
-        expect(await store.retry(DeliveryQuery(target="crm", before=two), now), 0, "a page ends below its id")
-        expect(await store.retry(DeliveryQuery(target="crm", state="dead"), now), 1, "the rest by its target")
-        expect(await store.retry(DeliveryQuery(target="nobody"), now), 0, "a target that is unknown has none")
-        claims = [claim.delivery for claim in await desk.claim()]
-        expect([(claim.claims, claim.attempts) for claim in claims], [(2, 0)] * 2, "attempts count from 0")
-
-
-async def a_retry_keeps_to_its_limit(open_store: OpenStore) -> None:
-    """The newest first, never more than asked for."""
-    runtime = SteppedRuntime()
-    async with open_store(runtime, SETTINGS) as store:
-        desk = Desk(store, runtime)
-        ids = [await desk.make_dead(key) for key in range(4)]
-        expect(await store.retry(DeliveryQuery(target="crm", limit=3), runtime.now_ms()), 3, "three of four")
-        dead = await store.deliveries(DeliveryQuery(target="crm", state="dead"))
-        expect([row.event_id for row in dead], ids[:1], "the oldest is left")
-
-
-async def a_replay_adds_linked_deliveries_once(open_store: OpenStore) -> None:
-    """P14: new deliveries with the replay's id; the same id again adds nothing; the old ones stay as they are."""
-    runtime = SteppedRuntime()
-    async with open_store(runtime, SETTINGS) as store:
-        desk = Desk(store, runtime)
-        event_id = await desk.accept_one("k", targets=(), hold="unmatched")
-        planned = (NewDelivery("late", "crm", False), NewDelivery("late", "audit", True))
-        expect(await store.plan_again(event_id, planned, "r1"), 2, "two are added")
-        expect(await store.plan_again(event_id, planned, "r1"), 0, "once")
-        expect(await store.plan_again(event_id, planned[:1], "r2"), 1, "another replay is another")
-        expect(await store.plan_again(event_id + 1, planned, "r1"), None, "there is no such event")
-        rows = await store.deliveries(DeliveryQuery(event_id=event_id))
-        found = [(row.n, row.target, row.state, row.replay) for row in rows]
-        expected = [(0, "crm", "pending", "r1"), (1, "audit", "pending", "r1"), (2, "crm", "pending", "r2")]
-        expect(found, expected, "numbered on, linked, and due")
-        expect((await store.events(EventQuery()))[0].hold, None, "the event is held no more")
-        expect((await desk.accept(new("k")))[0].kind, "duplicate", "its key is as it was")
-
-
-async def a_cancelled_delivery_is_settled_with_a_reason(open_store: OpenStore) -> None:
-    """Pending and dead ones; never what is in flight."""
-    runtime = SteppedRuntime()
-    async with open_store(runtime, SETTINGS) as store:
-        desk = Desk(store, runtime)
-        dead = await desk.make_dead("a")
-        flying = await desk.accept_one("b", admitted=True)
-        waiting = await desk.accept_one("c")
-        now = runtime.now_ms()
-        expect(await store.cancel(DeliveryQuery(target="crm"), "not wanted", now), 2, "two are cancelled")
-        rows = await store.deliveries(DeliveryQuery(state="cancelled"))
-        expect([row.event_id for row in rows], [waiting, dead], "the pending and the dead one")
-        expect([row.last_reason for row in rows], ["not wanted"] * 2, "the reason is kept")
-        expect(store.backlog("crm"), Backlog(0, 1, 0, None), "what is in flight goes on")
-        expect((await store.attempts(waiting, 0))[0].outcome, "cancelled", "an audit row tells it")
-        expect(await store.retry(DeliveryQuery(), now), 0, "a cancelled delivery stays so")
-        expect(len(await store.deliveries(DeliveryQuery(event_id=flying, state="in_flight"))), 1, "as listed")
 
 
 async def a_gate_is_closed_changed_and_opened(open_store: OpenStore) -> None:
@@ -98,14 +30,33 @@ async def a_renamed_target_keeps_its_backlog(open_store: OpenStore) -> None:
         await desk.accept_one("k", targets=("crm", "audit"))
         await store.close_gate(Gate("crm", "held", 1, None, ""))
         before = store.backlog("crm")
-        expect(await store.rename("target", "crm", "audit"), False, "audit owns something")
-        expect(await store.rename("target", "nobody", "sales"), False, "nobody owns nothing")
-        expect(await store.rename("target", "crm", "sales"), True, "sales owns nothing yet")
+        expect(await desk.rename("target", "crm", "audit"), False, "audit owns something")
+        expect(await desk.rename("target", "nobody", "sales"), False, "nobody owns nothing")
+        expect(await desk.rename("target", "crm", "sales"), True, "sales owns nothing yet")
         expect((store.backlog("sales"), store.backlog("crm")), (before, Backlog()), "the backlog has moved")
         expect([gate.target for gate in await store.gates()], ["sales"], "so has the gate")
         expect((await desk.claim_one("sales")).target, "sales", "and what is claimed")
         await desk.accept_one("l")
         expect((store.backlog("crm").pending, store.targets()), (1, ["audit", "crm", "sales"]), "the old name is free")
+
+
+async def several_names_change_at_once(open_store: OpenStore) -> None:
+    """Those that cannot are left out; the others go together."""
+    runtime = SteppedRuntime()
+    async with open_store(runtime, SETTINGS) as store:
+        desk = Desk(store, runtime)
+        await desk.accept_one("k", targets=("crm", "audit"))
+        wanted = [
+            Rename("target", "nobody", "x"),
+            Rename("target", "crm", "sales"),
+            Rename("target", "audit", "sales"),
+            Rename("source", "shop", "store"),
+        ]
+        expect(await store.rename(wanted), [wanted[1], wanted[3]], "nobody owned nothing, sales was taken")
+        expect(store.targets(), ["audit", "sales"], "the backlog has moved")
+        expect(await store.rename([]), [], "nothing to do")
+        told = [(row.who, row.subject, row.reason) for row in await store.operator.audit(None, 1)]
+        expect(told, [("the configuration", "source shop", "is store now")], "it is written down")
 
 
 async def what_was_in_flight_under_an_old_name_is_recorded_under_the_new(open_store: OpenStore) -> None:
@@ -116,7 +67,7 @@ async def what_was_in_flight_under_an_old_name_is_recorded_under_the_new(open_st
         await desk.accept_one("k")
         old = await desk.claim_one()
         for formerly, name in (("crm", "b"), ("b", "crm"), ("crm", "b"), ("b", "sales")):
-            expect(await store.rename("target", formerly, name), True, "the new name owns nothing yet")
+            expect(await desk.rename("target", formerly, name), True, "the new name owns nothing yet")
         await desk.accept_one("l")
         young = await desk.claim_one()
         expect([await desk.settle(one, "dead") for one in (old, young)], [True, True], "both claims hold")
@@ -129,7 +80,7 @@ async def a_renamed_source_keeps_its_keys(open_store: OpenStore) -> None:
     async with open_store(runtime, SETTINGS) as store:
         desk = Desk(store, runtime)
         first = await desk.accept_one("k")
-        expect(await store.rename("source", "shop", "store"), True, "the new name owns nothing yet")
+        expect(await desk.rename("source", "shop", "store"), True, "the new name owns nothing yet")
         expect((await desk.accept(new("k", source="store")))[0].event_id, first, "the key is known")
         expect((await desk.accept(new("k", source="shop")))[0].kind, "new", "the old name is a new source")
 
@@ -230,12 +181,9 @@ async def notes_are_kept_by_name(open_store: OpenStore) -> None:
 
 OPERATE_CHECKS = (
     notes_are_kept_by_name,
-    a_retry_makes_dead_deliveries_due,
-    a_retry_keeps_to_its_limit,
-    a_replay_adds_linked_deliveries_once,
-    a_cancelled_delivery_is_settled_with_a_reason,
     a_gate_is_closed_changed_and_opened,
     a_renamed_target_keeps_its_backlog,
+    several_names_change_at_once,
     what_was_in_flight_under_an_old_name_is_recorded_under_the_new,
     a_renamed_source_keeps_its_keys,
     events_are_listed_newest_first_by_page,

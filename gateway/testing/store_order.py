@@ -59,7 +59,7 @@ async def keys_belong_to_their_target_and_source(open_store: OpenStore) -> None:
         other = await desk.accept_one("b", order="A", source="bank")
         expect(_events(await desk.claim()), [first, other], "two sources, two keys")
         expect(_events(await desk.claim("audit")), [first], "two targets, two lines")
-        expect(await store.rename("source", "shop", "store"), True, "the source gets another name")
+        expect(await desk.rename("source", "shop", "store"), True, "the source gets another name")
         await desk.accept_one("c", order="A", source="store")
         expect(await desk.claim(), [], "its keys are the same")
 
@@ -75,12 +75,12 @@ async def a_dead_delivery_blocks_its_key_until_somebody_acts(open_store: OpenSto
         expect(store.backlog("crm"), Backlog(2, 0, 1, None, 2), "both wait, nothing is due")
         rows = await store.deliveries(DeliveryQuery(state="pending"))
         expect([row.behind for row in rows], [(dead, 0)] * 2, "both wait for the dead one")
-        expect(await store.retry(DeliveryQuery(event_id=dead), runtime.now_ms()), 1, "it is retried")
+        expect(await desk.retry_dead(dead), 1, "it is retried")
         again = await desk.claim_one()
         expect(again.event_id, dead, "and goes first")
         await desk.settle(again, "dead")
         expect(await desk.claim(), [], "dead again, it blocks again")
-        expect(await store.cancel(DeliveryQuery(event_id=dead), "never mind", runtime.now_ms()), 1, "it is cancelled")
+        expect(await desk.cancel(dead), 1, "it is cancelled")
         for expected in (second, third):
             found = await desk.claim_one()
             expect(found.event_id, expected, "the others go on in order")
@@ -97,7 +97,7 @@ async def a_dead_delivery_is_skipped_where_that_is_asked_for(open_store: OpenSto
         await desk.settle(await desk.claim_one(), "dead")
         flying = await desk.claim_one()
         expect(flying.event_id, second, "the second goes on")
-        await store.retry(DeliveryQuery(event_id=dead), runtime.now_ms())
+        await desk.retry_dead(dead)
         expect(await desk.claim(), [], "one of a key at a time")
         later = runtime.now_ms() + SECOND
         await desk.record(desk.ended(flying, "pending", "503", later))
@@ -117,10 +117,9 @@ async def a_cancelled_head_lets_the_next_one_go(open_store: OpenStore) -> None:
         first, second, third = [await desk.accept_one(key, order="A") for key in "abc"]
         claim = await desk.claim_one()
         await desk.record(desk.ended(claim, "pending", "503", runtime.now_ms() + 60 * SECOND))
-        now = runtime.now_ms()
-        expect(await store.cancel(DeliveryQuery(event_id=second), "", now), 1, "one that waits is cancelled")
+        expect(await desk.cancel(second), 1, "one that waits is cancelled")
         expect(await desk.claim(), [], "the first still backs off")
-        expect(await store.cancel(DeliveryQuery(event_id=first), "", now), 1, "the first is cancelled")
+        expect(await desk.cancel(first), 1, "the first is cancelled")
         expect((await desk.claim_one()).event_id, third, "the third is next")
 
 
@@ -138,7 +137,7 @@ async def order_outlasts_a_restart(open_store: OpenStore) -> None:
         expect(store.backlog("crm"), Backlog(2, 0, 1, runtime.now_ms(), 1), "one is due, one waits")
         again = await desk.claim_one()
         expect(again.event_id, first, "the first comes again")
-        await store.retry(DeliveryQuery(event_id=dead), runtime.now_ms())
+        await desk.retry_dead(dead)
     async with open_store(runtime, SETTINGS) as store:
         desk = Desk(store, runtime)
         for expected in (dead, first, second):
@@ -156,7 +155,7 @@ async def a_replay_goes_before_what_waits(open_store: OpenStore) -> None:
         first = await desk.make_dead("a", order="A")
         second = await desk.accept_one("b", order="A")
         planned = (NewDelivery("all", "crm", True, key=digest("A")),)
-        expect(await store.plan_again(first, planned, "r1"), 1, "the first is replayed")
+        expect(await desk.replay_one(first, planned, "r1"), 1, "the first is replayed")
         expect((await desk.accept(new("a", order="A")))[0].revived, 1, "and sent again by its provider")
         for expected in ((first, 0), (first, 1), (second, 0)):
             found = await desk.claim_one()
@@ -218,7 +217,7 @@ async def an_ordering_follows_its_target_to_a_new_name(open_store: OpenStore) ->
         await _order(desk, BLOCK)
         first, second = [await desk.accept_one(key, order="A") for key in "ab"]
         flying = await desk.claim_one()
-        expect(await store.rename("target", "crm", "sales"), True, "the new name owns nothing yet")
+        expect(await desk.rename("target", "crm", "sales"), True, "the new name owns nothing yet")
         expect(await store.set_ordering("sales", BLOCK, _by_part), 0, "it is ordered already")
         third = await desk.accept_one("c", order="A", targets=("sales",))
         expect(await desk.claim("sales"), [], "the first is still in flight")

@@ -1,5 +1,6 @@
 """A daemon made of memory for the admin API's tests: it writes down what it was asked, tests set what it answers."""
 
+from gateway.admin.desk import EventProgress, Progress, ReplayStatus
 from gateway.admin.operations import (
     IngressStatus,
     NotPossibleError,
@@ -9,7 +10,9 @@ from gateway.admin.operations import (
     TargetStatus,
 )
 from gateway.core.model import StoredEvent
+from gateway.replay_plan import ReplayPlan
 from gateway.store.contract import AttemptRow, DeliveryRow, EventRow
+from gateway.store.operator import AuditRow, EventFilter, Replay
 
 EVENT = 0x123456789ABCDEF
 TEXT = "evt_0123456789abcdef"
@@ -28,6 +31,10 @@ class Shelf:
             DeliveryRow(EVENT, 0, "acme", HOSTILE, "all", "crm", "dead", None, 3, 3, 0, 2000, None, "500 Server Error")
         ]
         self.queries = []
+        self.operator = self
+
+    async def audit(self, before, limit):
+        return [AuditRow(1, 1000, "uid 0 (root)", "retry", HOSTILE, 3, "")]
 
     async def event(self, event_id):
         return self.stored.get(event_id)
@@ -44,12 +51,53 @@ class Shelf:
         return [AttemptRow(1500, 12, "retry", "500 Server Error")]
 
 
+class MemoryDesk:
+    """`Desk` that remembers; it answers in shares of two while `shares` has more."""
+
+    def __init__(self, asked):
+        self.asked = asked
+        self.count = 3
+        self.shares = []
+        self.replay_kept = Replay("r1", 1000, "uid 0 (root)", ReplayPlan(EventFilter(source="acme")).write(), events=1)
+
+    async def retry(self, order, uid):
+        return self._share("retry", order)
+
+    async def cancel(self, order, uid):
+        return self._share("cancel", order)
+
+    def _share(self, verb, order):
+        self.asked.append((verb, order))
+        return Progress(2, self.shares.pop(0)) if self.shares else Progress(self.count, None)
+
+    async def count_events(self, chosen, after):
+        self.asked.append(("count", chosen, after))
+        return EventProgress(self.count, None)
+
+    async def replay(self, replay_id, plan, uid):
+        self.asked.append(("replay", replay_id, plan))
+        if plan.targets == ("gone",):
+            raise NotPossibleError("its payload is no longer kept", "hookgate events list")
+        return ReplayStatus(self.replay_kept._replace(id=replay_id, state="done", added=2, ended_at=2000), "")
+
+    async def replays(self, limit):
+        return [ReplayStatus(self.replay_kept, "4000 deliveries wait for crm already")]
+
+    async def find_replay(self, replay_id):
+        return ReplayStatus(self.replay_kept, "")
+
+    async def cancel_replay(self, replay_id, reason, uid):
+        self.asked.append(("cancel replay", replay_id, reason))
+        return ReplayStatus(self.replay_kept._replace(state="cancelled", reason=reason, ended_at=2000), "")
+
+
 class MemoryDaemon:
     """`Operations` that remembers."""
 
     def __init__(self):
         self.store = Shelf()
         self.asked = []
+        self.desk = MemoryDesk(self.asked)
         self.reasons = []
         crm = TargetStatus("crm", "http", (), 0, 0, 1, None, "500", 2000, None, "hookgate retry --target crm")
         self.targets = [crm]
@@ -76,16 +124,6 @@ class MemoryDaemon:
     async def reload(self):
         self.asked.append(("reload",))
         return self.reload_result
-
-    async def retry(self, query):
-        self.asked.append(("retry", query))
-        return 3
-
-    async def replay(self, event_id, targets, replay_id):
-        self.asked.append(("replay", event_id, targets, replay_id))
-        if targets == ["gone"]:
-            raise NotPossibleError("its payload is no longer kept", "hookgate events list")
-        return 2
 
     async def hold(self, target, reason):
         self.asked.append(("hold", target, reason))

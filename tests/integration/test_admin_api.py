@@ -15,7 +15,9 @@ from gateway.admin.operations import ReloadResult
 from gateway.config.address import parse_address
 from gateway.errors import StoreBrokenError
 from gateway.listeners import open_listeners
+from gateway.replay_plan import ReplayPlan
 from gateway.runtime import Runtime
+from gateway.store.operator import DeliveryFilter, EventFilter, Position
 from gateway.wire.listener import Listener
 
 TOKEN = b"a-token-of-the-operator"
@@ -31,8 +33,20 @@ READS = [
     "/deliveries",
     f"/deliveries/{TEXT}/0",
     "/targets",
+    "/replays",
+    f"/replays/{TEXT}",
+    "/audit",
 ]
-CHANGES = ["/retry", "/replay", "/reload", "/targets/crm/hold", "/targets/crm/release", "/targets/crm/enable"]
+CHANGES = [
+    "/retry",
+    "/cancel",
+    "/replay",
+    f"/replays/{TEXT}/cancel",
+    "/reload",
+    "/targets/crm/hold",
+    "/targets/crm/release",
+    "/targets/crm/enable",
+]
 
 
 class Answer:
@@ -189,29 +203,75 @@ async def test_a_refused_reload_is_409_with_its_problems(daemon, ask):
     assert (answer.status, answer.json["problems"]) == (409, ["config.toml:3: unknown key"])
 
 
-async def test_retry_needs_to_know_what_and_reaches_all_that_fits(daemon, ask):
-    assert (await ask("POST", "/retry", JSON, b"{}")).status == 400
-    assert (await ask("POST", "/retry", JSON, b'{"everything": true}')).status == 400
+@pytest.mark.parametrize("verb", ["/retry", "/cancel"])
+async def test_an_order_needs_to_know_what_and_is_read_whole(verb, daemon, ask):
+    for wrong in (
+        {},
+        {"everything": True},
+        {"state": "dead"},
+        {"deliveries": ["x"]},
+        {"deliveries": TEXT},
+        {"deliveries": [f"{TEXT}:x"]},
+        {"target": ""},
+        {"target": "\ud800"},
+        {"outcome": "bad"},
+        {"since": "2h"},
+        {"since": -1},
+        {"target": "crm", "state": "delivered"},
+        {"target": "crm", "position": "5"},
+    ):
+        assert (await ask("POST", verb, JSON, json.dumps(wrong).encode())).status == 400, wrong
     assert daemon.asked == []
-    assert (await ask("POST", "/retry", JSON, b'{"target": "crm"}')).json == {"retried": 3}
-    [(_, query)] = daemon.asked
-    assert (query.target, query.state, query.event_id) == ("crm", "dead", None)
-    assert query.limit > 10**6
-    body = json.dumps({"event": TEXT}).encode()
-    await ask("POST", "/retry", JSON, body)
-    assert daemon.asked[1][1].event_id == EVENT
+    done = {"/retry": "retried", "/cancel": "cancelled"}[verb]
+    assert (await ask("POST", verb, JSON, b'{"target": "crm", "since": 5}')).json == {done: 3, "position": None}
+    order = daemon.asked[0][1]
+    states = {"/retry": ("dead", "dead"), "/cancel": ("pending", "dead")}[verb]
+    assert (list(order.chosen), order.dry_run) == ([DeliveryFilter(states, target="crm", since=5)], False)
+    assert order.told == "target=crm since=1970-01-01T00:00:00.005Z"
+    daemon.desk.shares = [Position(EVENT, 7)]
+    body = {"deliveries": [TEXT, f"{TEXT}:2"], "dry_run": True, "position": f"{TEXT}:1"}
+    answered = (await ask("POST", verb, JSON, json.dumps(body).encode())).json
+    assert answered == {"selected": 2, "position": f"{TEXT}:7"}
+    order = daemon.asked[1][1]
+    assert [(each.event_id, each.n) for each in order.chosen] == [(EVENT, None), (EVENT, 2)]
+    assert (order.position, order.dry_run, order.told) == (Position(EVENT, 1), True, f"{TEXT} {TEXT}:2")
 
 
-async def test_replay_names_an_event_and_an_id_that_makes_it_one_replay(daemon, ask):
-    body = json.dumps({"event": TEXT, "replay": "r1"}).encode()
-    assert (await ask("POST", "/replay", JSON, body)).json == {"added": 2, "replay": "r1"}
-    assert daemon.asked == [("replay", EVENT, None, "r1")]
-    for wrong in ({"event": TEXT}, {"event": "x", "replay": "r"}, {"event": TEXT, "replay": "r", "targets": []}):
-        assert (await ask("POST", "/replay", JSON, json.dumps(wrong).encode())).status == 400
-    missing = json.dumps({"event": "evt_0000000000000001", "replay": "r"}).encode()
-    assert (await ask("POST", "/replay", JSON, missing)).status == 404
-    gone = await ask("POST", "/replay", JSON, json.dumps({"event": TEXT, "replay": "r", "targets": ["gone"]}).encode())
+async def test_a_replay_has_events_and_an_id_and_is_read_whole(daemon, ask):
+    for wrong in (
+        {"events": [TEXT]},
+        {"id": "r"},
+        {"events": ["x"], "id": "r"},
+        {"events": [TEXT], "id": "a b"},
+        {"events": [TEXT], "id": "../x"},
+        {"events": [TEXT], "id": "r", "source": "acme"},
+        {"events": [TEXT], "id": "r", "rate": "2000/s"},
+        {"events": [TEXT], "id": "r", "rate": "fast"},
+        {"events": [TEXT], "id": "r", "targets": ["crm"], "same": True},
+        {"source": "acme", "hold": "held", "id": "r"},
+    ):
+        assert (await ask("POST", "/replay", JSON, json.dumps(wrong).encode())).status == 400, wrong
+    assert daemon.asked == []
+    body = {"source": "acme", "type": "order.*", "hold": "unmatched", "also": ["mail"], "rate": "120/m", "id": "r-1"}
+    answered = (await ask("POST", "/replay", JSON, json.dumps(body).encode())).json
+    assert (answered["id"], answered["state"], answered["added"]) == ("r-1", "done", 2)
+    chosen = EventFilter("acme", type_glob="order.*", hold="unmatched")
+    assert daemon.asked == [("replay", "r-1", ReplayPlan(chosen, also=("mail",), per_second=2.0))]
+    counted = await ask("POST", "/replay", JSON, b'{"all": true, "dry_run": true}')
+    assert counted.json == {"selected": 3, "position": None}
+    assert daemon.asked[1] == ("count", EventFilter(without_source="hookgate"), 0)
+    gone = await ask("POST", "/replay", JSON, json.dumps({"events": [TEXT], "id": "r", "targets": ["gone"]}).encode())
     assert (gone.status, gone.json["next"]) == (409, "hookgate events list")
+
+
+async def test_replays_and_the_audit_are_listed(daemon, ask):
+    (row,) = (await ask("GET", "/replays")).json["replays"]
+    assert (row["id"], row["who"], row["chosen"]) == ("r1", "uid 0 (root)", "source=acme to today's routes")
+    assert row["waits"] == "4000 deliveries wait for crm already"
+    ended = (await ask("POST", f"/replays/{TEXT}/cancel", JSON, b'{"reason": "wrong"}')).json
+    assert (ended["state"], daemon.asked) == ("cancelled", [("cancel replay", TEXT, "wrong")])
+    assert (await ask("GET", "/audit?limit=1")).json["audit"][0]["affected"] == 3
+    assert (await ask("GET", "/audit?before=x")).status == 400
 
 
 async def test_gates_are_worked_by_name_and_unknown_names_are_told(daemon, ask):

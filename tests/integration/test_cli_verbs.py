@@ -13,7 +13,9 @@ from gateway.admin.operations import GateStatus, ReloadResult, TargetStatus
 from gateway.cli.main import cli
 from gateway.config.address import parse_address
 from gateway.listeners import open_listeners
+from gateway.replay_plan import ReplayPlan
 from gateway.runtime import Runtime
+from gateway.store.operator import DeliveryFilter, EventFilter, Position
 from gateway.wire.listener import Listener
 
 TOKEN = b"of-the-operator"
@@ -52,11 +54,20 @@ READING = [
     ["deliveries", "list"],
     ["deliveries", "show", TEXT, "0"],
     ["targets", "list"],
+    ["replays", "list"],
+    ["replays", "show", "r1"],
+    ["audit"],
 ]
 CHANGING = [
     ["reload"],
     ["retry", "--target", "crm"],
+    ["retry", "--target", "crm", "--dry-run"],
+    ["retry", TEXT],
+    ["cancel", "--target", "crm", "--reason", "gone"],
+    ["deliveries", "cancel", f"{TEXT}:0"],
     ["replay", TEXT],
+    ["replay", "--source", "acme", "--wait", "--id", "r1"],
+    ["replays", "cancel", "r1"],
     ["targets", "hold", "crm"],
     ["targets", "release", "crm"],
     ["targets", "enable", "crm"],
@@ -102,8 +113,8 @@ async def test_what_is_typed_is_what_is_asked(daemon, hookgate):
     await hookgate("replay", TEXT, "--target", "crm", "--target", "audit", "--id", "incident")
     await hookgate("targets", "hold", "crm", "--reason", "upgrade")
     retry, replay, hold = daemon.asked
-    assert (retry[1].event_id, retry[1].target, retry[1].state) == (EVENT, "crm", "dead")
-    assert replay == ("replay", EVENT, ["crm", "audit"], "incident")
+    assert list(retry[1].chosen) == [DeliveryFilter(("dead", "dead"), target="crm", event_id=EVENT)]
+    assert replay == ("replay", "incident", ReplayPlan(EventFilter(event_ids=(EVENT,)), ("crm", "audit")))
     assert hold == ("hold", "crm", "upgrade")
 
 
@@ -126,14 +137,57 @@ async def test_two_replays_without_an_id_are_two(daemon, hookgate):
     await hookgate("replay", TEXT)
     await hookgate("replay", TEXT)
     first, second = daemon.asked
-    assert first[3] != second[3]
+    assert first[1] != second[1]
 
 
-async def test_retry_of_nothing_in_particular_is_not_sent(daemon, hookgate):
-    result = await hookgate("retry")
+@pytest.mark.parametrize(("verb", "told"), [("retry", "--all"), ("cancel", "--target"), ("replay", "--all")])
+async def test_what_is_of_nothing_in_particular_is_not_sent(verb, told, daemon, hookgate):
+    result = await hookgate(verb)
     assert result.exit_code == 1
-    assert "--all" in result.stderr
+    assert told in result.stderr
     assert daemon.asked == []
+
+
+@pytest.mark.parametrize(("verb", "name"), [("retry", "retried"), ("cancel", "cancelled")])
+async def test_long_work_is_asked_for_in_shares_and_summed(verb, name, daemon, hookgate):
+    daemon.desk.shares = [Position(EVENT, 1), Position(EVENT, 4)]
+    found = json.loads((await hookgate(verb, f"{TEXT}", "--json")).output)
+    assert found[name] == 2 + 2 + 3
+    assert [order.position for _, order in daemon.asked] == [Position(), Position(EVENT, 1), Position(EVENT, 4)]
+
+
+@pytest.mark.parametrize("verb", ["retry", "cancel", "replay"])
+async def test_many_are_changed_only_if_somebody_is_sure(verb, daemon, hookgate):
+    daemon.desk.count = 100
+    refused = await hookgate(verb, "--source", "acme", "--type", "it's *")
+    assert refused.exit_code == 1
+    assert "error: 100 " in refused.stderr
+    assert f"hookgate {verb} --source acme --type 'it'\"'\"'s *' --yes" in refused.stderr
+    assert all(step[0] == "count" or step[1].dry_run for step in daemon.asked)
+    assert (await hookgate(verb, "--source", "acme", "--yes")).exit_code == 0
+    daemon.desk.count = 99
+    assert (await hookgate(verb, "--source", "acme")).exit_code == 0
+
+
+@pytest.mark.parametrize("verb", ["retry", "cancel", "replay"])
+async def test_a_dry_run_counts_and_names_the_command_that_does_it(verb, daemon, hookgate):
+    out = (await hookgate(verb, "--source", "acme", "--since", "2h", "--dry-run")).output
+    assert "selected; nothing was changed" in out
+    assert f"next: hookgate {verb} --source acme --since 2h --config" in out
+    assert len(daemon.asked) == 1
+
+
+@pytest.mark.parametrize(("text", "ms"), [("2026-11-21T22:00Z", 1795298400000), ("2026-11-21", 1795219200000)])
+async def test_times_are_read_as_people_write_them(text, ms, daemon, hookgate):
+    await hookgate("retry", "--since", text, "--until", "1s")
+    (chosen,) = daemon.asked[-1][1].chosen
+    assert chosen.since == ms
+    assert abs(chosen.until - (Runtime().now_ms() - 1000)) < 60_000
+    assert (await hookgate("retry", "--since", "5")).exit_code == 2
+    assert (await hookgate("retry", "--since", "yesterday")).exit_code == 2
+
+
+async def test_everything_is_retried_if_it_is_said(daemon, hookgate):
     await hookgate("retry", "--all")
     assert daemon.asked
 

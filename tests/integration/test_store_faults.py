@@ -8,6 +8,7 @@ from store_samples import crash_copy, desk_on
 
 from gateway.errors import StoreBrokenError, StoreError, StoreFullError
 from gateway.store.contract import DeliveryQuery, EventQuery, Keep
+from gateway.store.operator import Replay
 from gateway.store.settings import StoreSettings
 from gateway.testing.store_desk import PLENTY, new
 
@@ -127,14 +128,14 @@ async def test_P18_an_io_error_while_pages_are_copied_breaks_the_store(faulty, t
 async def test_P19_below_the_low_water_mark_deliveries_settle_and_newcomers_are_refused(tmp_path):
     async with desk_on(tmp_path / "h.db") as desk:
         await desk.make_dead("a")
-        event_id = await desk.accept_one("b")
+        await desk.accept_one("b")
     async with desk_on(tmp_path / "h.db", ALWAYS_LOW) as desk:
         with pytest.raises(StoreFullError, match="expected at least"):
             await desk.accept_one("c")
         with pytest.raises(StoreFullError):
-            await desk.store.plan_again(event_id, (), "r")
+            await desk.store.operator.begin_replay(Replay("r", 0, "uid 0", "{}"))
         assert await desk.settle(await desk.claim_one())
-        assert await desk.store.retry(DeliveryQuery(), 0) == 1
+        assert await desk.retry_dead() == 1
         health = desk.store.health()
         assert (health.accepting, "expected at least" in health.reason) == (False, True)
 

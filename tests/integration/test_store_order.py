@@ -11,8 +11,9 @@ from gateway.core.model import UNSETTLED
 from gateway.store.contract import DeliveryQuery, NewDelivery, Ordering
 from gateway.store.memory import open_memory
 from gateway.store.memory_tables import MemoryTables
+from gateway.store.operator import DeliveryFilter
 from gateway.store.sqlite import open_sqlite
-from gateway.testing.store_desk import SECOND, SETTINGS, Desk, SteppedRuntime, digest, new
+from gateway.testing.store_desk import NOTE, SECOND, SETTINGS, Desk, SteppedRuntime, digest, new
 
 SEEDS = int(os.environ.get("HOOKGATE_ORDER_SEEDS", "12"))
 STEPS = 150
@@ -89,10 +90,10 @@ class Walk:
             assert all(await self.desk.record(*records)), "our claims hold"
 
     async def retry(self):
-        await self.desk.store.retry(DeliveryQuery(target="crm", limit=2), self.runtime.now_ms())
+        await self.desk.store.operator.retry((await self.desk.select(DeliveryFilter(("dead",))))[-2:], NOTE)
 
     async def cancel(self):
-        await self.desk.store.cancel(DeliveryQuery(target="crm", limit=1), "test", self.runtime.now_ms())
+        await self.desk.store.operator.cancel((await self.desk.select(DeliveryFilter(("pending", "dead"))))[-1:], NOTE)
 
     async def replay(self):
         if self.parts:
@@ -100,7 +101,7 @@ class Walk:
             part = self.parts[event_id]
             key = digest(chosen(self.ordering.rule, part)) if part and self.ordering else None
             self.replays += 1
-            await self.desk.store.plan_again(event_id, [NewDelivery("r", "crm", False, key=key)], f"r{self.replays}")
+            await self.desk.replay_one(event_id, [NewDelivery("r", "crm", False, key=key)], f"r{self.replays}")
 
     async def repeat(self):
         event = new("again", part=b"a1", targets=())

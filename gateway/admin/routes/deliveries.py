@@ -1,18 +1,21 @@
-"""Deliveries: list, show, and send dead ones again."""
+"""Deliveries: list, show, send dead ones again, cancel what nobody wants."""
+
+from typing import Any
 
 from quart import Blueprint, Response, request
 
 from gateway.admin.answers import answer, read_object, refuse
+from gateway.admin.desk import Progress
 from gateway.admin.operations import Operations, no_target
-from gateway.admin.queries import BadQueryError, read_delivery_query, read_event_id
+from gateway.admin.orders import read_delivery_order, read_reason
+from gateway.admin.peer import peer_uid
+from gateway.admin.queries import read_delivery_query, read_event_id
 from gateway.admin.reading import list_deliveries, show_delivery
-from gateway.store.contract import DeliveryQuery
-
-ALL = 1_000_000_000
+from gateway.core.model import event_text
 
 
 def delivery_routes(operations: Operations) -> Blueprint:
-    """Make /deliveries, /deliveries/<event>/<n> and /retry."""
+    """Make /deliveries, /deliveries/<event>/<n>, /retry and /cancel."""
     routes = Blueprint("deliveries", __name__)
 
     @routes.get("/deliveries")
@@ -34,16 +37,22 @@ def delivery_routes(operations: Operations) -> Blueprint:
 
     @routes.post("/retry")
     async def retry() -> Response:
-        return answer({"retried": await operations.retry(_read_retry(await read_object()))})
+        order = read_delivery_order(await read_object(), ("dead", "dead"))
+        done = await operations.desk.retry(order, peer_uid())
+        return answer(_told("selected" if order.dry_run else "retried", done))
+
+    @routes.post("/cancel")
+    async def cancel() -> Response:
+        body = await read_object()
+        read_reason(body)
+        order = read_delivery_order(body, ("pending", "dead"))
+        done = await operations.desk.cancel(order, peer_uid())
+        return answer(_told("selected" if order.dry_run else "cancelled", done))
 
     return routes
 
 
-def _read_retry(body: dict[str, object]) -> DeliveryQuery:
-    """Dead deliveries of a target, of an event, or both; of everything only if it says so."""
-    fields = {name: str(value) for name, value in body.items() if name in {"target", "event"} and value is not None}
-    if unknown := sorted(set(body) - {"target", "event", "all"}):
-        raise BadQueryError(f"unknown field {unknown[0][:40]!r}: expected target, event or all")
-    if not fields and body.get("all") is not True:
-        raise BadQueryError('name a target or an event, or say "all": true')
-    return read_delivery_query(fields)._replace(state="dead", limit=ALL)
+def _told(name: str, done: Progress) -> dict[str, Any]:
+    """Give the number, and where to go on."""
+    position = done.position
+    return {name: done.count, "position": position and f"{event_text(position.event_id)}:{position.n}"}

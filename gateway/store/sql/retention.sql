@@ -32,3 +32,6 @@ DELETE FROM request WHERE id BETWEEN ? AND ?
 
 -- forget_audit: entries that are older than the metadata
 DELETE FROM audit WHERE id IN (SELECT id FROM audit WHERE at < ? ORDER BY id LIMIT ?)
+
+-- forget_replays: those that ended before; an id is then free again
+DELETE FROM replay WHERE id IN (SELECT id FROM replay WHERE ended_at < ? LIMIT ?)

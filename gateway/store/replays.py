@@ -1,0 +1,112 @@
+"""Replays inside a transaction: begun, carried on step by step, ended; each step is written whole with its progress.
+
+A process that is killed between two steps goes on from the last one: nothing is planned twice, nothing is left out.
+"""
+
+import json
+from collections.abc import Sequence
+from typing import Any, Final, NamedTuple
+
+from gateway.store.audit import note_done
+from gateway.store.contract import NewDelivery
+from gateway.store.ledger import Ledger, Turn
+from gateway.store.operator import Advance, Note, Planned, Replay
+from gateway.store.order import Key, key_number, relink
+from gateway.store.selecting import as_replay
+from gateway.store.statements import ListStatement, RowStatement, Values, load_statements
+
+_SQL: Final = load_statements("operator")
+_FIND_NUMBERS: Final = RowStatement(_SQL["find_numbers"], 2)
+_INSERT: Final = RowStatement(_SQL["insert_replayed"], 8)
+_RELEASE: Final = ListStatement(_SQL["release_holds"])
+
+
+def begin(ledger: Ledger, turn: Turn, replay: Replay) -> Replay | None:
+    """Keep a new replay; None, or the one that has its id."""
+    del turn
+    if (known := _find(ledger, replay.id)) is not None:
+        return known
+    ledger.cursor.execute(_SQL["begin_replay"], (replay.id, replay.asked_at, replay.who, replay.plan))
+    return None
+
+
+def advance(ledger: Ledger, turn: Turn, replay_id: str, step: Advance) -> int | None:
+    """Write one step; give the number of deliveries added, None if the replay is not running."""
+    if ledger.cursor.execute(_SQL["find_running"], (replay_id,)).get is None:
+        return None
+    fresh = _fresh(ledger, step.planned, replay_id)
+    _insert(ledger, turn, fresh, replay_id)
+    added = sum(len(each.deliveries) for each in fresh)
+    counts = (len(fresh), added, step.left_out, step.passed_over + len(step.planned) - len(fresh))
+    ended = turn.now if step.done else None
+    ledger.cursor.execute(_SQL["advance_replay"], (replay_id, step.position, *counts, int(step.done), ended))
+    if step.done and (ended_replay := _find(ledger, replay_id)) is not None:
+        _note_end(ledger, turn, ended_replay, "replay", Note(ended_replay.who, ""))
+    return added
+
+
+def cancel(ledger: Ledger, turn: Turn, replay_id: str, note: Note) -> Replay | None:
+    """End a running replay; None if it is not running."""
+    ledger.cursor.execute(_SQL["cancel_replay"], (replay_id, turn.now, note.reason[:500]))
+    if not ledger.connection.changes():
+        return None
+    ended = _find(ledger, replay_id)
+    if ended is not None:
+        _note_end(ledger, turn, ended, "cancel replay", note)
+    return ended
+
+
+def _find(ledger: Ledger, replay_id: str) -> Replay | None:
+    rows: list[tuple[Any, ...]] = ledger.cursor.execute(_SQL["replay"], (replay_id,)).fetchall()
+    return as_replay(rows[0]) if rows else None
+
+
+class _Fresh(NamedTuple):
+    """An event that gets deliveries."""
+
+    event_id: int
+    source: int
+    first: int
+    """The number of the first of them."""
+    deliveries: Sequence[NewDelivery]
+
+
+def _fresh(ledger: Ledger, planned: Sequence[Planned], replay_id: str) -> list[_Fresh]:
+    """Give those that are there and have none of this replay."""
+    values: Values = []
+    for each in planned:
+        values += (each.event_id, replay_id)
+    rows = _FIND_NUMBERS.execute(ledger.cursor, values)
+    found = {event: (source, first) for event, source, first, there in rows if not there}
+    return [_Fresh(event, *found[event], deliveries) for event, deliveries in planned if event in found]
+
+
+def _insert(ledger: Ledger, turn: Turn, fresh: Sequence[_Fresh], replay_id: str) -> None:
+    names = ledger.names
+    values: Values = []
+    keys: list[Key] = []
+    for event, source, first, deliveries in fresh:
+        for n, (route, target, _, expires_ms, digest) in enumerate(deliveries, first):
+            number, key = names.targets[target], None
+            expires = None if expires_ms is None else turn.now + expires_ms
+            if digest is not None:
+                key = key_number(ledger, names.texts[source], digest)
+                keys.append((number, key))
+            values += (event, n, names.routes[route], number, turn.now, replay_id, expires, key)
+            turn.changes[target].add_pending(1, turn.now)
+    _INSERT.execute(ledger.cursor, values)
+    relink(ledger, turn, keys)
+    _RELEASE.run(ledger.cursor, [each.event_id for each in fresh])
+
+
+def _note_end(ledger: Ledger, turn: Turn, replay: Replay, action: str, note: Note) -> None:
+    subject = f"{replay.id}: {_told(replay.plan)}" if action == "replay" else replay.id
+    note_done(ledger, turn, action, note._replace(subject=subject), replay.added)
+
+
+def _told(plan: str) -> str:
+    """Say what a plan selects, as it was asked for."""
+    try:
+        return str(json.loads(plan)["told"])
+    except (ValueError, KeyError, TypeError):
+        return plan
