@@ -9,15 +9,14 @@ import hmac
 import re
 from base64 import b64encode
 from collections.abc import Callable, Mapping, Sequence
-from typing import Final, Literal, NamedTuple, TypeAlias
-
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import Encoding as Form
-from cryptography.hazmat.primitives.serialization import PublicFormat
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias
 
 from gateway.core.encodings import ENCODERS, Encoding, decode_base64
 from gateway.core.keys import KeyForm, decode_key
 from gateway.core.moments import write_moment
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 SignatureShape: TypeAlias = Literal["plain", "list", "pairs"]
 Algorithm: TypeAlias = Literal["sha1", "sha256", "sha512"]
@@ -130,11 +129,14 @@ def hmac_key(
     return lambda text: before + encode(hmac.digest(key, text, algorithm))
 
 
-def _asymmetric(key: Ed25519PrivateKey) -> SigningKey:
+def _asymmetric(key: "Ed25519PrivateKey") -> SigningKey:
     return lambda text: b"v1a," + b64encode(key.sign(text))
 
 
-def _private_key(text: str) -> Ed25519PrivateKey:
+def _private_key(text: str) -> "Ed25519PrivateKey":
+    from cryptography.hazmat.primitives import serialization  # noqa: PLC0415 - 6 MB that only such a key needs
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey  # noqa: PLC0415
+
     try:
         raw = decode_base64(text.encode())
     except ValueError:
@@ -142,7 +144,7 @@ def _private_key(text: str) -> Ed25519PrivateKey:
     if len(raw) not in {32, 64}:
         raise ValueError(f"the private key has {len(raw)} bytes, expected 32, or 64 with its public key")
     key = Ed25519PrivateKey.from_private_bytes(raw[:32])
-    if raw[32:] not in {b"", key.public_key().public_bytes(Form.Raw, PublicFormat.Raw)}:
+    if raw[32:] not in {b"", key.public_key().public_bytes(serialization.Encoding.Raw, serialization.PublicFormat.Raw)}:
         raise ValueError("the second half of the private key is not its public key: paste it again")
     return key
 
