@@ -135,6 +135,57 @@ async def test_K1_time_goes_on_as_before_until_a_step_forward_is_minded(autojump
     assert 500 <= since_ms <= 3_000, "no longer ago than the look before, with a margin"
 
 
+async def test_K1_a_try_that_ends_just_after_a_step_forward_waits_no_longer_for_it(autojump_clock):
+    runtime = VirtualRuntime()
+
+    def answer(_message):
+        if runtime.stepped:
+            return Delivered()
+        runtime.stepped = DAY
+        return Retry("500")
+
+    script = Script(answer)
+    async with open_memory(runtime, StoreSettings(low_water_bytes=0, reserve_bytes=0)) as store:
+        dispatcher = Dispatcher(store, runtime, Watcher(), Path())
+        async with trio.open_nursery() as nursery:
+            await nursery.start(dispatcher.run, Plans(plan_for(script, retry={"delays": [10]})))
+            nursery.start_soon(mind_clock, dispatcher, dispatcher.clock, runtime)
+            await trio.sleep(5.5)
+            await accept(store, 1, "crm", now=runtime.now_ms())
+            dispatcher.hint("crm")
+            await trio.sleep(60)
+            nursery.cancel_scope.cancel()
+    first, second = script.at
+    assert 5 <= second - first <= 20
+
+
+async def test_what_goes_back_to_the_store_untried_keeps_what_it_has_waited(autojump_clock):
+    """Its target is held while it stands in line behind another one."""
+    runtime = VirtualRuntime()
+
+    async def answer(message):
+        if message.attempt > 1:
+            await trio.sleep_forever()
+        return Retry("500")
+
+    script = Script(answer)
+    async with open_memory(runtime, StoreSettings(low_water_bytes=0, reserve_bytes=0)) as store:
+        dispatcher = Dispatcher(store, runtime, Watcher(), Path())
+        async with trio.open_nursery() as nursery:
+            await nursery.start(
+                dispatcher.run, Plans(plan_for(script, concurrency=1, timeout=30, retry={"delays": [10]}))
+            )
+            for number in range(2):
+                await accept(store, number, "crm", now=runtime.now_ms())
+            dispatcher.hint("crm")
+            await trio.sleep(15)
+            dispatcher.drain()
+            await trio.sleep(40)
+            nursery.cancel_scope.cancel()
+        (claim,) = await store.claim("crm", 10, 10**6, runtime.now_ms())
+    assert (claim.delivery.attempts, claim.delivery.waited) == (1, 10_000)
+
+
 async def test_a_clock_that_creeps_forward_is_followed(autojump_clock):
     async with minded() as (runtime, asked, clock):
         for _ in range(20):

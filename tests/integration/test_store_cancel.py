@@ -43,12 +43,17 @@ async def cancel_between_commit_and_answer(counted, call):
 @pytest.mark.parametrize("verb", ["accept", "claim"])
 async def test_what_a_cancelled_caller_had_claimed_is_due_again(verb, counted, tmp_path):
     async with desk_on(tmp_path / "h.db") as desk:
+        waited = 7 if verb == "claim" else 0
         if verb == "claim":
             await desk.accept_one("k")
+            again = desk.ended(await desk.claim_one(), "pending", "500", desk.runtime.now_ms())
+            await desk.record(again._replace(waited=7))
             await cancel_between_commit_and_answer(counted, desk.claim)
         else:
             await cancel_between_commit_and_answer(counted, lambda: desk.accept_one("k", admitted=True))
         await desk.store.probe()
         await desk.store.probe()
         assert desk.store.backlog("crm")[:2] == (1, 0)
-        assert (await desk.claim_one()).claims == 2, "it had been committed as claimed"
+        delivery = await desk.claim_one()
+        assert delivery.claims == 2 + delivery.attempts, "it had been committed as claimed"
+        assert delivery.waited == waited
