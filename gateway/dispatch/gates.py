@@ -104,11 +104,8 @@ class Gates:
             and all(isinstance(outcome, Delivered) for outcome in outcomes)
         )
 
-    async def note(self, outcomes: Sequence[Outcome]) -> bool:
-        """Take note of outcomes in their order; True if they moved a gate.
-
-        The move is in memory at once, and durable on return if the store can write.
-        """
+    def note(self, outcomes: Sequence[Outcome]) -> Sequence[GateMove]:
+        """Take note of outcomes in their order; give the gates that moved by it, for `carry_out`."""
         now = self._runtime.now_ms()
         moves: tuple[GateMove, ...] = ()
         for outcome in outcomes:
@@ -120,8 +117,23 @@ class Gates:
             self._failures.add(now, len(told), len(failed))
             if failed:
                 moves = self._disabled(now, failed[-1].reason) or moves
-        await self._carry_out(moves)
-        return bool(moves)
+        return moves
+
+    async def carry_out(self, moves: Iterable[GateMove]) -> None:
+        """Tell of gates that moved, and have the store know; durable on return if it can write."""
+        now = self._runtime.now_ms()
+        try:
+            for move in moves:
+                if move.close:
+                    since = self._closed[move.kind].since if move.kind in self._closed else now
+                    await self._close(Gate(self._target, move.kind, since, move.until, move.reason))
+                elif self._closed.pop(move.kind, None):
+                    await self._start_slowly()
+                    await self._store.open_gate(self._target, move.kind)
+                    if move.kind == "breaker" and self._breaker.state == "closed":
+                        self._observer.gate_opened(self._target)
+        except StoreError as error:  # it holds in memory; a restart would only try the target once more
+            log.debug("store.postponed", target=self._target, problem=str(error))
 
     async def note_waiting(self, count: int) -> None:
         """`count` deliveries wait or run: while the breaker is not closed, each that came since counts as failed."""
@@ -133,7 +145,7 @@ class Gates:
         if came > 0:
             now = self._runtime.now_ms()
             self._failures.add(now, came, came)
-            await self._carry_out(self._disabled(now, self._breaker.reason))
+            await self.carry_out(self._disabled(now, self._breaker.reason))
 
     async def hold(self, reason: str) -> bool:
         """Close the operator's gate; False if it was closed already."""
@@ -182,21 +194,6 @@ class Gates:
         told = f"{failed} of {total} deliveries within {within} failed, the last: {reason}"
         self._breaker, moves = self._breaker.disable(told)
         return (*moves, GateMove("breaker", close=False, until=None, reason="disabled instead"))
-
-    async def _carry_out(self, moves: Iterable[GateMove]) -> None:
-        now = self._runtime.now_ms()
-        try:
-            for move in moves:
-                if move.close:
-                    since = self._closed[move.kind].since if move.kind in self._closed else now
-                    await self._close(Gate(self._target, move.kind, since, move.until, move.reason))
-                elif self._closed.pop(move.kind, None):
-                    await self._start_slowly()
-                    await self._store.open_gate(self._target, move.kind)
-                    if move.kind == "breaker" and self._breaker.state == "closed":
-                        self._observer.gate_opened(self._target)
-        except StoreError as error:  # it holds in memory; a restart would only try the target once more
-            log.debug("store.postponed", target=self._target, problem=str(error))
 
     async def _start_slowly(self) -> None:
         if self.are_open:

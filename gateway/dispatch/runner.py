@@ -82,7 +82,7 @@ class Runner:
         """Open the target and deliver until `drain` ends it or this is cancelled; then everything is given back."""
         try:
             if problem := await self._instance.open():
-                await self.gates.note([TargetDown(problem)])
+                await self.gates.carry_out(self.gates.note([TargetDown(problem)]))
             async with trio.open_nursery() as nursery:
                 self._nursery = nursery
                 task_status.started()
@@ -291,10 +291,11 @@ class Runner:
             self.gates.pace.throttle(now)
         if self.gates.are_indifferent_to(outcomes):
             return
-        moved = await self.gates.note(outcomes)
-        if moved and not self.gates.are_open:
-            self._put_back(self._line.clear())
-        if moved or not self.gates.are_open:
+        moves = self.gates.note(outcomes)
+        if moves and not self.gates.are_open:
+            self._put_back(self._line.clear())  # at once: nobody may take them while the gate is written down
+        await self.gates.carry_out(moves)
+        if moves or not self.gates.are_open:
             self._hint.set()
 
     def _settled(self, slots: Sequence[Slot], taken: Sequence[Taken]) -> None:

@@ -37,6 +37,8 @@ class Fault(NamedTuple):
     headers: tuple[tuple[str, str], ...] = ()
     body: bytes = b""
     """What it says, where somebody reads that."""
+    pause: float = 0.0
+    """Seconds after each byte of the answer."""
 
 
 FINE = Fault()
@@ -151,7 +153,12 @@ class Sink:
         if fault.reset:
             connection.setsockopt(trio.socket.SOL_SOCKET, trio.socket.SO_LINGER, b"\x01\0\0\0\0\0\0\0")
             return False
-        await _send(connection, _reply(fault))
+        if fault.pause:
+            for byte in _reply(fault):
+                await _send(connection, bytes([byte]))
+                await trio.sleep(fault.pause)
+        else:
+            await _send(connection, _reply(fault))
         return True
 
 

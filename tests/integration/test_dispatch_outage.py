@@ -49,6 +49,22 @@ async def test_P13_six_hours_down_cost_nothing_but_probes_and_every_event_arrive
         assert here.watcher.opened == ["crm"]
 
 
+async def test_P13_nothing_is_tried_but_what_is_under_way_when_the_breaker_opens(monkeypatch, autojump_clock):
+    endpoint = Endpoint()
+    endpoint.outcome = TargetDown("refused")
+    async with world(plan_for(endpoint, concurrency=4)) as here:
+        close_gate = here.store.close_gate
+
+        async def slowly(gate):
+            await trio.sleep(2)
+            await close_gate(gate)
+
+        monkeypatch.setattr(here.store, "close_gate", slowly)
+        await here.accept(100)
+        await trio.sleep(4)
+        assert len(endpoint.tries) == 4
+
+
 async def test_P11_the_drain_begins_with_one_at_a_time_and_doubles_every_two_seconds(autojump_clock):
     endpoint = Endpoint()
     async with world(plan_for(endpoint, concurrency=8)) as here:
