@@ -101,7 +101,7 @@ class Runtime:
 
     @staticmethod
     def is_local(address: AddressInfo) -> bool:
-        """Tell whether a numeric address is one of this machine's own. Nothing is sent."""
+        """Tell whether a numeric address is one of this machine's own, 127.0.0.0/8 aside. Nothing is sent."""
         family, host, port = address
         with stdlib_socket.socket(family, stdlib_socket.SOCK_DGRAM) as probe:
             try:

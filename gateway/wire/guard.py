@@ -1,7 +1,7 @@
 """The guard of outgoing connections: which of a host's addresses one target may be connected to.
 
 A URL that an operator wrote may lead to public, private and loopback addresses: that is where services stand. Where
-anything else has a word in where a request goes (a selector, a reply), `PUBLIC_ONLY` holds. An operator's `allow` says
+anything else has a word in where a request goes (a selector, a reply), `public_only` holds. An operator's `allow` says
 what is allowed instead, `deny` what is not in spite of it. What nobody serves on (`gateway.wire.addresses.NEVER`) no
 list opens, and nothing leads to the gateway's own listeners.
 
@@ -81,6 +81,10 @@ class Guard:
     lists: bool = False
     """True if an operator wrote `allow` or `deny`."""
 
+    def public_only(self) -> "Guard":
+        """Give it for a host that a payload, or a reply, has a word in: public addresses only, and no unix socket."""
+        return Guard((AddressClass.PUBLIC,), self.deny, self.own, sockets=False)
+
     def narrowed(self, allow: Sequence[Rule], deny: Sequence[Rule]) -> "Guard":
         """Give it with an operator's lists; an empty `allow` leaves what is allowed as it is."""
         if not allow and not deny:
@@ -144,10 +148,6 @@ class Guard:
             why = "it is not in allow" if self.lists else f"{kind.value}, and not the operator alone says where to"
             raise DeniedHostError(f"{_named(host, address)} is denied: {why}")
         return kind
-
-
-PUBLIC_ONLY: Final = Guard(allow=(AddressClass.PUBLIC,), sockets=False)
-"""For hosts that a selector, or a reply, has a word in."""
 
 
 def _covers(rule: Rule, address: str, kind: AddressClass, *, each: bool) -> bool:

@@ -223,3 +223,8 @@ async def test_a_refused_connection_tells_its_address_once():
         with pytest.raises(WireError) as caught:
             await ask(Net(["127.0.0.1"]), f"http://api.example:{port}/")
         assert str(caught.value) == f"api.example:{port} at 127.0.0.1: connection refused"
+
+
+@pytest.mark.parametrize(("address", "expected"), [("127.0.0.1", True), ("8.8.8.8", False), ("2606:4700::1111", False)])
+def test_C6_the_kernel_says_which_addresses_are_this_machines(address, expected):
+    assert Runtime.is_local(literal(address, 80)) is expected

@@ -14,9 +14,11 @@ from gateway.runtime import Runtime
 from gateway.targets.http import Http, HttpOptions
 from gateway.testing.target import sample_message
 from gateway.wire.addresses import literal
-from gateway.wire.guard import PUBLIC_ONLY, Guard, Own
+from gateway.wire.guard import Guard, Own
 from harness.proxy import open_proxy
 from harness.tokens import SECRET, open_token_endpoint
+
+PUBLIC_ONLY = Guard().public_only()
 
 PUBLIC = "93.184.216.34"
 
