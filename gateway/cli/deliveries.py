@@ -83,6 +83,8 @@ def show(config: Path, as_json: bool, event: str, n: int) -> None:
     for name in ("event", "n", "source", "type", "route", "target", "state", "attempts", "interrupted"):
         say(f"{name:12}{found[name]}")
     say(f"{'due':12}{when(found['due'])}")
+    if found["expires_at"] is not None:
+        say(f"{'expires':12}{when(found['expires_at'])}")
     say(f"{'settled':12}{when(found['settled_at'])}")
     say(f"{'replay':12}{found['replay'] or UNKNOWN}")
     rows = [[when(row["started_at"]), f"{row['took_ms']} ms", row["outcome"], row["reason"]] for row in found["tries"]]

@@ -198,6 +198,8 @@ class DeliveryRow(NamedTuple):
     last_reason: str | None
     behind: tuple[int, int] | None = None
     """If it waits its turn: event and number of the delivery that it waits for."""
+    expires_at: int | None = None
+    """When it is of no use any more; None: it always is."""
 
 
 class EventQuery(NamedTuple):

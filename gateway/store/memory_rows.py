@@ -61,4 +61,5 @@ def delivery_row(one: MemoryDelivery, tables: MemoryTables) -> DeliveryRow:
         one.replay,
         one.tries[-1].reason if one.tries else None,
         tables.lines.behind(one),
+        one.expires_at,
     )

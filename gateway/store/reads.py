@@ -79,7 +79,7 @@ class Reads:
             rows = self._rows(
                 "deliveries", {**values, "state": None if query.state is None else STATE_CODES[query.state]}
             )
-        return [DeliveryRow._make((*row[:6], STATES[row[6]], *row[7:14], _place(row[14]))) for row in rows]
+        return [DeliveryRow._make((*row[:6], STATES[row[6]], *row[7:14], _place(row[14]), row[15])) for row in rows]
 
     def attempts(self, event_id: int, n: int) -> list[AttemptRow]:
         """Give the tries of one delivery, first to last."""

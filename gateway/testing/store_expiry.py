@@ -60,6 +60,9 @@ async def what_waits_expires_at_its_moment_with_its_reason(open_store: OpenStore
         other = await desk.accept_one("d")
         runtime.advance(_MINUTE - 1)
         expect(await store.expire(runtime.now_ms()), {}, "not before")
+        found = {(row.event_id, row.expires_at) for row in await store.deliveries(DeliveryQuery(target="crm"))}
+        expires = START_MS + _MINUTE
+        expect(found, {(tried, expires), (fresh, expires), (flying, expires), (other, None)}, "a list tells when")
         runtime.advance(1)
         expect(await store.expire(runtime.now_ms()), {"crm": 2, "audit": 1}, "three that wait")
         expect(await store.expire(runtime.now_ms()), {}, "once")

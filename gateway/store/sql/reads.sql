@@ -26,7 +26,8 @@ SELECT d.event, d.n, s.text, t.text, r.text, g.text, d.state, d.due, d.attempts,
       AND b.state IN (0, 1, 3) AND b.target = d.target AND b.okey = d.okey AND b.state = 1 LIMIT 1),
     (SELECT b.event || ':' || b.n FROM delivery b INDEXED BY delivery_line WHERE b.okey IS NOT NULL
       AND b.state IN (0, 1, 3) AND b.target = d.target AND b.okey = d.okey AND b.state = 0 AND b.due IS NOT NULL
-      LIMIT 1)) END
+      LIMIT 1)) END,
+  d.expires_at
 FROM delivery d JOIN event e ON e.id = d.event JOIN name s ON s.id = e.source JOIN name t ON t.id = e.type
 JOIN name r ON r.id = d.route JOIN name g ON g.id = d.target
 WHERE d.event BETWEEN :low AND :high AND (d.event < :before OR d.n > :after) AND (:target IS NULL OR g.text = :target)
@@ -35,7 +36,7 @@ AND (:state IS NULL OR d.state = :state) ORDER BY d.event DESC, d.n LIMIT :limit
 -- dead_deliveries: a page of dead deliveries of one target, newest first
 SELECT d.event, d.n, s.text, t.text, r.text, g.text, d.state, d.due, d.attempts, d.claims, d.interrupted, d.settled_at, d.replay,
   (SELECT a.reason FROM attempt a WHERE a.event = d.event AND a.n = d.n ORDER BY a.try DESC LIMIT 1),
-  NULL
+  NULL, d.expires_at
 FROM delivery d INDEXED BY delivery_dead JOIN event e ON e.id = d.event JOIN name s ON s.id = e.source
 JOIN name t ON t.id = e.type JOIN name r ON r.id = d.route JOIN name g ON g.id = d.target
 WHERE d.state = 3 AND d.target = (SELECT id FROM name WHERE kind = 6 AND text = :target)
