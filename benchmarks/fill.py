@@ -24,13 +24,15 @@ PERIOD_MS = 10
 """Time between two of them: a million cover some three hours."""
 
 
-def acceptance(number: int, since: int, parts: tuple[bytes, bytes], target: str) -> Acceptance:
-    """Make the `number`th request."""
+def acceptance(
+    number: int, since: int, parts: tuple[bytes, bytes], target: str, key: bytes | None = None
+) -> Acceptance:
+    """Make the `number`th request; `key` orders it."""
     body = parts[0] + NUMBER % number + parts[1]
     digest = blake2b(body, digest_size=16).digest()
     at = since + number * PERIOD_MS
     event = Event("truework", "orders", "order.completed", "2023-10-30", digest, at, None, digest, None, None)
-    return Acceptance(HEAD, body, at, (NewEvent(event, None, (NewDelivery("orders", target, False),)),))
+    return Acceptance(HEAD, body, at, (NewEvent(event, None, (NewDelivery("orders", target, False, key=key),)),))
 
 
 async def fill(store: Store, count: int, since: int, target: str) -> None:

@@ -18,8 +18,10 @@ from gateway.store.statements import RowStatement, Values, load_statements
 _SQL: Final = load_statements("order")
 _FIND_TAKEN: Final = RowStatement(_SQL["find_taken"], 3)
 _FIND_KEYS: Final = RowStatement(_SQL["find_keys"], 2)
-_DEMOTE: Final = RowStatement(_SQL["demote"], 3)
-_PROMOTE: Final = RowStatement(_SQL["promote"], 4)
+_FIND_LATE: Final = RowStatement(_SQL["find_late"], 3)
+_DEMOTE: Final = RowStatement(_SQL["demote"], 2)
+_FIND_NEXT: Final = RowStatement(_SQL["find_next"], 3)
+_PROMOTE: Final = RowStatement(_SQL["promote"], 3)
 _FIND_SUPERSEDED: Final = RowStatement(_SQL["find_superseded"], 2)
 _CANCEL_SUPERSEDED: Final = RowStatement(_SQL["cancel_superseded"], 3)
 _APPEND_ATTEMPTS: Final = RowStatement(load_statements("record")["append_attempts"], 7)
@@ -61,15 +63,19 @@ def relink(ledger: Ledger, turn: Turn, keys: Iterable[Key]) -> None:
     while latest and supersede(ledger, turn, latest) >= SUPERSEDED_MAX:
         pass
     lines = _lines(ledger, chosen)
-    texts, changes = ledger.names.texts, turn.changes
-    for (target,) in _DEMOTE.run(ledger.cursor, lines):
+    texts, changes, cursor = ledger.names.texts, turn.changes, ledger.cursor
+    late: Values = []
+    for target, event_id, n in _FIND_LATE.run(cursor, lines):
+        late += (event_id, n)
         changes[texts[target]].waiting += 1
-    now = turn.now
-    with_time = [value for at in range(0, len(lines), 3) for value in (*lines[at : at + 3], now)]
-    for (target,) in _PROMOTE.run(ledger.cursor, with_time):
+    _DEMOTE.execute(cursor, late)
+    due: Values = []
+    for target, event_id, n in _FIND_NEXT.run(cursor, lines):
+        due += (event_id, n, turn.now)
         change = changes[texts[target]]
         change.waiting -= 1
-        change.add_pending(0, now)
+        change.add_pending(0, turn.now)
+    _PROMOTE.execute(cursor, due)
 
 
 def supersede(ledger: Ledger, turn: Turn, keys: Iterable[Key]) -> int:

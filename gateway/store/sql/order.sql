@@ -1,63 +1,67 @@
 -- find_taken: keys whose next delivery must wait: something of theirs is unsettled, or dead where that blocks
 WITH line(target, okey, blocks) AS (VALUES :rows)
 SELECT target, okey FROM line WHERE target IS NOT NULL AND (
-  EXISTS (SELECT 1 FROM delivery d INDEXED BY delivery_line WHERE d.okey IS NOT NULL AND d.state IN (0, 1, 3)
+  EXISTS (SELECT 1 FROM delivery d INDEXED BY delivery_line WHERE d.okey IS NOT NULL AND d.state NOT IN (2, 4)
     AND d.target = line.target AND d.okey = line.okey AND d.state = 0)
-  OR EXISTS (SELECT 1 FROM delivery d INDEXED BY delivery_line WHERE d.okey IS NOT NULL AND d.state IN (0, 1, 3)
+  OR EXISTS (SELECT 1 FROM delivery d INDEXED BY delivery_line WHERE d.okey IS NOT NULL AND d.state NOT IN (2, 4)
     AND d.target = line.target AND d.okey = line.okey AND d.state = 1)
   OR (blocks AND EXISTS (SELECT 1 FROM delivery d INDEXED BY delivery_line WHERE d.okey IS NOT NULL
-    AND d.state IN (0, 1, 3) AND d.target = line.target AND d.okey = line.okey AND d.state = 3)))
+    AND d.state NOT IN (2, 4) AND d.target = line.target AND d.okey = line.okey AND d.state = 3)))
 
 -- find_keys: the keys of some deliveries
 WITH chosen(event, n) AS (VALUES :rows)
 SELECT DISTINCT d.target, d.okey FROM chosen CROSS JOIN delivery d ON d.event = chosen.event AND d.n = chosen.n
 WHERE d.okey IS NOT NULL
 
--- demote: what is due although an older one of its key comes first, or another is in flight
+-- find_late: what is due although an older one of its key comes first, or another is in flight
 WITH line(target, okey, blocks) AS (VALUES :rows)
-UPDATE delivery SET due = NULL FROM (
-  SELECT h.event, h.n FROM line CROSS JOIN delivery h INDEXED BY delivery_line
-  WHERE h.okey IS NOT NULL AND h.state IN (0, 1, 3)
+SELECT h.target, h.event, h.n FROM line CROSS JOIN delivery h INDEXED BY delivery_line
+WHERE h.okey IS NOT NULL AND h.state NOT IN (2, 4)
   AND h.target = line.target AND h.okey = line.okey AND h.state = 0 AND h.due IS NOT NULL AND (
-    EXISTS (SELECT 1 FROM delivery d INDEXED BY delivery_line WHERE d.okey IS NOT NULL AND d.state IN (0, 1, 3)
+    EXISTS (SELECT 1 FROM delivery d INDEXED BY delivery_line WHERE d.okey IS NOT NULL AND d.state NOT IN (2, 4)
       AND d.target = line.target AND d.okey = line.okey AND d.state = 1)
-    OR EXISTS (SELECT 1 FROM delivery d INDEXED BY delivery_line WHERE d.okey IS NOT NULL AND d.state IN (0, 1, 3)
+    OR EXISTS (SELECT 1 FROM delivery d INDEXED BY delivery_line WHERE d.okey IS NOT NULL AND d.state NOT IN (2, 4)
       AND d.target = line.target AND d.okey = line.okey AND d.state = 0 AND d.due IS NULL
       AND (d.event, d.n) < (h.event, h.n))
-    OR EXISTS (SELECT 1 FROM delivery d INDEXED BY delivery_line WHERE d.okey IS NOT NULL AND d.state IN (0, 1, 3)
+    OR EXISTS (SELECT 1 FROM delivery d INDEXED BY delivery_line WHERE d.okey IS NOT NULL AND d.state NOT IN (2, 4)
       AND d.target = line.target AND d.okey = line.okey AND d.state = 0 AND d.due IS NOT NULL
       AND (d.event, d.n) < (h.event, h.n))
     OR (blocks AND EXISTS (SELECT 1 FROM delivery d INDEXED BY delivery_line WHERE d.okey IS NOT NULL
-      AND d.state IN (0, 1, 3) AND d.target = line.target AND d.okey = line.okey AND d.state = 3 AND d.due IS NULL
+      AND d.state NOT IN (2, 4) AND d.target = line.target AND d.okey = line.okey AND d.state = 3 AND d.due IS NULL
       AND (d.event, d.n) < (h.event, h.n))))
-) AS late WHERE delivery.event = late.event AND delivery.n = late.n RETURNING target
 
--- promote: the oldest that waits, of keys of which nothing is due or in flight, unless a dead one blocks it
-WITH line(target, okey, blocks, now) AS (VALUES :rows)
-UPDATE delivery SET due = next.now FROM (
-  SELECT w.event, w.n, line.now FROM line CROSS JOIN delivery w ON (w.event, w.n) = (
-    SELECT d.event, d.n FROM delivery d INDEXED BY delivery_line WHERE d.okey IS NOT NULL AND d.state IN (0, 1, 3)
+-- demote: they wait their turn
+WITH chosen(event, n) AS (VALUES :rows)
+UPDATE delivery SET due = NULL FROM chosen WHERE delivery.event = chosen.event AND delivery.n = chosen.n
+
+-- find_next: the oldest that waits, of keys of which nothing is due or in flight, unless a dead one blocks it
+WITH line(target, okey, blocks) AS (VALUES :rows)
+SELECT w.target, w.event, w.n FROM line CROSS JOIN delivery w ON (w.event, w.n) = (
+    SELECT d.event, d.n FROM delivery d INDEXED BY delivery_line WHERE d.okey IS NOT NULL AND d.state NOT IN (2, 4)
     AND d.target = line.target AND d.okey = line.okey AND d.state = 0 AND d.due IS NULL ORDER BY d.event, d.n LIMIT 1)
-  WHERE NOT EXISTS (SELECT 1 FROM delivery d INDEXED BY delivery_line WHERE d.okey IS NOT NULL
-    AND d.state IN (0, 1, 3) AND d.target = line.target AND d.okey = line.okey AND d.state = 1)
-  AND NOT EXISTS (SELECT 1 FROM delivery d INDEXED BY delivery_line WHERE d.okey IS NOT NULL
-    AND d.state IN (0, 1, 3) AND d.target = line.target AND d.okey = line.okey AND d.state = 0 AND d.due IS NOT NULL)
-  AND NOT (blocks AND EXISTS (SELECT 1 FROM delivery d INDEXED BY delivery_line WHERE d.okey IS NOT NULL
-    AND d.state IN (0, 1, 3) AND d.target = line.target AND d.okey = line.okey AND d.state = 3 AND d.due IS NULL
+WHERE NOT EXISTS (SELECT 1 FROM delivery d INDEXED BY delivery_line WHERE d.okey IS NOT NULL
+    AND d.state NOT IN (2, 4) AND d.target = line.target AND d.okey = line.okey AND d.state = 1)
+AND NOT EXISTS (SELECT 1 FROM delivery d INDEXED BY delivery_line WHERE d.okey IS NOT NULL
+    AND d.state NOT IN (2, 4) AND d.target = line.target AND d.okey = line.okey AND d.state = 0 AND d.due IS NOT NULL)
+AND NOT (blocks AND EXISTS (SELECT 1 FROM delivery d INDEXED BY delivery_line WHERE d.okey IS NOT NULL
+    AND d.state NOT IN (2, 4) AND d.target = line.target AND d.okey = line.okey AND d.state = 3 AND d.due IS NULL
     AND (d.event, d.n) < (w.event, w.n)))
-) AS next WHERE delivery.event = next.event AND delivery.n = next.n RETURNING target
+
+-- promote: it is their turn
+WITH chosen(event, n, now) AS (VALUES :rows)
+UPDATE delivery SET due = chosen.now FROM chosen WHERE delivery.event = chosen.event AND delivery.n = chosen.n
 
 -- find_superseded: what waits although a newer event of its key does, each with the newest
 WITH line(target, okey) AS (VALUES :rows),
 newest(target, okey, event) AS MATERIALIZED (
   SELECT target, okey, max(coalesce((SELECT d.event FROM delivery d INDEXED BY delivery_line WHERE d.okey IS NOT NULL
-    AND d.state IN (0, 1, 3) AND d.target = line.target AND d.okey = line.okey AND d.state = 0 AND d.due IS NULL
+    AND d.state NOT IN (2, 4) AND d.target = line.target AND d.okey = line.okey AND d.state = 0 AND d.due IS NULL
     ORDER BY d.event DESC LIMIT 1), 0),
   coalesce((SELECT max(d.event) FROM delivery d INDEXED BY delivery_line WHERE d.okey IS NOT NULL
-    AND d.state IN (0, 1, 3) AND d.target = line.target AND d.okey = line.okey AND d.state = 0 AND d.due IS NOT NULL), 0))
+    AND d.state NOT IN (2, 4) AND d.target = line.target AND d.okey = line.okey AND d.state = 0 AND d.due IS NOT NULL), 0))
   FROM line WHERE target IS NOT NULL)
 SELECT o.event, o.n, o.target, o.claims, o.due IS NULL, newest.event
-FROM newest CROSS JOIN delivery o INDEXED BY delivery_line WHERE o.okey IS NOT NULL AND o.state IN (0, 1, 3)
+FROM newest CROSS JOIN delivery o INDEXED BY delivery_line WHERE o.okey IS NOT NULL AND o.state NOT IN (2, 4)
 AND o.target = newest.target AND o.okey = newest.okey AND o.state = 0 AND o.event < newest.event LIMIT 500
 
 -- cancel_superseded: a newer one took their place
@@ -77,7 +81,7 @@ DELETE FROM ordering WHERE target = ?
 
 -- find_keyed: some deliveries of a target that have a key, and whether they wait
 SELECT event, n, state = 0 AND due IS NULL FROM delivery INDEXED BY delivery_line
-WHERE okey IS NOT NULL AND state IN (0, 1, 3) AND target = ? LIMIT ?
+WHERE okey IS NOT NULL AND state NOT IN (2, 4) AND target = ? LIMIT ?
 
 -- take_keys: take the keys of deliveries; what waited is due
 WITH chosen(event, n, now) AS (VALUES :rows)
@@ -109,8 +113,8 @@ FROM chosen WHERE delivery.event = chosen.event AND delivery.n = chosen.n
 -- next_keys: some of a target's keys in order
 WITH RECURSIVE line(okey) AS (
   SELECT min(okey) FROM delivery INDEXED BY delivery_line
-  WHERE okey IS NOT NULL AND state IN (0, 1, 3) AND target = ?1 AND okey > ?2
+  WHERE okey IS NOT NULL AND state NOT IN (2, 4) AND target = ?1 AND okey > ?2
   UNION ALL SELECT (SELECT min(okey) FROM delivery INDEXED BY delivery_line
-    WHERE okey IS NOT NULL AND state IN (0, 1, 3) AND target = ?1 AND okey > line.okey)
+    WHERE okey IS NOT NULL AND state NOT IN (2, 4) AND target = ?1 AND okey > line.okey)
   FROM line WHERE line.okey IS NOT NULL LIMIT ?3)
 SELECT okey FROM line WHERE okey IS NOT NULL

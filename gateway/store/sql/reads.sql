@@ -19,13 +19,13 @@ SELECT d.event, d.n, s.text, t.text, r.text, g.text, d.state, d.due, d.attempts,
   (SELECT a.reason FROM attempt a WHERE a.event = d.event AND a.n = d.n ORDER BY a.try DESC LIMIT 1),
   CASE WHEN d.state = 0 AND d.due IS NULL THEN coalesce(
     (SELECT b.event || ':' || b.n FROM delivery b INDEXED BY delivery_line WHERE b.okey IS NOT NULL
-      AND b.state IN (0, 1, 3) AND b.target = d.target AND b.okey = d.okey AND b.state = 3 AND b.due IS NULL
+      AND b.state NOT IN (2, 4) AND b.target = d.target AND b.okey = d.okey AND b.state = 3 AND b.due IS NULL
       AND (b.event, b.n) < (d.event, d.n) AND (SELECT blocks FROM ordering o WHERE o.target = d.target)
       ORDER BY b.event, b.n LIMIT 1),
     (SELECT b.event || ':' || b.n FROM delivery b INDEXED BY delivery_line WHERE b.okey IS NOT NULL
-      AND b.state IN (0, 1, 3) AND b.target = d.target AND b.okey = d.okey AND b.state = 1 LIMIT 1),
+      AND b.state NOT IN (2, 4) AND b.target = d.target AND b.okey = d.okey AND b.state = 1 LIMIT 1),
     (SELECT b.event || ':' || b.n FROM delivery b INDEXED BY delivery_line WHERE b.okey IS NOT NULL
-      AND b.state IN (0, 1, 3) AND b.target = d.target AND b.okey = d.okey AND b.state = 0 AND b.due IS NOT NULL
+      AND b.state NOT IN (2, 4) AND b.target = d.target AND b.okey = d.okey AND b.state = 0 AND b.due IS NOT NULL
       LIMIT 1)) END,
   d.expires_at
 FROM delivery d JOIN event e ON e.id = d.event JOIN name s ON s.id = e.source JOIN name t ON t.id = e.type

@@ -22,7 +22,7 @@ WHERE state = 0 AND due IS NOT NULL GROUP BY target
 
 -- count_waiting: what waits for another of its key
 SELECT (SELECT text FROM name WHERE id = target), count(*) FROM delivery INDEXED BY delivery_line
-WHERE okey IS NOT NULL AND state IN (0, 1, 3) AND state = 0 AND due IS NULL GROUP BY target
+WHERE okey IS NOT NULL AND state NOT IN (2, 4) AND state = 0 AND due IS NULL GROUP BY target
 
 -- count_dead: what each target will get only if the operator says so
 SELECT (SELECT text FROM name WHERE id = target), count(*) FROM delivery INDEXED BY delivery_dead WHERE state = 3 GROUP BY target
