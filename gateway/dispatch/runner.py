@@ -17,15 +17,15 @@ from gateway.core.lifecycle import is_expired
 from gateway.core.model import Delivered, Outcome, Rejected, Retry, TargetDown
 from gateway.dispatch.attempt import Tried, attempt, released
 from gateway.dispatch.clock import DueClock
+from gateway.dispatch.crew import BATCH_MAX, Crew
 from gateway.dispatch.gates import GateObserver, Gates
 from gateway.dispatch.instance import Instance
-from gateway.dispatch.line import Line, Slot
+from gateway.dispatch.line import Slot
 from gateway.dispatch.window import Window
 from gateway.errors import StoreError
 from gateway.plugin import Context
 from gateway.store.contract import Claim, Store, Taken
 
-BATCH_MAX: Final = 256
 WINDOW_PER_WORKER: Final = 4
 WINDOW_MIN: Final = 64
 WINDOW_BATCH: Final = 1024
@@ -35,8 +35,6 @@ STORE_TROUBLE_SECONDS: Final = 1.0
 CLOSE_SECONDS: Final = 2.0
 REFUSED_AGAIN_MS: Final = 60_000
 """When a delivery whose record the store could not write is tried again."""
-SUSPECT_AFTER: Final = 100
-"""Tries of others after which a waiting suspect gets its turn, also where the target is never idle."""
 
 log = structlog.get_logger()
 
@@ -63,20 +61,15 @@ class Runner:
         self._clock = clock
         self._observer = observer
         self._instance = Instance(plan, context)
-        self._batches = self._instance.batches
-        slots = WINDOW_BATCH if self._batches else max(WINDOW_MIN, plan.concurrency * WINDOW_PER_WORKER)
+        batches = self._instance.batches
+        slots = WINDOW_BATCH if batches else max(WINDOW_MIN, plan.concurrency * WINDOW_PER_WORKER)
         self.window = Window(slots, plan.window_bytes)
-        self._workers_max = 1 if self._batches else plan.concurrency
-        self._workers = 0
-        self._alone = False
-        self._waking = False
-        self._since_suspect = 0
-        self._line = Line()
+        most = 1 if batches else plan.concurrency
+        self._crew = Crew(gates.pace, self._runtime, most, self._try, batches=batches)
+        self._running = False
         self._draining = False
         self._given_back: Callable[[], None] = lambda: None
         self._hint = trio.Event()
-        self._idle = trio.Event()
-        self._nursery: trio.Nursery | None = None
 
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Open the target and deliver until `drain` ends it or this is cancelled; then everything is given back."""
@@ -84,14 +77,15 @@ class Runner:
             if problem := await self._instance.open():
                 await self.gates.carry_out(self.gates.note([TargetDown(problem)]))
             async with trio.open_nursery() as nursery:
-                self._nursery = nursery
+                self._crew.start(nursery)
+                self._running = True
                 task_status.started()
                 await self._feed()
-                await self._wait_idle()
+                await self._crew.wait_idle()
                 nursery.cancel_scope.cancel()  # what waits for the pace
         finally:
-            self._nursery = None
-            self._put_back(self._line.clear())
+            self._running = False
+            self._put_back(self._crew.stop())
             with trio.CancelScope(shield=True), trio.move_on_after(CLOSE_SECONDS):
                 await self._instance.close()
 
@@ -102,12 +96,12 @@ class Runner:
         """
         self._draining = True
         self._given_back = given_back
-        self._put_back(self._line.clear())
+        self._put_back(self._crew.stop())
         self._hint.set()
 
     def reserve(self, size: int, source: str) -> bool:
         """Reserve a slot for a fresh event of `source`, if the gates are open and the window has room."""
-        ready = self._nursery is not None and not self._draining and self.gates.are_open
+        ready = self._running and not self._draining and self.gates.are_open
         return ready and self.window.fresh < self._ahead() and self.window.reserve(size, source)
 
     def release(self, size: int, source: str) -> None:
@@ -117,11 +111,10 @@ class Runner:
     def hand_over(self, claim: Claim, size: int) -> None:
         """Deliver a fresh event that was accepted into its reserved slot."""
         slot = Slot(claim, size, fresh=True)
-        if self._draining or self._nursery is None or not self.gates.are_open:
+        if self._draining or not self._running or not self.gates.are_open:
             self._put_back([slot])
         else:
-            self._line.add(slot)
-            self._pump()
+            self._crew.add([slot])
 
     def hint(self) -> None:
         """Look into the store again: something waits there, or a gate has changed."""
@@ -170,9 +163,7 @@ class Runner:
         if self._draining:
             self._put_back(claimed)  # `drain` came while the store was asked: nobody would work on them
             return
-        for slot in claimed:
-            self._line.add(slot)
-        self._pump()
+        self._crew.add(claimed)
 
     def _room(self) -> tuple[int, int]:
         """Slots and bytes to claim now: one to probe behind a gate, else enough to be worth a transaction."""
@@ -181,83 +172,13 @@ class Runner:
             return (0 if self.window.held else 1), size
         ahead = self._ahead()
         slots = int(min(slots, ahead - (self.window.held - self.window.fresh)))
-        worth = not self._line or slots >= min(self.window.slots, ahead) // 4
+        worth = not self._crew.waiting or slots >= min(self.window.slots, ahead) // 4
         return (min(slots, BATCH_MAX) if worth else 0), size
 
     def _ahead(self) -> float:
         """How many fresh or old deliveries are worth holding at the target's pace."""
         pace = self.gates.pace
         return math.inf if pace.is_free else pace.ahead(self._runtime.monotonic())
-
-    def _ready(self) -> int:
-        """How many deliveries may begin now; if none, somebody looks again when one may."""
-        pace = self.gates.pace
-        if pace.is_free:
-            return BATCH_MAX
-        ready = int(min(pace.ready(self._runtime.monotonic()), BATCH_MAX))
-        if not ready and not self._waking and self._nursery is not None:
-            self._waking = True
-            self._nursery.start_soon(self._wake)
-        return ready
-
-    async def _wake(self) -> None:
-        await trio.sleep(self.gates.pace.wait(self._runtime.monotonic()))
-        self._waking = False
-        self._pump()
-
-    def _pump(self) -> None:
-        """Start as many workers as there is work for; a suspect only when nothing else runs."""
-        if self._nursery is None or self._alone or self._draining:
-            return
-        waiting = 0 if self._makes_way else len(self._line)
-        if not (waiting or self._line.suspects) or not (ready := self._ready()):
-            return
-        allowed = int(min(self._workers_max, self.gates.pace.at_once()))
-        new = min(allowed - self._workers, waiting, ready)
-        for _ in range(new):
-            self._workers += 1
-            self._nursery.start_soon(self._work)
-        if not waiting and not self._workers and (suspect := self._line.next_suspect()):
-            self._alone = True
-            self._since_suspect = 0
-            self._workers += 1
-            self._nursery.start_soon(self._work_alone, suspect)
-
-    @property
-    def _makes_way(self) -> bool:
-        """True if the others wait until a suspect has had its turn."""
-        return self._since_suspect >= SUSPECT_AFTER and self._line.suspects > 0
-
-    async def _work(self) -> None:
-        try:
-            while self._line and not self._draining and not self._makes_way and self._may_go_on():
-                if not (ready := self._ready()):
-                    break
-                count = min(ready, len(self._line)) if self._batches else 1
-                self._since_suspect += count
-                await self._try([self._line.next() for _ in range(count)])
-        finally:
-            self._worker_ends()
-
-    def _may_go_on(self) -> bool:
-        """Tell whether there are no more workers than the pace allows; there may be more of them by now."""
-        if self.gates.pace.is_free:
-            return True
-        self._pump()
-        return self._workers <= self.gates.pace.at_once()
-
-    async def _work_alone(self, suspect: Slot) -> None:
-        try:
-            await self._try([suspect])
-        finally:
-            self._alone = False
-            self._worker_ends()
-
-    def _worker_ends(self) -> None:
-        self._workers -= 1
-        if not self._workers:
-            self._idle.set()
-        self._pump()
 
     async def _try(self, slots: Sequence[Slot]) -> None:
         if not (slots := self._of_use(slots)):
@@ -293,7 +214,7 @@ class Runner:
             return
         moves = self.gates.note(outcomes)
         if moves and not self.gates.are_open:
-            self._put_back(self._line.clear())  # at once: nobody may take them while the gate is written down
+            self._put_back(self._crew.clear())  # at once: nobody may take them while the gate is written down
         await self.gates.carry_out(moves)
         if moves or not self.gates.are_open:
             self._hint.set()
@@ -317,7 +238,7 @@ class Runner:
         if self._draining:
             self._given_back()
             return
-        room_again = not self._line or self.window.held * 4 <= self.window.slots * 3
+        room_again = not self._crew.waiting or self.window.held * 4 <= self.window.slots * 3
         backlog = self._store.backlog(self.plan.name)
         if room_again and backlog.pending > backlog.waiting:
             self._hint.set()
@@ -327,11 +248,6 @@ class Runner:
         if slots:
             now = self._clock.now_ms()
             self._store.record([released(slot.claim, now) for slot in slots], partial(self._settled, slots))
-
-    async def _wait_idle(self) -> None:
-        while self._workers:
-            self._idle = trio.Event()
-            await self._idle.wait()
 
 
 def _answered(outcomes: Sequence[Outcome]) -> bool | None:

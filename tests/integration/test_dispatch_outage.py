@@ -13,6 +13,7 @@ from gateway.core.model import Delivered, NotTried, Rejected, Retry, TargetDown
 from gateway.core.pace import Rate
 from gateway.dispatch.dispatcher import MEMO_SECONDS
 from gateway.plugin import HttpReply
+from gateway.store.contract import Rename
 from gateway.store.memory_tables import MemoryTables
 from gateway.targets.verdicts import judge_reply
 
@@ -225,7 +226,7 @@ async def test_counted_failures_outlive_a_reload_that_changes_or_renames_the_tar
         await here.accept(19)
         await trio.sleep(MEMO_SECONDS + 1)
         if name != "crm":
-            await here.store.rename("target", "crm", name)
+            await here.store.rename([Rename("target", "crm", name)])
         formerly = None if name == "crm" else "crm"
         for number in range(2):
             await here.dispatcher.use(Plans(replace(plan, name=name, formerly=formerly, fingerprint=str(number + 2))))
