@@ -23,6 +23,7 @@ from gateway.asgi.types import AsgiApp
 from gateway.core.model import Headers
 from gateway.errors import RequestError
 from gateway.runtime import Socket
+from gateway.wire.channel import RESET
 from gateway.wire.limits import LAST_HANDSHAKE_SECONDS, LINGER_BYTES, LINGER_SECONDS, RECEIVE_BYTES
 from gateway.wire.parser import Head
 from gateway.wire.proxies import UNIX
@@ -64,16 +65,18 @@ class Connection:
         )
         self._protocol: Http1 | Http2 | None = None
         self._io = trio.CancelScope()
+        self._receiving = trio.CancelScope()
         self._talking: trio.Nursery
         self._requests: trio.Nursery
         self._writing = trio.Lock()
         self._exchanges: set[Exchange] = set()
         self._answered = trio.Event()
         """No request is under way; a new event when one begins."""
-        self._newest: Exchange | None = None
         self._verdict: int | Reply = 0
         self._client = peer
         self._last = False
+        self._broken = False
+        """Its end is counted."""
         self._expired = ""
 
     @property
@@ -86,6 +89,11 @@ class Connection:
         """True if the connection ends after the requests under way."""
         return self._last or self.state.draining
 
+    @property
+    def closing(self) -> bool:
+        """True once the last has been said: what arrives now is of no use."""
+        return self.over or self.phase == LINGERING
+
     async def run(self) -> None:
         """Serve requests until either side closes or a deadline is over. Raises nothing but cancellation."""
         try:
@@ -96,7 +104,8 @@ class Connection:
                 finally:
                     self._end()
         except* (OSError, *_GONE):
-            self.state.refused["tls" if self.phase == OPENING else "disconnected"] += 1
+            if not self._broken:
+                self.state.refused["tls" if self.phase == OPENING else "disconnected"] += 1
         except* Exception as failures:  # noqa: BLE001 - no connection's fault may end the server
             self.state.report(failures)
 
@@ -118,8 +127,7 @@ class Connection:
         if self.phase in {WAITING, HEAD}:
             self._last = True
             self._expired = "head_timeout" if self.phase == HEAD else ""
-            with suppress(OSError):  # the peer was faster
-                self._transport.socket.shutdown(trio.socket.SHUT_RD)
+            self._stop_reading()
         elif self.phase == OPENING:
             self.break_off("opening_timeout")
         else:
@@ -128,7 +136,9 @@ class Connection:
     def break_off(self, reason: str) -> None:
         """See `Link`."""
         if not self.over:
+            self._broken = True
             self.state.refused[reason] += 1
+            self._transport.socket.setsockopt(trio.socket.SOL_SOCKET, trio.socket.SO_LINGER, RESET)
             self._end()
             self._io.cancel()
 
@@ -177,15 +187,10 @@ class Connection:
             self.phase = HEAD
             self.deadline = self.state.now + self.state.limits.header_seconds
 
-    def received(self) -> int:
-        """See `Desk`."""
-        return self._newest.received if self._newest else 0
-
     async def spawn_app(self, app: Any, _config: Config, scope: Any, send: Callable[[Any], Any]) -> Any:  # noqa: ANN401 - hypercorn's own types are closed unions of messages
         """Begin a request; called by hypercorn once its head is read. Gives what hypercorn feeds its body to."""
         scope["client"] = None if self._client == UNIX else (self._client, 0)
         exchange = Exchange(app, scope, self._verdict, send, self, self.state, self._service.request_seconds)
-        self._newest = exchange
         self._exchanges.add(exchange)
         self._answered = trio.Event()
         self.phase, self.deadline = BUSY, inf
@@ -238,10 +243,17 @@ class Connection:
             await protocol.leave()
 
     async def _receive(self) -> bytes:
-        try:
+        with trio.CancelScope() as self._receiving, suppress(*_GONE):
             return bytes(await (self._tls or self._transport).receive_some(RECEIVE_BYTES))
-        except _GONE:
-            return b""
+        return b""
+
+    def _stop_reading(self) -> None:
+        """Make the reader see an end. Of TLS an end without farewell would let us answer no more."""
+        if self._tls:
+            self._receiving.cancel()
+        else:
+            with suppress(OSError):  # the peer was faster
+                self._transport.socket.shutdown(trio.socket.SHUT_RD)
 
     async def _handle(self, event: Event) -> None:
         """Do what hypercorn asks for: write, or close. Its news of idleness are known better here."""

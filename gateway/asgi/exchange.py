@@ -124,6 +124,7 @@ class Exchange:
 
     async def _answer(self) -> None:
         if isinstance(self._verdict, Reply):
+            self._ends = self._verdict.close
             await send_reply(self._say, self._verdict)
             return
         with self._waiting:
@@ -150,6 +151,7 @@ class Exchange:
     async def _say(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self._started = True
+            self._release()
             if self._link.last or self._ends or not self._whole:
                 message = self._closing(message)
         await self._out(message)

@@ -14,6 +14,7 @@ from h2.events import DataReceived, Event, PriorityUpdated, RequestReceived, Str
 from h2.exceptions import ProtocolError
 from hypercorn.events import Closed, RawData
 from hypercorn.protocol.h2 import H2Protocol
+from hypercorn.trio.worker_context import WorkerContext
 from hypercorn.utils import filter_pseudo_headers
 
 from gateway.asgi.link import Desk
@@ -33,6 +34,7 @@ class Http2(H2Protocol):
 
     def __init__(self, desk: Desk) -> None:
         super().__init__(*desk.arguments())
+        self.context = WorkerContext(None)  # hypercorn's own goodbye overtakes the end of the last answer
         self._desk = desk
         self._meter = FrameMeter(trio.current_time())
         self._taken = 0
@@ -91,6 +93,9 @@ class Http2(H2Protocol):
             elif not isinstance(event, PriorityUpdated):
                 if isinstance(event, StreamEnded | StreamReset):
                     self._open.discard(event.stream_id)
+                if isinstance(event, StreamReset) and event.stream_id in self.stream_buffers:
+                    # Otherwise hypercorn would keep what no answer will ever go through.
+                    self.stream_buffers[event.stream_id].set_complete()
                 await super()._handle_events([event])
         await self._flush()
 

@@ -49,5 +49,6 @@ class Desk(Protocol):
     def head_begun(self) -> None:
         """Note that a head is on its way."""
 
-    def received(self) -> int:
-        """Count the bytes of body of the newest request."""
+    @property
+    def closing(self) -> bool:
+        """True once the last has been said: what arrives now is of no use."""

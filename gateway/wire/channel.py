@@ -15,7 +15,7 @@ from trio.lowlevel import wait_readable, wait_writable
 from gateway.runtime import Socket
 
 _RAW_BYTES: Final = 16 * 1024
-_RESET: Final = struct.pack("ii", 1, 0)
+RESET: Final = struct.pack("ii", 1, 0)
 """SO_LINGER on, for no time: what is unsent is dropped and the peer gets a reset."""
 _UNSENT_BYTES: Final = 64 * 1024
 """What TLS may want to say while the client takes nothing (key updates); then the connection ends."""
@@ -110,7 +110,7 @@ class PlainChannel:
 
     def abort(self) -> None:
         """Make every wait end; closing will then reset the connection."""
-        self._socket.setsockopt(trio.socket.SOL_SOCKET, trio.socket.SO_LINGER, _RESET)
+        self._socket.setsockopt(trio.socket.SOL_SOCKET, trio.socket.SO_LINGER, RESET)
         _shut(self._socket, trio.socket.SHUT_RDWR)
 
     def close(self) -> None:

@@ -19,13 +19,17 @@ _TRAILER: Final = re.compile(rb"(?:[!#$%&'*+\-.^_`|~0-9A-Za-z]++:[\t -~\x80-\xff
 
 
 class ChunkedBody:
-    """One body in the making: `content` grows by `feed` until `complete`; `rest` is what follows it on the wire."""
+    """One body in the making: `content` grows by `feed` until `complete`; `rest` is what follows it on the wire.
 
-    __slots__ = ("_framing", "_left", "_limit", "complete", "content", "rest")
+    Whoever feeds it may take `content` away piece by piece; `size` counts all that there was.
+    """
+
+    __slots__ = ("_framing", "_left", "_limit", "complete", "content", "rest", "size")
 
     def __init__(self, limit: int) -> None:
         self.content = bytearray()
         self.rest = b""
+        self.size = 0
         self.complete = False
         self._limit = limit
         self._framing = 0
@@ -47,6 +51,7 @@ class ChunkedBody:
         if self._left > 2:
             piece = data[at : at + self._left - 2]
             self.content += piece
+            self.size += len(piece)
             self._left -= len(piece)
             return at + len(piece)
         end = data[at : at + 2]
@@ -66,10 +71,10 @@ class ChunkedBody:
         size = int(found[1], 16)
         if size == 0:
             return self._take_trailer(data, at, found.end())
-        if len(self.content) + size > self._limit:
+        if self.size + size > self._limit:
             raise RequestError(413, "body_too_large", f"chunks of more than {self._limit} bytes")
         self._framing += found.end() - at + 2
-        if self._framing > _FRAMING_BYTES + len(self.content):
+        if self._framing > _FRAMING_BYTES + self.size:
             raise RequestError(400, "bad_chunk", "more framing than content")
         self._left = size + 2
         return found.end()

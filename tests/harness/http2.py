@@ -2,7 +2,7 @@
 
 import ssl
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import trio
@@ -29,6 +29,12 @@ class Http2:
         """Send what h2 has to say."""
         async with self._writing:
             await self.stream.send_all(self.h2.data_to_send())
+
+    async def push(self, data: bytes) -> None:
+        """Send bytes as they are, if the server still takes any."""
+        with suppress(trio.BrokenResourceError):
+            async with self._writing:
+                await self.stream.send_all(data)
 
     def headers(self, method: str, path: str, *more: tuple[str, str]) -> list[tuple[str, str]]:
         """The headers of a request."""

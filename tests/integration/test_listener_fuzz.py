@@ -8,6 +8,8 @@ import trio
 from listener_world import GOOD, HOST, Hooks, read_all, serving
 from trio.testing import wait_all_tasks_blocked
 
+pytestmark = pytest.mark.usefixtures("either_http")
+
 INPUTS = 500
 """For each seed: enough to reach every branch of the parsers many times, few enough for every run."""
 SEEDS = [

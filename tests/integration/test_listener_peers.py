@@ -13,6 +13,8 @@ from trio.testing import wait_all_tasks_blocked
 from gateway.runtime import Runtime
 from gateway.wire.listener import Limits, Listener, Server, over_http1
 
+pytestmark = pytest.mark.usefixtures("either_http")
+
 GET = b"POST /hook HTTP/1.1\r\n" + HOST
 
 
@@ -51,7 +53,7 @@ async def test_H24_a_peer_whose_connections_are_all_busy_is_turned_away_and_othe
             async with await world.connect() as third:
                 refusal = await read_all(third)
                 assert refusal.startswith(b"HTTP/1.1 503 ")
-                assert b"\r\nRetry-After: 5\r\n" in refusal
+                assert b"\r\nretry-after: 5\r\n" in refusal.lower()
             async with await world.connect("127.0.0.2") as stranger:
                 await stranger.send_all(GOOD)
                 await wait_all_tasks_blocked()

@@ -11,6 +11,8 @@ from trio.testing import wait_all_tasks_blocked
 from gateway.runtime import Runtime
 from gateway.wire.listener import Limits, Listener, Reply, Server, over_http1
 
+pytestmark = pytest.mark.usefixtures("either_http")
+
 POST = b"POST /hook HTTP/1.1\r\n" + HOST
 
 
@@ -41,10 +43,10 @@ async def test_a_reply_carries_length_type_date_and_the_handlers_headers():
         head, _, body = (await read_reply(stream)).partition(b"\r\n\r\n")
         lines = head.split(b"\r\n")
         assert lines[0] == b"HTTP/1.1 202 Accepted"
-        assert lines[1:3] == [b"Content-Type: application/json", b"Content-Length: 2"]
-        assert lines[3].startswith(b"Date: ")
-        assert lines[3].endswith(b" GMT")
-        assert lines[4:] == [b"X-Id: 7"]
+        fields = dict(line.split(b": ") for line in lines[1:])
+        lowered = {name.lower(): value for name, value in fields.items()}
+        assert lowered.pop(b"date").endswith(b" GMT")
+        assert lowered == {b"content-type": b"application/json", b"content-length": b"2", b"x-id": b"7"}
         assert body == b"{}"
 
 
@@ -52,7 +54,7 @@ async def test_a_connection_serves_many_requests():
     async with serving() as world, await world.connect() as stream:
         for _ in range(3):
             await stream.send_all(GOOD)
-            assert b"Connection: close" not in await read_reply(stream)
+            assert b"connection: close" not in (await read_reply(stream)).lower()
         assert len(world.hooks.taken) == 3
         assert world.server.statistics().requests == 3
 
@@ -130,7 +132,7 @@ async def test_http_1_0_is_served_once():
     async with serving() as world:
         reply = await world.say(b"POST /hook HTTP/1.0\r\nContent-Length: 2\r\n\r\nhi" + GOOD)
         assert reply.startswith(b"HTTP/1.1 200 OK\r\n")
-        assert b"\r\nConnection: close\r\n" in reply
+        assert b"\r\nconnection: close\r\n" in reply.lower()
         assert [request.body for request in world.hooks.taken] == [b"hi"]
 
 
@@ -138,7 +140,7 @@ async def test_http_1_0_is_served_once():
 async def test_connection_close_is_kept(option):
     async with serving() as world:
         reply = await world.say(POST + b"Connection: " + option + b"\r\n\r\n")
-        assert b"\r\nConnection: close\r\n" in reply
+        assert b"\r\nconnection: close\r\n" in reply.lower()
 
 
 async def test_a_reply_to_head_has_no_body():
@@ -147,7 +149,7 @@ async def test_a_reply_to_head_has_no_body():
         await stream.send_eof()
         first, _, rest = (await read_all(stream)).partition(b"\r\n\r\n")
         assert first.startswith(b"HTTP/1.1 405 ")
-        assert b"\r\nContent-Length: 3\r\n" in first
+        assert b"\r\ncontent-length: 3\r\n" in first.lower()
         assert rest.startswith(b"HTTP/1.1 200 ")
 
 
@@ -158,19 +160,19 @@ async def test_a_reply_without_content_has_no_length():
         await stream.send_eof()
         reply = await read_all(stream)
         assert reply.startswith(b"HTTP/1.1 204 No Content\r\n")
-        assert b"Content-Length" not in reply
+        assert b"content-length" not in reply.lower()
         assert reply.endswith(b"\r\n\r\n")
 
 
 async def test_a_refusal_by_the_handler_keeps_the_connection_only_if_no_body_follows():
     async with serving() as world, await world.connect() as stream:
         await stream.send_all(b"POST /unknown HTTP/1.1\r\n" + HOST + b"\r\n")
-        assert b"Connection: close" not in await read_reply(stream)
+        assert b"connection: close" not in (await read_reply(stream)).lower()
         await stream.send_all(b"POST /unknown HTTP/1.1\r\n" + HOST + b"Content-Length: 5\r\n\r\nhello" + GOOD)
         reply = await read_all(stream)
         assert reply.startswith(b"HTTP/1.1 404 ")
         assert reply.count(b"HTTP/1.1") == 1
-        assert b"\r\nConnection: close\r\n" in reply
+        assert b"\r\nconnection: close\r\n" in reply.lower()
         assert world.hooks.taken == []
 
 
@@ -297,7 +299,7 @@ async def test_draining_closes_idle_connections_at_once_and_lets_a_request_finis
             reply = await read_all(busy)
             await let_pass(mock_clock, 1)
         assert reply.startswith(b"HTTP/1.1 200 ")
-        assert b"\r\nConnection: close\r\n" in reply
+        assert b"\r\nconnection: close\r\n" in reply.lower()
 
 
 async def test_draining_ends_a_connection_whose_reply_was_under_way(mock_clock):

@@ -2,15 +2,18 @@
 
 import ssl
 
+import listener_world
 import pytest
 import trio
 import trustme
-from listener_world import GOOD, HOST, Hooks, let_pass, read_all, read_reply, serving
+from listener_world import GOOD, HOST, Hooks, let_pass, only_own, read_all, read_reply, serving
 from trio.testing import wait_all_tasks_blocked
 
 from gateway.errors import ConfigError
 from gateway.wire.listener import Reply
 from gateway.wire.tls import ServerTls, server_context
+
+pytestmark = pytest.mark.usefixtures("either_http")
 
 AUTHORITY = trustme.CA(key_type=trustme.KeyType.ECDSA)
 
@@ -61,6 +64,7 @@ async def test_requests_are_served_under_tls(tls):
 
 
 async def test_a_last_reply_under_tls_ends_with_a_farewell(tls):
+    only_own("trio says farewell only where it may wait for the other side's: the reply's length tells its end")
     async with serving(tls=tls) as world:
         raw = await world.connect()
         stream = trio.SSLStream(raw, trusting(), server_hostname="one.example", https_compatible=False)
@@ -115,7 +119,8 @@ async def test_H23_tls_1_0_is_refused(tls):
     async with serving(tls=tls) as world:
         with pytest.raises(trio.BrokenResourceError) as caught:
             await shake(world, context=old)
-        assert "ALERT_PROTOCOL_VERSION" in str(caught.value.__cause__)
+        if listener_world.speaker == "own":  # trio closes without the alert
+            assert "ALERT_PROTOCOL_VERSION" in str(caught.value.__cause__)
         await wait_all_tasks_blocked()
         assert world.refused == {"tls": 1}
 
@@ -145,6 +150,7 @@ async def test_H3_a_client_under_tls_that_never_reads_is_reset(tls, mock_clock):
 
 
 async def test_what_tls_has_to_say_does_not_pile_up_at_a_client_that_takes_nothing(tls):
+    only_own("trio sends as it reads, and waits")
     async with serving(tls=tls) as world, await shake(world) as stream:
         await wait_all_tasks_blocked()
         (connection,) = world.server._connections
