@@ -6,7 +6,6 @@ at `run`. The listener of `gateway.wire` accepts, counts, sweeps and drains it l
 """
 
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from math import inf
 from typing import Any, Final
 
@@ -19,12 +18,12 @@ from gateway.asgi.exchange import Exchange
 from gateway.asgi.http1 import Http1
 from gateway.asgi.http2 import Http2
 from gateway.asgi.service import Context, Service, make_config
+from gateway.asgi.stream import Stream
 from gateway.asgi.types import AsgiApp
 from gateway.core.model import Headers
 from gateway.errors import RequestError
 from gateway.runtime import Socket
-from gateway.wire.channel import RESET
-from gateway.wire.limits import LAST_HANDSHAKE_SECONDS, LINGER_BYTES, LINGER_SECONDS, RECEIVE_BYTES
+from gateway.wire.limits import LAST_HANDSHAKE_SECONDS, LINGER_BYTES, LINGER_SECONDS
 from gateway.wire.parser import Head
 from gateway.wire.proxies import UNIX
 from gateway.wire.reply import Reply, error_reply
@@ -37,8 +36,6 @@ HEAD: Final = "head"
 BUSY: Final = "busy"
 LINGERING: Final = "lingering"
 LEAVING: Final = "leaving"
-
-_GONE: Final = (trio.BrokenResourceError, trio.ClosedResourceError)
 
 
 class Connection:
@@ -59,16 +56,11 @@ class Connection:
         self.over = False
         self._peer = peer
         self._service = service
-        self._transport = trio.SocketStream(trio.socket.from_stdlib_socket(socket))
-        self._tls = (
-            trio.SSLStream(self._transport, tls.context, server_side=True, https_compatible=True) if tls else None
-        )
+        self._stream = Stream(socket, tls.context if tls else None)
         self._protocol: Http1 | Http2 | None = None
         self._io = trio.CancelScope()
-        self._receiving = trio.CancelScope()
         self._talking: trio.Nursery
         self._requests: trio.Nursery
-        self._writing = trio.Lock()
         self._exchanges: set[Exchange] = set()
         self._answered = trio.Event()
         """No request is under way; a new event when one begins."""
@@ -103,7 +95,7 @@ class Connection:
                         await self._talk()
                 finally:
                     self._end()
-        except* (OSError, *_GONE):
+        except* (OSError, trio.BrokenResourceError, trio.ClosedResourceError):
             if not self._broken:
                 self.state.refused["tls" if self.phase == OPENING else "disconnected"] += 1
         except* Exception as failures:  # noqa: BLE001 - no connection's fault may end the server
@@ -127,7 +119,7 @@ class Connection:
         if self.phase in {WAITING, HEAD}:
             self._last = True
             self._expired = "head_timeout" if self.phase == HEAD else ""
-            self._stop_reading()
+            self._stream.stop_reading()
         elif self.phase == OPENING:
             self.break_off("opening_timeout")
         else:
@@ -138,7 +130,7 @@ class Connection:
         if not self.over:
             self._broken = True
             self.state.refused[reason] += 1
-            self._transport.socket.setsockopt(trio.socket.SOL_SOCKET, trio.socket.SO_LINGER, RESET)
+            self._stream.reset()
             self._end()
             self._io.cancel()
 
@@ -157,12 +149,10 @@ class Connection:
 
     def arguments(self) -> Sequence[Any]:
         """See `Desk`."""
-        name = self._transport.socket.getsockname()
-        server = name[:2] if isinstance(name, tuple) else None
-        context = Context(self.state)
-        encrypted = self._tls is not None
+        context, state = Context(self.state), ConnectionState({})
+        encrypted, server = self._stream.encrypted, self._stream.server
         service = self._service
-        return service.app, service.config, context, self, ConnectionState({}), encrypted, None, server, self._handle
+        return service.app, service.config, context, self, state, encrypted, None, server, self._handle
 
     def admit(self, head: Head) -> int | Reply:
         """See `Desk`."""
@@ -202,24 +192,18 @@ class Connection:
         self._talking.start_soon(run, *arguments)
 
     async def _talk(self) -> None:
-        protocol = await self._open()
-        self._protocol = protocol
+        agreed = await self._stream.open()
+        protocol = self._protocol = Http2(self) if agreed == "h2" else Http1(self)
         self.phase = WAITING
         async with trio.open_nursery() as self._talking:
             await protocol.initiate()
             await self._read(protocol)
             self._talking.cancel_scope.cancel()
 
-    async def _open(self) -> Http1 | Http2:
-        if self._tls is None:
-            return Http1(self)
-        await self._tls.do_handshake()
-        return Http2(self) if self._tls.selected_alpn_protocol() == "h2" else Http1(self)
-
     async def _read(self, protocol: Http1 | Http2) -> None:
         """Feed the protocol until the end of input, which ends no request that is there."""
         dropped = 0
-        while dropped < LINGER_BYTES and (data := await self._receive()):
+        while dropped < LINGER_BYTES and (data := await self._stream.receive()):
             if self.phase == LINGERING:
                 dropped += len(data)
             else:
@@ -242,19 +226,6 @@ class Connection:
             self.phase, self.deadline = LEAVING, self.state.now + self.state.limits.send_seconds
             await protocol.leave()
 
-    async def _receive(self) -> bytes:
-        with trio.CancelScope() as self._receiving, suppress(*_GONE):
-            return bytes(await (self._tls or self._transport).receive_some(RECEIVE_BYTES))
-        return b""
-
-    def _stop_reading(self) -> None:
-        """Make the reader see an end. Of TLS an end without farewell would let us answer no more."""
-        if self._tls:
-            self._receiving.cancel()
-        else:
-            with suppress(OSError):  # the peer was faster
-                self._transport.socket.shutdown(trio.socket.SHUT_RD)
-
     async def _handle(self, event: Event) -> None:
         """Do what hypercorn asks for: write, or close. Its news of idleness are known better here."""
         if isinstance(event, RawData):
@@ -268,10 +239,7 @@ class Connection:
             return
         written = False
         try:
-            with trio.move_on_after(self.state.limits.send_seconds), suppress(*_GONE):
-                async with self._writing:
-                    await (self._tls or self._transport).send_all(data)
-                    written = True
+            written = await self._stream.send(data, self.state.limits.send_seconds)
         finally:
             if not written:
                 self.break_off("sending_timeout")
@@ -281,16 +249,14 @@ class Connection:
         if self.over or self.phase == LINGERING:
             return
         self.phase, self.deadline = LINGERING, self.state.now + LINGER_SECONDS
-        async with self._writing:
-            with suppress(*_GONE):
-                await self._transport.send_eof()
+        await self._stream.finish()
 
     def _end(self) -> None:
         """Close, without waiting for anything; a handler at work goes on, its answer goes nowhere."""
         self.over = True
         for exchange in self._exchanges:
             exchange.leave()
-        self._transport.socket.close()
+        self._stream.close()
 
 
 def over_hypercorn(

@@ -1,7 +1,7 @@
 """The three inputs that each end a stock hypercorn trio worker (one connection, no credentials) leave the daemon alive.
 
-They come through the admin listener, the only place where hypercorn serves. Each is followed by an ordinary request
-and an event.
+They come through both listeners where hypercorn serves: the admin's, and ingress with `http = "hypercorn"`. Each is
+followed by an ordinary request and an event.
 """
 
 import base64
@@ -50,12 +50,13 @@ INPUTS = {
 }
 
 
+@pytest.mark.parametrize("listener", ["admin", "ingress"])
 @pytest.mark.parametrize("what", INPUTS)
-async def test_an_input_that_ends_stock_hypercorn_ends_only_its_connection(home, what):
-    Settings(home).write()
+async def test_an_input_that_ends_stock_hypercorn_ends_only_its_connection(home, what, listener):
+    Settings(home, server='http = "hypercorn"').write()
     async with running(home) as daemon:
         for _ in range(3):
-            await _say(str(home.admin), INPUTS[what])
+            await _say(str(home.admin) if listener == "admin" else ("127.0.0.1", daemon.port), INPUTS[what])
         assert (await daemon.ask("/health")) == {"alive": True}
         assert daemon.running
         assert (await post(daemon.port, truework("order-1", ORDERS_TOKEN))).status == 200
@@ -104,10 +105,11 @@ async def test_the_same_input_ends_a_stock_hypercorn(stock, what):
     assert process.returncode == 1
 
 
-async def _say(path, pieces):
+async def _say(place, pieces):
     """Send the pieces, read whatever comes until the server closes or a while has passed."""
-    with trio.socket.socket(trio.socket.AF_UNIX) as connection:
-        await connection.connect(path)
+    family = trio.socket.AF_UNIX if isinstance(place, str) else trio.socket.AF_INET
+    with trio.socket.socket(family) as connection:
+        await connection.connect(place)
         with trio.move_on_after(0.5):
             try:
                 for piece in pieces:

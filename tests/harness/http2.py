@@ -9,6 +9,7 @@ import trio
 from h2.config import H2Configuration
 from h2.connection import H2Connection
 from h2.events import ConnectionTerminated, DataReceived, ResponseReceived, StreamEnded, StreamReset
+from h2.exceptions import ProtocolError
 
 from harness.senders import Answer, Signed
 
@@ -105,7 +106,7 @@ class Http2:
                         self.h2.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
                 await self.flush()
                 self._tell()
-        except (trio.BrokenResourceError, trio.ClosedResourceError):
+        except (trio.BrokenResourceError, trio.ClosedResourceError, ProtocolError):
             pass
         self.ended = True
         self._tell()

@@ -1,5 +1,6 @@
 """HTTP/2 over TLS by hypercorn: requests arrive exactly, and a hostile peer costs its own connection only."""
 
+import random
 import ssl
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -370,3 +371,76 @@ async def test_the_client_is_who_a_trusted_proxy_says(tls):
         stream = await client.begin("POST", "/hook", ("x-forwarded-for", "192.0.2.9"), end=True)
         assert (await client.answer(stream)).status == 200
         assert world.hooks.taken[0].client == "192.0.2.9"
+
+
+async def test_a_connection_that_has_served_its_share_ends_with_goodbye(tls, monkeypatch):
+    monkeypatch.setattr("gateway.asgi.http2.REQUESTS_MAX", 3)
+    async with serving(tls=tls) as world, talking(world) as client:
+        for _ in range(3):
+            stream = await client.begin("POST", "/hook", end=True)
+            assert (await client.answer(stream)).status == 200
+        await client.wait_end()
+        assert client.goodbye.error_code == 0
+
+
+async def test_a_fault_of_the_handler_is_500_on_its_stream_only(tls):
+    async with serving(tls=tls) as world, talking(world) as client:
+        world.hooks.answer = lambda request: Reply(200) if request.body else 1 / 0
+        bad = await client.begin("POST", "/hook", end=True)
+        assert (await client.answer(bad)).status == 500
+        good = await client.begin("POST", "/hook")
+        await client.send_body(good, b"hello")
+        assert (await client.answer(good)).status == 200
+        assert [type(error) for error in world.errors] == [ZeroDivisionError]
+
+
+def damaged(seeded):
+    """What a client says, as bytes, in a few places not as it should be."""
+    client = H2Connection(H2Configuration(client_side=True))
+    client.initiate_connection()
+    for _ in range(seeded.randint(1, 4)):
+        stream = client.get_next_available_stream_id()
+        path = seeded.choice(["/hook", "/nobody", "/hook?x"])
+        headers = [(":method", "POST"), (":scheme", "https"), (":authority", "x"), (":path", path)]
+        client.send_headers(stream, headers)
+        client.send_data(stream, seeded.randbytes(seeded.choice([0, 1, 300])), end_stream=seeded.random() < 0.7)
+        seeded.choice(
+            [lambda: None, lambda: client.ping(b"12345678"), lambda: client.increment_flow_control_window(9)]
+        )()
+    data = bytearray(client.data_to_send())
+    for _ in range(seeded.randint(0, 5)):
+        at = seeded.randrange(24, len(data))
+        kind = seeded.randrange(4)
+        if kind == 0:
+            data[at] = seeded.randrange(256)
+        elif kind == 1:
+            del data[at : at + seeded.randint(1, 12)]
+        elif kind == 2:
+            data[at:at] = data[24 : 24 + seeded.randint(1, 60)]
+        else:
+            data[at:at] = (
+                seeded.randbytes(3) + bytes([seeded.randrange(11), seeded.randrange(64)]) + seeded.randbytes(4)
+            )
+        if len(data) <= 24:
+            break
+    return bytes(data)
+
+
+@pytest.mark.parametrize("seed", range(2))
+async def test_P21_damaged_frames_leave_a_living_server_and_nothing_else(tls, seed):
+    seeded = random.Random(seed)
+    hooks = Hooks()
+    async with serving(hooks, tls=tls) as world:
+        await wait_all_tasks_blocked()
+        tasks = trio.lowlevel.current_statistics().tasks_living
+        for _ in range(150):
+            async with talking(world, begin=False) as client:
+                with trio.fail_after(5):
+                    await client.push(damaged(seeded))
+                    await wait_all_tasks_blocked()
+        await wait_all_tasks_blocked(0.1)
+        assert trio.lowlevel.current_statistics().tasks_living == tasks
+        assert world.server.statistics().body_bytes == 0
+        assert world.errors == []
+        assert hooks.taken
+        assert await is_well(world)
