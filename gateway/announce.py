@@ -15,7 +15,7 @@ import structlog
 import trio
 
 from gateway.blueprint import OWN_SOURCE
-from gateway.core.model import Event, HoldReason, Request
+from gateway.core.model import Event, HoldReason, Request, event_number, event_text
 from gateway.errors import StoreError
 from gateway.intake import Intake
 from gateway.runtime import Runtime
@@ -52,9 +52,11 @@ class Announcer:
     def judged(self, event: Event, hold: HoldReason | None, verdict: Verdict) -> None:
         """Tell what a verdict leaves for people to do: an event that was held, or a conflict."""
         if verdict.kind == "conflict":
-            self.tell("event.conflict", event.source, {"source": event.source, "type": event.type})
+            found = {"source": event.source, "type": event.type, "event_id": event_text(verdict.event_id)}
+            self.tell("event.conflict", event.source, found)
         elif verdict.kind == "new" and hold is not None and hold in HELD_AS:
             found = {"source": event.source, "type": event.type, "version": event.version}
+            found["event_id"] = event_text(verdict.event_id)
             self.tell(HELD_AS[hold], f"{event.source} {event.type} {event.version}".rstrip(), found)
 
     def tell(self, kind: str, subject: str, data: dict[str, Any]) -> bool:
@@ -91,6 +93,13 @@ class Announcer:
             await intake.paused.wait()
         if not intake.blueprint.router.listens(OWN_SOURCE):
             return
+        if kind == "event.unmatched":
+            missed = await intake.misses(event_number(data["event_id"]))
+            # Without what was found: that is payload, and this may become a mail.
+            data = {
+                **data,
+                **({"unmet": [f"route {each.route}: {each.condition}" for each in missed]} if missed else {}),
+            }
         at = self._runtime.now_ms()
         body = orjson.dumps({"type": kind, "subject": subject, "at": at, "data": data}, default=str)
         headers = ((b"content-type", b"application/json"),)

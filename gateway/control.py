@@ -24,6 +24,7 @@ from gateway.admin.operations import (
 )
 from gateway.admin.report import reasons_not_ready, report_ingress, report_sources, report_store, report_targets
 from gateway.blueprint import Blueprint, difference
+from gateway.core.routing import Miss
 from gateway.dedup_rules import with_former_rules
 from gateway.desk import OperatorDesk
 from gateway.dispatch.dispatcher import Dispatcher
@@ -188,6 +189,10 @@ class Control:
     def _refused(self, problems: list[str]) -> ReloadResult:
         log.error("config.refused", problems=problems)
         return ReloadResult(False, self._runtime.now_ms(), problems=problems)
+
+    async def misses(self, event_id: int) -> list[Miss]:
+        """Tell why today's routes do not take a stored event; empty if none is for its type."""
+        return await self._intake.misses(event_id)
 
     async def hold(self, target: str, reason: str) -> bool:
         """Close the operator's gate on a target; False if it was closed."""

@@ -8,7 +8,7 @@ event fresh from `accept` goes on in memory; losing that hand-off costs time, ne
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from typing import Protocol, TypeAlias
+from typing import Final, Protocol, TypeAlias
 
 import trio
 
@@ -16,8 +16,12 @@ from gateway.blueprint import Blueprint, Source
 from gateway.core.head import encode_head
 from gateway.core.identify import UNKNOWN, recall
 from gateway.core.model import Delivery, Event, HoldReason, Request, StoredEvent
+from gateway.core.routing import Miss
 from gateway.core.selector import Scope
 from gateway.store.contract import Acceptance, Claim, NewDelivery, NewEvent, Store, Verdict
+
+MISSES_MAX: Final = 20
+"""More than anybody reads."""
 
 
 class Lane(Protocol):
@@ -159,6 +163,15 @@ class Intake:
             return []
         planned = self.blueprint.router.plan(scope.event, scope)
         return [self._waiting(route, target, stored) for target, route in planned]
+
+    async def misses(self, event_id: int) -> list[Miss]:
+        """Tell why today's routes do not take a stored event; empty if none is for its type. Raises StoreError."""
+        stored = await self._store.event(event_id)
+        source = None if stored is None else self.blueprint.sources.get(stored.source)
+        if stored is None or source is None:
+            return []
+        scope = recall(source.identify, stored)
+        return self.blueprint.router.misses(scope.event, scope)[:MISSES_MAX] if isinstance(scope.event, Event) else []
 
     def _waiting(self, route: str, target: str, stored: StoredEvent) -> NewDelivery:
         return NewDelivery(route, target, False, self._expires_ms.get(target), self.blueprint.order_key(target, stored))

@@ -10,6 +10,7 @@ from typing import Protocol
 
 from gateway.admin.desk import Desk
 from gateway.config.sentences import did_you_mean
+from gateway.core.routing import Miss
 from gateway.errors import HookgateError
 from gateway.store.contract import GateKind, Store
 
@@ -187,6 +188,10 @@ class Operations(Protocol):
 
     async def reload(self) -> ReloadResult:
         """Build the configuration anew and go over to it, or keep the old one and say why."""
+        ...
+
+    async def misses(self, event_id: int) -> list[Miss]:
+        """Tell why today's routes do not take a stored event; empty if none is for its type."""
         ...
 
     async def hold(self, target: str, reason: str) -> bool:

@@ -77,7 +77,10 @@ async def list_deliveries(reader: Reader, query: DeliveryQuery) -> dict[str, Any
 
 
 async def show_event(reader: Reader, event_id: int) -> dict[str, Any] | None:
-    """Give one event with its request, payload and deliveries; None if there is none of this id."""
+    """Give one event with its request, payload and deliveries; None if there is none of this id.
+
+    `unmet` is for who knows the routes to fill in.
+    """
     event = await reader.event(event_id)
     if event is None:
         return None
@@ -94,6 +97,7 @@ async def show_event(reader: Reader, event_id: int) -> dict[str, Any] | None:
         "accepted_at": event.accepted_at,
         "hold": row and row["hold"],
         "replaces": row and row["replaces"],
+        "unmet": None,
         "request": _request(event),
         "payload": _payload(event.payload),
         "deliveries": [_delivery_row(row) for row in rows],

@@ -84,6 +84,7 @@ def show(config: Path, as_json: bool, event: str) -> None:
     for name in ("hold", "replaces"):
         if found[name]:
             say(f"{name:12}{found[name]}")
+    _show_unmet(found["unmet"], found["type"])
     _show_request(found["request"])
     _show_payload(found["payload"])
     table(
@@ -102,6 +103,14 @@ def show(config: Path, as_json: bool, event: str) -> None:
         ],
     )
     point(remedy)
+
+
+def _show_unmet(unmet: list[dict[str, str]] | None, event_type: str) -> None:
+    """Tell why no route took it; None: nobody was asked."""
+    for miss in unmet or ():
+        say(f"{'no match':12}route {miss['route']}: {miss['condition']}; found {miss['found'] or 'nothing'}")
+    if unmet == []:
+        say(f"{'no match':12}no route is for {event_type}")
 
 
 def _next_of(found: dict[str, Any]) -> str:

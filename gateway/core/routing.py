@@ -13,10 +13,20 @@ from gateway.core.model import Event
 from gateway.core.pattern import Pattern
 from gateway.core.selector import Scope
 
-__all__ = ["Match", "Pattern", "Plan", "Route", "Router", "Verdict", "parse_match"]
+__all__ = ["Match", "Miss", "Pattern", "Plan", "Route", "Router", "Verdict", "parse_match"]
 
 Plan: TypeAlias = tuple[tuple[str, str], ...]
 """Pairs of target and route: each target once, with the first route that named it."""
+
+
+class Miss(NamedTuple):
+    """Why one route that is for events of a type does not take an event of it."""
+
+    route: str
+    condition: str
+    """What does not hold, as it is written: `version 1.*`, `match body.data.state = "completed"`."""
+    found: str
+    """What the event has there; a part of its payload, so nothing for a log or a mail."""
 
 
 class Route(NamedTuple):
@@ -34,6 +44,14 @@ class Route(NamedTuple):
         if not self.versions.matches(event.version):
             return False
         return self.match is None or self.match.matches(scope)
+
+    def misses(self, event: Event, scope: Scope) -> "list[Miss]":
+        """Tell what keeps the route from taking an event whose type fits; empty if nothing does."""
+        if not self.versions.matches(event.version):
+            return [Miss(self.name, f"version {', '.join(self.versions.globs)}", event.version)]
+        verdicts = [] if self.match is None else self.match.explain(scope)
+        wrong = [each for each in verdicts if each.depth == 0 and not each.holds]
+        return [Miss(self.name, f"match {each.condition}", each.found) for each in wrong]
 
 
 class _SourceRoutes:
@@ -84,6 +102,12 @@ class Router:
                 for target in route.targets:
                     taken.setdefault(target, route.name)
         return tuple(taken.items())
+
+    def misses(self, event: Event, scope: Scope) -> list[Miss]:
+        """Tell why the routes for an event's type do not take it; empty if there is no such route. For people."""
+        routes = self._sources.get(event.source)
+        candidates = () if routes is None else routes.candidates(event.type)
+        return [miss for _, route in candidates for miss in route.misses(event, scope)]
 
 
 def _position(entry: tuple[int, Route]) -> int:

@@ -61,22 +61,24 @@ _MEANINGS: Final = {
     "event.unmatched": _Advice(
         "Such events are accepted and kept, but no route takes them. Told once a day for each type.",
         (
-            ("hookgate events list --hold unmatched", "what was kept"),
-            ("hookgate replay EVENT", "deliver one, once a route takes it"),
+            ("hookgate events show {event_id}", "the event, and which conditions of which routes it does not meet"),
+            ("hookgate events list --hold unmatched", "all that was kept"),
+            ("hookgate replay {event_id}", "deliver it, once a route takes it"),
         ),
     ),
     "event.version_unseen": _Advice(
         "Such events are accepted and kept, but not delivered: the source expects other versions. Told once a day.",
         (
             ("hookgate events list --hold version", "what was kept"),
-            ("hookgate replay EVENT", "deliver one, once the source expects its version"),
+            ("hookgate replay {event_id}", "deliver it, once the source expects its version"),
         ),
     ),
     "event.conflict": _Advice(
         "An event came again with another payload. The later one is kept without deliveries.",
         (
-            ("hookgate events list --hold conflict", "what was kept"),
-            ("hookgate replay EVENT", "deliver one after all"),
+            ("hookgate events show {event_id}", "the later one; `replaces` in it names the first"),
+            ("hookgate events list --hold conflict", "all that was kept"),
+            ("hookgate replay {event_id}", "deliver it after all"),
         ),
     ),
 }
@@ -159,6 +161,8 @@ def _rows(values: dict[str, Json]) -> list[str]:
 
 def _line(value: Json) -> str:
     """Write a value on one line: what a sender chose shall not look like a line of ours."""
+    if isinstance(value, list):
+        return "; ".join(map(_line, value))[:VALUE_MAX]
     return "".join(each if each.isprintable() else " " for each in str(value))[:VALUE_MAX]
 
 

@@ -165,7 +165,9 @@ async def test_S14_a_known_key_with_another_payload_is_recorded_as_a_conflict_an
             await daemon.wait_settled()
             newest, first = await _events(daemon)
             told = await daemon.wait_logged("event.conflict")
+            shown = await daemon.cli("events", "show", told[0]["event_id"])
         assert (newest["hold"], newest["deliveries"], newest["replaces"]) == ("conflict", 0, first["id"])
+        assert (shown["id"], shown["replaces"]) == (newest["id"], first["id"])
         assert told[0]["source"] == "truework"
         assert len(sink.arrivals) == 1
 
@@ -182,8 +184,29 @@ async def test_events_that_no_rule_expects_are_kept_and_told_but_not_delivered(h
         assert by_hold["unmatched"]["type"] == "check.finished"
         assert [event["deliveries"] for event in by_hold.values()] == [0, 0]
         await daemon.wait_logged("event.version_unseen")
-        await daemon.wait_logged("event.unmatched")
+        (told,) = await daemon.wait_logged("event.unmatched")
+        assert told["event_id"] == by_hold["unmatched"]["id"]
+        assert (await daemon.cli("events", "show", told["event_id"]))["unmet"] == []
     assert not home.lines("audit.jsonl")
+
+
+async def test_an_event_whose_match_does_not_hold_is_shown_with_the_route_and_the_condition(home):
+    settings = Settings(home)
+    settings.write()
+    home.write_config(
+        settings.text().replace(
+            'source = "truework"\nevent', 'source = "truework"\nmatch = { "body.data.state" = "canceled" }\nevent'
+        )
+    )
+    async with running(home) as daemon:
+        assert (await post(daemon.port, truework("order-1", ORDERS_TOKEN))).status == 200
+        (event,) = await _events(daemon)
+        shown = await daemon.cli("events", "show", event["id"])
+        assert shown["hold"] == "unmatched"
+        unmet = {"route": "orders", "condition": 'match body.data.state = "canceled"', "found": '"completed"'}
+        assert shown["unmet"] == [unmet]
+        assert await daemon.stop() == 0
+        assert (await daemon.cli("events", "show", event["id"]))["unmet"] is None
 
 
 async def test_a_route_takes_only_the_versions_of_its_glob(home):

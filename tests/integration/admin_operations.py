@@ -99,6 +99,7 @@ class MemoryDaemon:
         self.asked = []
         self.desk = MemoryDesk(self.asked)
         self.reasons = []
+        self.missed = []
         crm = TargetStatus("crm", "http", (), 0, 0, 1, None, "500", 2000, None, "hookgate retry --target crm")
         self.targets = [crm]
         self.reload_result = ReloadResult(True, 5000, ["target crm changed"])
@@ -124,6 +125,9 @@ class MemoryDaemon:
     async def reload(self):
         self.asked.append(("reload",))
         return self.reload_result
+
+    async def misses(self, event_id):
+        return self.missed
 
     async def hold(self, target, reason):
         self.asked.append(("hold", target, reason))

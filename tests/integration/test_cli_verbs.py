@@ -12,6 +12,7 @@ from gateway.admin.guard import admin_server
 from gateway.admin.operations import GateStatus, ReloadResult, TargetStatus
 from gateway.cli.main import cli
 from gateway.config.address import parse_address
+from gateway.core.routing import Miss
 from gateway.listeners import open_listeners
 from gateway.replay_plan import ReplayPlan
 from gateway.runtime import Runtime
@@ -212,6 +213,18 @@ async def test_a_refused_reload_tells_every_problem_and_fails(daemon, hookgate):
     found = json.loads((await hookgate("reload", "--json")).stderr)
     assert found["problems"] == ["config.toml:3: unknown key", "config.toml:9: no such target"]
     assert found["error"] == "the old configuration stays, the new one has problems:"
+
+
+async def test_an_event_that_no_route_took_is_shown_with_the_reason(daemon, hookgate):
+    daemon.store.rows = [daemon.store.rows[0]._replace(hold="unmatched")]
+    daemon.store.duties = []
+    daemon.missed = [Miss("paid", 'match body.state = "paid"', '"open"')]
+    assert (
+        'no match    route paid: match body.state = "paid"; found "open"'
+        in (await hookgate("events", "show", TEXT)).output
+    )
+    daemon.missed = []
+    assert "no match    no route is for " in (await hookgate("events", "show", TEXT)).output
 
 
 async def test_status_says_what_is_wrong_and_what_to_type(daemon, hookgate):

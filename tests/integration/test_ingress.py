@@ -6,6 +6,7 @@ import trio
 import trio.testing
 from ingress_bench import CONFIG, ORDERS, STATES, order, parts_of
 
+from gateway.core.model import event_text
 from gateway.errors import StoreBusyError
 from gateway.store.contract import DeliveryQuery, EventQuery
 
@@ -214,7 +215,14 @@ async def test_own_events_go_to_the_alert_targets_as_events_of_their_own(tmp_pat
         (delivery,) = await parts.store.deliveries(DeliveryQuery(event_id=row.id))
         assert (row.type, delivery.target) == ("event.unmatched", "ops")
         payload = orjson.loads((await parts.store.event(row.id)).payload)
-        assert payload["data"] == {"source": "truework", "type": "order.completed", "version": "2023-10-30"}
+        (about,) = await events(parts, source="truework")
+        assert payload["data"] == {
+            "source": "truework",
+            "type": "order.completed",
+            "version": "2023-10-30",
+            "event_id": event_text(about.id),
+            "unmet": ['route done: match body.data.state in ["completed","canceled"]'],
+        }
         nursery.cancel_scope.cancel()
 
 

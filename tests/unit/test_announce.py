@@ -67,6 +67,7 @@ async def test_an_event_that_found_its_way_is_not_told(announcer):
 async def test_what_was_held_is_told(announcer, hold, verdict, kind):
     announcer.judged(event(), hold, Verdict(verdict, 1))
     assert kinds(announcer) == [kind]
+    assert announcer._queue[0][2]["event_id"] == "evt_0000000000000001"
 
 
 async def test_own_events_are_never_told_about(announcer):

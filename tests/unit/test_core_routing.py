@@ -360,3 +360,24 @@ def test_the_cost_does_not_grow_with_routes_of_other_sources_or_other_types():
         return counting.calls
 
     assert cost(0) == cost(10) == cost(10_000)
+
+
+def test_routes_for_a_type_that_take_no_event_of_it_tell_what_does_not_hold():
+    router = Router(
+        [
+            route("other", ("crm",), events=("refund.*",)),
+            route("late", ("crm",), versions=("2.*", "3.*")),
+            route("matched", ("crm",), table={"body.state": "open", "body.n": 5, "body.gone": {"exists": True}}),
+        ]
+    )
+    assert router.misses(event(), SCOPE) == [
+        ("late", "version 2.*, 3.*", "1.0"),
+        ("matched", 'match body.state = "open"', '"done"'),
+        ("matched", "match body.gone exists true", "nothing"),
+    ]
+    assert router.misses(event("check.done", source="nobody"), SCOPE) == []
+
+
+def test_a_route_that_takes_an_event_misses_nothing():
+    taking = route("r", ("crm",), table={"body.state": "done"})
+    assert Router([taking]).misses(event(), SCOPE) == []

@@ -144,6 +144,13 @@ def test_a_dead_delivery_is_told_with_its_reason_and_what_to_do():
     assert "hookgate deliveries list --state dead --target crm " in text
 
 
+def test_an_event_that_no_route_took_is_told_with_what_each_route_wanted():
+    unmet = ["route a: version 2.*", 'route b: match body.state = "x"']
+    text = default_text(*own("event.unmatched", "acme order.x", source="acme", event_id="evt_1", unmet=unmet))
+    assert 'unmet     route a: version 2.*; route b: match body.state = "x"' in text
+    assert "hookgate events show evt_1 " in text
+
+
 def test_no_version_is_told_where_there_is_none():
     message, body = own("event.unmatched", "acme order.x", source="acme", type="order.x", version="")
     assert "version" not in default_text(message, body)

@@ -18,8 +18,13 @@ def event_routes(operations: Operations) -> Blueprint:
 
     @routes.get("/events/<text>")
     async def event(text: str) -> Response:
-        found = await show_event(operations.store, read_event_id(text))
-        return _no_event(text) if found is None else answer(found)
+        event_id = read_event_id(text)
+        found = await show_event(operations.store, event_id)
+        if found is None:
+            return _no_event(text)
+        if found["hold"] in {"unmatched", "ignored"} and not found["deliveries"]:
+            found["unmet"] = [miss._asdict() for miss in await operations.misses(event_id)]
+        return answer(found)
 
     return routes
 
