@@ -111,6 +111,7 @@ class OperatorDesk:
             raise NotPossibleError(
                 f"replay {replay_id} is {found.replay.state} already", f"hookgate replays show {replay_id}"
             )
+        self._replayer.stop(replay_id)
         log.info("replay.cancelled", replay=replay_id, who=who, reason=reason, added=ended.added)
         return self._status(ended)
 

@@ -25,6 +25,14 @@ WAIT_SECONDS: Final = 1.0
 log = structlog.get_logger()
 
 
+class _Run:
+    """One replay under way."""
+
+    def __init__(self) -> None:
+        self.ended = trio.Event()
+        self.scope = trio.CancelScope()
+
+
 class Replayer:
     """Runs what the store says is running; one per daemon."""
 
@@ -34,7 +42,7 @@ class Replayer:
         self._admission = admission
         self._runtime = runtime
         self._nursery: trio.Nursery | None = None
-        self._running: dict[str, trio.Event] = {}
+        self._running: dict[str, _Run] = {}
         self.waits: dict[str, str] = {}
         """Why a running replay does not go on just now, by its id."""
 
@@ -58,14 +66,19 @@ class Replayer:
         if self._nursery is None:
             raise RuntimeError("the replayer is not running")
         if replay.id not in self._running:
-            self._running[replay.id] = trio.Event()
-            self._nursery.start_soon(self._carry_out, replay)
+            run = self._running[replay.id] = _Run()
+            self._nursery.start_soon(self._carry_out, replay, run)
 
     async def wait(self, replay_id: str, seconds: float) -> None:
         """Return once the replay does not run any more, or after `seconds`."""
-        if (ended := self._running.get(replay_id)) is not None:
+        if (run := self._running.get(replay_id)) is not None:
             with trio.move_on_after(seconds):
-                await ended.wait()
+                await run.ended.wait()
+
+    def stop(self, replay_id: str) -> None:
+        """Stop working on a replay, for one that was cancelled in the store."""
+        if (run := self._running.get(replay_id)) is not None:
+            run.scope.cancel()
 
     def plan(self, plan: ReplayPlan, replayable: Replayable) -> tuple[list[NewDelivery], list[str]]:
         """Plan one event again by the configuration of now; also give the targets left out by their `replay` key.
@@ -96,15 +109,16 @@ class Replayer:
                 log.debug("replay.postponed", replay="", problem=str(error))
                 await trio.sleep(WAIT_SECONDS)
 
-    async def _carry_out(self, replay: Replay) -> None:
-        plan = read_plan(replay.plan)
+    async def _carry_out(self, replay: Replay, run: _Run) -> None:
         try:
-            await self._walk(replay, plan)
+            with run.scope:
+                await self._walk(replay, read_plan(replay.plan))
         except StoreBrokenError:
             return  # the daemon ends; the next one goes on
         finally:
             self.waits.pop(replay.id, None)
-            self._running.pop(replay.id).set()
+            del self._running[replay.id]
+            run.ended.set()
 
     async def _walk(self, replay: Replay, plan: ReplayPlan) -> None:
         """Take step after step; `used` are the targets of the last one."""

@@ -192,6 +192,18 @@ async def test_what_waited_under_the_schema_before_waits_and_expires_were_kept_g
         assert await desk.store.expire(2**60) == {}
 
 
+async def test_the_audit_of_the_schema_before_replays_were_kept_goes_on(tmp_path):
+    """From number 5: nobody knows who did what then, but what was done stays."""
+    path = tmp_path / "h.db"
+    connection = apsw.Connection(str(path))
+    migrate(connection, [step for step in migrations() if step[0] <= 5])
+    connection.execute("INSERT INTO audit(at, action, subject, count, reason) VALUES (7, 'retry', 'target=crm', 3, '')")
+    connection.close()
+    async with desk_on(path) as desk:
+        assert await desk.store.operator.audit(None, 9) == [(1, 7, "", "retry", "target=crm", 3, "")]
+        assert await desk.store.operator.replays(9) == []
+
+
 KILLED = """
 import os, signal, sys, apsw
 from gateway.store.migrate import migrate, migrations

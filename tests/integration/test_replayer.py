@@ -1,0 +1,160 @@
+"""Replays carried out on a real store and a real configuration: where they go, what they wait for, how they end."""
+
+import pytest
+import trio
+from ingress_bench import CONFIG, order, parts_of
+
+from gateway import replayer as module
+from gateway.blueprint import OWN_SOURCE
+from gateway.replay_plan import ReplayPlan
+from gateway.replayer import Replayer
+from gateway.store.contract import DeliveryQuery, Keep, Rename
+from gateway.store.operator import EventFilter, Note, Replay
+
+ALL = EventFilter(without_source=OWN_SOURCE)
+TO_CRM = ReplayPlan(ALL, ("crm",))
+NOTE = Note("uid 0", "r", "wrong")
+
+
+class Desk:
+    """A replayer at work, with its store."""
+
+    def __init__(self, parts, nursery, clock):
+        self.parts, self.clock = parts, clock
+        self.operator = parts.store.operator
+        self.replayer = Replayer(parts.store, parts.intake, parts.admission, parts.runtime)
+        self.nursery = nursery
+
+    async def begin(self, plan, name="r"):
+        await self.operator.begin_replay(Replay(name, self.parts.runtime.now_ms(), "uid 0", plan.write()))
+        self.replayer.begin(await self.operator.replay(name))
+
+    async def until(self, done):
+        """Let the clock go on until the replay is as `done` says; give it."""
+        while not done(row := await self.operator.replay("r")):
+            self.clock.jump(0.25)
+        return row
+
+    async def ended(self):
+        return await self.until(lambda row: row.state != "running" and not self.replayer.running)
+
+    async def carried_out(self, plan):
+        await self.begin(plan)
+        return await self.ended()
+
+    async def added(self, name="r"):
+        rows = await self.parts.store.deliveries(DeliveryQuery(limit=1000))
+        return sorted(row.target for row in rows if row.replay == name)
+
+
+@pytest.fixture
+async def desk(tmp_path, nursery, mock_clock):
+    async with parts_of(tmp_path) as parts:
+        desk = Desk(parts, nursery, mock_clock)
+        await nursery.start(desk.replayer.run)
+        for number in range(3):
+            await parts.post(order(f"o-{number}"))
+        yield desk
+        nursery.cancel_scope.cancel()
+
+
+async def test_it_goes_by_the_routes_of_the_moment_and_tells_dispatch(desk):
+    desk.parts.use(CONFIG.replace('targets = ["crm", "audit"]', 'targets = ["audit"]'))
+    row = await desk.carried_out(ReplayPlan(ALL, per_second=1000.0))
+    assert (row.state, row.events, row.added, row.left_out, row.passed_over) == ("done", 3, 3, 0, 0)
+    assert await desk.added() == ["audit"] * 3
+    assert "audit" in desk.parts.admission.hinted
+
+
+async def test_it_ends_with_what_was_there_when_it_was_asked_for(desk):
+    await desk.operator.begin_replay(Replay("r", 0, "uid 0", TO_CRM.write()))
+    await desk.parts.post(order("later"))
+    desk.replayer.begin(await desk.operator.replay("r"))
+    assert (await desk.ended()).events == 3
+
+
+async def test_the_same_targets_are_those_of_then_as_they_are_called_now(desk):
+    await desk.parts.store.rename([Rename("target", "crm", "sales")])
+    renamed = CONFIG.replace("[targets.crm]", '[targets.sales]\nformerly = "crm"').replace('"crm", "audit"', '"audit"')
+    desk.parts.use(renamed.replace('targets = ["audit"]', 'targets = ["ops"]'))
+    assert (await desk.carried_out(ReplayPlan(ALL, same=True, per_second=1000.0))).added == 6
+    assert await desk.added() == ["audit"] * 3 + ["sales"] * 3
+
+
+async def test_a_target_that_is_renamed_half_way_gets_the_rest_under_its_new_name(desk):
+    await desk.begin(TO_CRM._replace(per_second=1.0))
+    await desk.until(lambda row: row.events == 1)
+    async with desk.parts.intake.pause():
+        await desk.parts.store.rename([Rename("target", "crm", "sales")])
+        desk.parts.use(
+            CONFIG.replace("[targets.crm]", '[targets.sales]\nformerly = "crm"').replace('"crm", "audit"', '"audit"')
+        )
+    assert (await desk.ended()).added == 3
+    assert await desk.added() == ["sales"] * 3
+
+
+async def test_nothing_is_planned_while_names_change_owners(desk):
+    async with desk.parts.intake.pause():
+        await desk.begin(TO_CRM)
+        for _ in range(20):
+            await desk.parts.store.probe()
+            desk.clock.jump(1)
+        assert await desk.added() == []
+    assert (await desk.ended()).added == 3
+
+
+async def test_it_waits_for_a_target_that_the_configuration_does_not_name_and_says_so(desk):
+    desk.parts.use(CONFIG.replace("[targets.crm]", "[targets.other]").replace('"crm", "audit"', '"audit"'))
+    await desk.begin(TO_CRM)
+    await desk.until(lambda _: desk.replayer.waits)
+    assert desk.replayer.waits == {"r": "the configuration does not name the target crm"}
+    desk.parts.use(CONFIG)
+    assert (await desk.ended()).added == 3
+    assert desk.replayer.waits == {}
+
+
+async def test_it_waits_while_much_waits_for_its_target_and_can_be_cancelled_meanwhile(desk, monkeypatch):
+    monkeypatch.setattr(module, "BACKLOG_MAX", 4)
+    await desk.begin(TO_CRM._replace(per_second=4.0))
+    row = await desk.until(lambda _: desk.replayer.waits)
+    assert row.added == 1, "three of the first time, and one"
+    assert desk.replayer.waits == {"r": "4 deliveries wait for crm already"}
+    await desk.operator.cancel_replay("r", NOTE)
+    desk.replayer.stop("r")
+    await desk.replayer.wait("r", 60)
+    assert (desk.replayer.running, desk.replayer.waits) == (0, {})
+    assert await desk.added() == ["crm"]
+
+
+async def test_it_keeps_its_pace(desk):
+    await desk.begin(TO_CRM._replace(per_second=0.5))
+    began = trio.current_time()
+    await desk.until(lambda row: row.events == 3)
+    assert trio.current_time() - began >= 2 / 0.5 - 0.25
+
+
+async def test_what_has_no_payload_or_no_route_any_more_is_passed_over_and_counted(desk):
+    await desk.parts.store.operator.cancel([(row.event_id, row.n) for row in await _rows(desk)], NOTE)
+    later = desk.parts.runtime.now_ms() + 10_000
+    while await desk.parts.store.retain(Keep(1, 10**12, 10**12, 10**12), later):
+        pass
+    row = await desk.carried_out(TO_CRM)
+    assert (row.events, row.passed_over) == (0, 3)
+
+
+async def _rows(desk):
+    return await desk.parts.store.deliveries(DeliveryQuery(limit=1000))
+
+
+async def test_a_process_that_starts_goes_on_with_what_runs(desk):
+    await desk.operator.begin_replay(Replay("r", 0, "uid 0", TO_CRM.write()))
+    again = Replayer(desk.parts.store, desk.parts.intake, desk.parts.admission, desk.parts.runtime)
+    await desk.nursery.start(again.run)
+    assert (await desk.until(lambda row: row.state == "done")).added == 3
+
+
+async def test_an_id_is_one_replay_whatever_its_pace_and_times():
+    plan = ReplayPlan(EventFilter(source="acme", since=5), ("crm",))
+    assert plan.is_like(plan._replace(per_second=1.0, chosen=EventFilter(source="acme", since=6)))
+    assert not plan.is_like(plan._replace(targets=("audit",)))
+    assert not plan.is_like(plan._replace(chosen=EventFilter(source="bank", since=5)))
