@@ -10,7 +10,7 @@ from typing import Final
 
 import structlog
 
-from gateway.admin.desk import DeliveryOrder, EventProgress, Progress, ReplayStatus
+from gateway.admin.desk import Asker, DeliveryOrder, EventProgress, Progress, ReplayStatus
 from gateway.admin.operations import NotPossibleError, no_target
 from gateway.core.model import event_text
 from gateway.dispatch.dispatcher import Dispatcher
@@ -46,20 +46,20 @@ class OperatorDesk:
         self._replayer = replayer
         self._runtime = runtime
 
-    async def retry(self, order: DeliveryOrder, uid: int | None) -> Progress:
+    async def retry(self, order: DeliveryOrder, asker: Asker) -> Progress:
         """Make dead deliveries due now."""
         await self._check(order)
-        who = await self._who(uid)
+        who = await self._who(asker)
         done = await self._work(order, partial(self._operator.retry, note=Note(who, order.told)))
         if done.count and not order.dry_run:
             self._dispatcher.hint_all()
             log.info("deliveries.retried", who=who, chosen=order.told, count=done.count)
         return done
 
-    async def cancel(self, order: DeliveryOrder, uid: int | None) -> Progress:
+    async def cancel(self, order: DeliveryOrder, asker: Asker) -> Progress:
         """Cancel pending and dead deliveries."""
         await self._check(order)
-        who = await self._who(uid)
+        who = await self._who(asker)
         done = await self._work(order, partial(self._operator.cancel, note=Note(who, order.told, order.reason)))
         if done.count and not order.dry_run:
             log.info("deliveries.cancelled", who=who, chosen=order.told, count=done.count, reason=order.reason)
@@ -76,9 +76,9 @@ class OperatorDesk:
                 return EventProgress(count, step.position)
             position = step.position
 
-    async def replay(self, replay_id: str, plan: ReplayPlan, uid: int | None) -> ReplayStatus:
+    async def replay(self, replay_id: str, plan: ReplayPlan, asker: Asker) -> ReplayStatus:
         """Begin a replay, or tell how the one of this id fares."""
-        known, who = await self._operator.replay(replay_id), await self._who(uid)
+        known, who = await self._operator.replay(replay_id), await self._who(asker)
         if known is None:
             await self._check_plan(plan)
             known = await self._operator.begin_replay(Replay(replay_id, self._runtime.now_ms(), who, plan.write()))
@@ -102,9 +102,9 @@ class OperatorDesk:
             raise NotPossibleError(f"there is no replay {replay_id[:64]!r}", "hookgate replays list")
         return self._status(found)
 
-    async def cancel_replay(self, replay_id: str, reason: str, uid: int | None) -> ReplayStatus:
+    async def cancel_replay(self, replay_id: str, reason: str, asker: Asker) -> ReplayStatus:
         """End a running replay; what it added stays."""
-        who = await self._who(uid)
+        who = await self._who(asker)
         ended = await self._operator.cancel_replay(replay_id, Note(who, replay_id, reason))
         if ended is None:
             found = await self.find_replay(replay_id)
@@ -115,12 +115,11 @@ class OperatorDesk:
         log.info("replay.cancelled", replay=replay_id, who=who, reason=reason, added=ended.added)
         return self._status(ended)
 
-    async def _who(self, uid: int | None) -> str:
+    async def _who(self, asker: Asker) -> str:
         """Name a user; in a thread, because the name may be asked of a directory over the network."""
-        if uid is None:
-            return "who has the admin token"
-        name = await self._runtime.in_file_thread(partial(_user_name, uid))
-        return f"uid {uid} ({name})" if name else f"uid {uid}"
+        name = "" if asker.uid is None else await self._runtime.in_file_thread(partial(_user_name, asker.uid))
+        known = "who has the admin token" if asker.uid is None else f"uid {asker.uid}" + (f" ({name})" if name else "")
+        return known if asker.says in {"", name} else f"{known}, says {asker.says}"
 
     def _status(self, replay: Replay, *, again: bool = False) -> ReplayStatus:
         waits = self._replayer.waits.get(replay.id, "") if replay.state == "running" else ""

@@ -2,10 +2,19 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from gateway.replay_plan import ReplayPlan
 from gateway.store.operator import DeliveryFilter, EventFilter, Position, Replay
+
+
+class Asker(NamedTuple):
+    """Who asks."""
+
+    uid: int | None
+    """What the kernel says; None: a TCP connection, with the token."""
+    says: str = ""
+    """The name that the command gave, which proves nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,14 +61,14 @@ class ReplayStatus:
 class Desk(Protocol):
     """The operator's orders. Whoever is cancelled stops waiting; what was begun is carried out.
 
-    `uid` is the user who asks, None for one who came over TCP with the token.
+    `asker` is who gives the order, for the log and the audit.
     """
 
-    async def retry(self, order: DeliveryOrder, uid: int | None) -> Progress:
+    async def retry(self, order: DeliveryOrder, asker: Asker) -> Progress:
         """Make dead deliveries due now, for a second or so. Raises NotPossibleError for names that nobody knows."""
         ...
 
-    async def cancel(self, order: DeliveryOrder, uid: int | None) -> Progress:
+    async def cancel(self, order: DeliveryOrder, asker: Asker) -> Progress:
         """Cancel pending and dead deliveries, for a second or so. Raises NotPossibleError as `retry`."""
         ...
 
@@ -67,7 +76,7 @@ class Desk(Protocol):
         """Count the events that a replay would look at, for a second or so."""
         ...
 
-    async def replay(self, replay_id: str, plan: ReplayPlan, uid: int | None) -> ReplayStatus:
+    async def replay(self, replay_id: str, plan: ReplayPlan, asker: Asker) -> ReplayStatus:
         """Begin a replay, or tell how the one of this id fares; waits a moment for its end.
 
         Raises NotPossibleError if it cannot be done, or the id stands for another one.
@@ -82,6 +91,6 @@ class Desk(Protocol):
         """Give one replay. Raises NotPossibleError if there is none."""
         ...
 
-    async def cancel_replay(self, replay_id: str, reason: str, uid: int | None) -> ReplayStatus:
+    async def cancel_replay(self, replay_id: str, reason: str, asker: Asker) -> ReplayStatus:
         """End a running replay; what it added stays. Raises NotPossibleError if there is none, or it has ended."""
         ...

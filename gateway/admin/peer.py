@@ -1,18 +1,24 @@
 """Who asks, for the log and the audit: what the kernel says of the other end of the admin socket.
 
-A unix socket tells the user that made the connection; on loopback TCP whoever has the token is known no better.
+A unix socket tells the user that made the connection, but in a unit with PrivateUsers= only root and the daemon's own
+user have their numbers; on loopback TCP whoever has the token is known no better. So the command also tells a name,
+which is written down as what it is: said, not proved.
 """
 
+import re
 import struct
 from contextvars import ContextVar
 from typing import Final
 
 import trio
 
+from gateway.admin.desk import Asker
 from gateway.runtime import Socket
 from gateway.wire.state import Connect, ServedConnection, ServerState
 from gateway.wire.tls import ServerTls
 
+USER_HEADER: Final = "Hookgate-User"
+_NAME: Final = re.compile(r"[\w.@-]{1,64}", re.ASCII)
 _CREDENTIALS: Final = struct.Struct("3i")
 _uid: ContextVar[int | None] = ContextVar("uid", default=None)
 
@@ -33,6 +39,6 @@ def remembering_peers(connect: Connect) -> Connect:
     return noting
 
 
-def peer_uid() -> int | None:
-    """Give the user who made the connection that this task serves; None: a TCP connection."""
-    return _uid.get()
+def asker(says: str) -> Asker:
+    """Give who made the connection that this task serves, and the name that the request gives, if it is one."""
+    return Asker(_uid.get(), says if _NAME.fullmatch(says) else "")

@@ -5,6 +5,8 @@ does.
 """
 
 import json
+import os
+import pwd
 import socket
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
@@ -42,6 +44,7 @@ class Client:
     def __init__(self, address: str, token: str = "") -> None:
         self._address = address
         self._headers = {"Authorization": f"Bearer {token}"} if token else {}
+        self._headers["Hookgate-User"] = user_name()
 
     def get(self, path: str, fields: dict[str, str] | None = None) -> dict[str, Any]:
         """Read. Raises NotRunning, or Failure with the daemon's own words."""
@@ -77,6 +80,16 @@ def _told(address: str) -> str:
     """Write an address so that it tells where a relative path leads."""
     kind, _, rest = address.partition(":")
     return f"unix:{Path(rest).absolute()}" if kind == "unix" else address
+
+
+def user_name() -> str:
+    """Give the name of whoever types, also behind sudo: for the audit, where the kernel does not tell it."""
+    if sudo := os.environ.get("SUDO_USER"):
+        return quote(sudo)
+    try:
+        return quote(pwd.getpwuid(os.getuid()).pw_name)
+    except KeyError:
+        return f"uid-{os.getuid()}"
 
 
 def _read(address: str, status: int, content: bytes) -> dict[str, Any]:

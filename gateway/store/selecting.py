@@ -44,7 +44,7 @@ def select_deliveries(reads: Reads, chosen: DeliveryFilter, after: Position, lim
     if chosen.target is not None:
         found = reads.rows(_FIND_NAME, (int(NameKind.TARGET), chosen.target))
         target = found[0][0] if found else -1
-    dead = chosen.states == ("dead",) and target is not None
+    dead = set(chosen.states) == {"dead"} and target is not None
     bound = reads.rows(_SQL["find_dead_bound" if dead else "find_bound"], (low, high, SCAN, *([target] * dead)))
     values = {
         "low": low,

@@ -55,6 +55,7 @@ async def deliveries_are_selected_by_what_they_are(open_store: OpenStore) -> Non
             DEAD._replace(target="crm"): [(one, 0), (two, 1)],
             DEAD._replace(target="audit"): [],
             DEAD._replace(target="nobody"): [],
+            DeliveryFilter(("dead", "dead"), target="crm", since=1): [(one, 0), (two, 1)],
             DEAD._replace(source="bank"): [(two, 1)],
             DEAD._replace(type_glob="order.*"): [(one, 0)],
             DEAD._replace(type_glob="order[x]", target="crm"): [(two, 1)],

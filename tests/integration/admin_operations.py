@@ -60,21 +60,22 @@ class MemoryDesk:
         self.shares = []
         self.replay_kept = Replay("r1", 1000, "uid 0 (root)", ReplayPlan(EventFilter(source="acme")).write(), events=1)
 
-    async def retry(self, order, uid):
-        return self._share("retry", order)
+    async def retry(self, order, asker):
+        return self._share("retry", order, asker)
 
-    async def cancel(self, order, uid):
-        return self._share("cancel", order)
+    async def cancel(self, order, asker):
+        return self._share("cancel", order, asker)
 
-    def _share(self, verb, order):
+    def _share(self, verb, order, asker):
         self.asked.append((verb, order))
+        self.asker = asker
         return Progress(2, self.shares.pop(0)) if self.shares else Progress(self.count, None)
 
     async def count_events(self, chosen, after):
         self.asked.append(("count", chosen, after))
         return EventProgress(self.count, None)
 
-    async def replay(self, replay_id, plan, uid):
+    async def replay(self, replay_id, plan, asker):
         self.asked.append(("replay", replay_id, plan))
         if plan.targets == ("gone",):
             raise NotPossibleError("its payload is no longer kept", "hookgate events list")
@@ -86,7 +87,7 @@ class MemoryDesk:
     async def find_replay(self, replay_id):
         return ReplayStatus(self.replay_kept, "")
 
-    async def cancel_replay(self, replay_id, reason, uid):
+    async def cancel_replay(self, replay_id, reason, asker):
         self.asked.append(("cancel replay", replay_id, reason))
         return ReplayStatus(self.replay_kept._replace(state="cancelled", reason=reason, ended_at=2000), "")
 

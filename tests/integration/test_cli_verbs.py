@@ -1,6 +1,8 @@
 """The verbs against an admin API on a real socket: what they ask, what they print, how they end."""
 
 import json
+import os
+import pwd
 
 import pytest
 import trio
@@ -186,6 +188,15 @@ async def test_times_are_read_as_people_write_them(text, ms, daemon, hookgate):
     assert abs(chosen.until - (Runtime().now_ms() - 1000)) < 60_000
     assert (await hookgate("retry", "--since", "5")).exit_code == 2
     assert (await hookgate("retry", "--since", "yesterday")).exit_code == 2
+
+
+async def test_the_daemon_is_told_who_types_as_the_kernel_knows_it_and_as_the_command_says(
+    daemon, hookgate, monkeypatch
+):
+    for said, heard in (("alice", "alice"), ("b\r\nx: y", ""), ("", pwd.getpwuid(os.getuid()).pw_name)):
+        monkeypatch.setenv("SUDO_USER", said)
+        await hookgate("retry", TEXT)
+        assert daemon.desk.asker == (os.getuid(), heard)
 
 
 async def test_everything_is_retried_if_it_is_said(daemon, hookgate):

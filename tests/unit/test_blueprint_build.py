@@ -321,3 +321,12 @@ class TestWarnings:
     def test_a_proxy_whose_word_is_not_taken(self, world):
         found = world.warnings(ALERTS, AUDIT, "[server]\nbehind_proxy = true")
         assert "without trusted_proxies every sender counts as the proxy" in found[0]
+
+
+def test_mail_and_programs_are_replayed_to_only_by_name_unless_it_is_written(world):
+    shell = '[targets.run]\ntype = "shell"\ncommand = ["/bin/true"]\ntimeout = "5s"\nexec = "daemon"\n'
+    mail = '[smtp]\nhost = "127.0.0.1"\nfrom = "a@b.example"\n[targets.mail]\ntype = "email"\nto = ["c@d.example"]\nsubject = "x"\n'
+    targets = world.build(TRUEWORK, ROUTE, AUDIT + 'replay = "never"\n', shell, mail).targets
+    assert {name: plan.replay for name, plan in targets.items()} == {"audit": "never", "run": "ask", "mail": "ask"}
+    targets = world.build(TRUEWORK, ROUTE, AUDIT, mail + 'replay = "yes"\n').targets
+    assert {name: plan.replay for name, plan in targets.items()} == {"audit": "yes", "mail": "yes"}

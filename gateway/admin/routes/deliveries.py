@@ -8,7 +8,7 @@ from gateway.admin.answers import answer, read_object, refuse
 from gateway.admin.desk import Progress
 from gateway.admin.operations import Operations, no_target
 from gateway.admin.orders import read_delivery_order, read_reason
-from gateway.admin.peer import peer_uid
+from gateway.admin.peer import USER_HEADER, asker
 from gateway.admin.queries import read_delivery_query, read_event_id
 from gateway.admin.reading import list_deliveries, show_delivery
 from gateway.core.model import event_text
@@ -38,7 +38,7 @@ def delivery_routes(operations: Operations) -> Blueprint:
     @routes.post("/retry")
     async def retry() -> Response:
         order = read_delivery_order(await read_object(), ("dead", "dead"))
-        done = await operations.desk.retry(order, peer_uid())
+        done = await operations.desk.retry(order, asker(request.headers.get(USER_HEADER, "")))
         return answer(_told("selected" if order.dry_run else "retried", done))
 
     @routes.post("/cancel")
@@ -46,7 +46,7 @@ def delivery_routes(operations: Operations) -> Blueprint:
         body = await read_object()
         read_reason(body)
         order = read_delivery_order(body, ("pending", "dead"))
-        done = await operations.desk.cancel(order, peer_uid())
+        done = await operations.desk.cancel(order, asker(request.headers.get(USER_HEADER, "")))
         return answer(_told("selected" if order.dry_run else "cancelled", done))
 
     return routes

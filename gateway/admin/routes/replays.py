@@ -5,7 +5,7 @@ from quart import Blueprint, Response, request
 from gateway.admin.answers import answer, read_object
 from gateway.admin.operations import Operations
 from gateway.admin.orders import read_count_position, read_reason, read_replay, read_replay_id
-from gateway.admin.peer import peer_uid
+from gateway.admin.peer import USER_HEADER, asker
 from gateway.admin.queries import read_audit_query
 from gateway.admin.reading import REPLAYS_MAX, list_audit, show_replay
 from gateway.blueprint import OWN_SOURCE
@@ -24,7 +24,13 @@ def replay_routes(operations: Operations) -> Blueprint:
             found = await operations.desk.count_events(plan.chosen, read_count_position(body))
             position = None if found.position is None else event_text(found.position)
             return answer({"selected": found.count, "position": position})
-        return answer(show_replay(await operations.desk.replay(read_replay_id(body.get("id")), plan, peer_uid())))
+        return answer(
+            show_replay(
+                await operations.desk.replay(
+                    read_replay_id(body.get("id")), plan, asker(request.headers.get(USER_HEADER, ""))
+                )
+            )
+        )
 
     @routes.get("/replays")
     async def replays() -> Response:
@@ -37,7 +43,13 @@ def replay_routes(operations: Operations) -> Blueprint:
     @routes.post("/replays/<text>/cancel")
     async def cancel(text: str) -> Response:
         reason = read_reason(await read_object())
-        return answer(show_replay(await operations.desk.cancel_replay(read_replay_id(text), reason, peer_uid())))
+        return answer(
+            show_replay(
+                await operations.desk.cancel_replay(
+                    read_replay_id(text), reason, asker(request.headers.get(USER_HEADER, ""))
+                )
+            )
+        )
 
     @routes.get("/audit")
     async def audit() -> Response:
