@@ -141,7 +141,7 @@ class Daemon:
         self.admin_listening = describe(self._admin_sockets[0])
         counters = Counters()
         self._announcer = Announcer(runtime)
-        narrator = Narrator(counters, self._announcer, runtime)
+        narrator = self._narrator = Narrator(counters, self._announcer, runtime)
         own = [own_address(each) for each in (*self._sockets, *self._admin_sockets)]
         self._dispatcher = Dispatcher(store, runtime, narrator, places.state, own)
         self._intake = Intake(store, self._dispatcher, narrator, blueprint)
@@ -186,7 +186,7 @@ class Daemon:
             nursery.start_soon(self._announcer.run, self._intake)
             await nursery.start(self._replayer.run)
             nursery.start_soon(retain, self._store, self._keep, self._runtime)
-            nursery.start_soon(expire, self._store, self._dispatcher.clock)
+            nursery.start_soon(expire, self._store, self._dispatcher.clock, self._narrator.expired)
             nursery.start_soon(mind_clock, self._dispatcher, self._dispatcher.clock, self._runtime)
             nursery.start_soon(keep_proving, self._store, self._runtime, self._supervisor.feed_watchdog)
             nursery.start_soon(self._exit_if_broken)

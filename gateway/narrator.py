@@ -45,6 +45,11 @@ class Narrator:
             counts.failed(row.reason, row.started_at)
             self._tell_failure(plan, tried)
 
+    def expired(self, target: str, count: int) -> None:
+        """Deliveries were cancelled because they were of no use any more."""
+        self._counters.targets[target].settled.add("cancelled", count)
+        log.warning("deliveries.expired", target=target, count=count)
+
     def gate_closed(self, gate: Gate) -> None:
         """A target's gate was closed, or stays closed for longer."""
         self._counters.gate_closed(gate.target, gate.kind)

@@ -55,13 +55,16 @@ async def keep_proving(store: Store, runtime: Runtime, proven: Callable[[], None
         await trio.sleep(LOOK_EVERY_SECONDS)
 
 
-async def expire(store: Store, clock: DueClock) -> None:
-    """Cancel what is of no use any more, a batch at a time, wherever it waits; until cancelled."""
+async def expire(store: Store, clock: DueClock, expired: Callable[[str, int], None]) -> None:
+    """Cancel what is of no use any more, a batch at a time, wherever it waits; until cancelled.
+
+    `expired` is called with a target and how many of its deliveries were cancelled.
+    """
     while True:
         try:
             while told := await store.expire(clock.now_ms()):
                 for target, count in told.items():
-                    log.warning("deliveries.expired", target=target, count=count)
+                    expired(target, count)
                 await trio.sleep(PAUSE_BETWEEN_BATCHES_SECONDS)
         except StoreBrokenError:
             return

@@ -3,7 +3,7 @@
 import pytest
 
 from harness.daemon import running
-from harness.senders import post, truework
+from harness.senders import Client, post, truework
 from harness.settings import ORDERS_TOKEN, Settings
 from harness.sink import Fault, open_sink
 
@@ -28,6 +28,9 @@ async def test_what_expired_behind_a_gate_between_tries_or_while_stopped_is_canc
             )
             assert {one["target"] for one in told} == {"crm"}
             assert (await daemon.target("crm"))["pending"] == 0
+            with Client(home.admin) as client:
+                page = await client.exchange(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            assert b'hookgate_deliveries_settled_total{state="cancelled",target="crm"} 2.0' in page.body
             await post(daemon.port, truework("stopped", ORDERS_TOKEN))
         sink.fault = Fault()
         settings.crm_options = 'retry = "default"'
