@@ -1,4 +1,4 @@
-"""A gate is one row: closing or opening it touches none of the deliveries behind it. benchmarks/outage.py has figures."""
+"""A gate is one row: closing or opening it touches no delivery behind it. benchmarks/outage.py has figures."""
 
 import sqlite3
 from contextlib import closing
