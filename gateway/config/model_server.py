@@ -58,7 +58,7 @@ class Server(Table):
     """Addresses to listen on: numeric host and port, unix sockets, or sockets that systemd hands over by name."""
     http: HttpServer = "own"
     """Who speaks HTTP: "own", HTTP/1.1 only and fast, or "hypercorn", which speaks HTTP/2 as well where there is `tls`,
-    at about a tenth of the speed. A change needs a restart."""
+    at less than half the speed. A change needs a restart."""
     tls: Tls | None = None
     """Certificate and key for the TCP addresses; without it they speak plain HTTP."""
     behind_proxy: bool = False
