@@ -7,7 +7,7 @@ The kinds look alike to a test: `break_(way, daemon)`, `has_failed(daemon)`, `me
 import email
 import fcntl
 import json
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -146,6 +146,7 @@ class File(Kind):
         self.disk = home.folder / "disk"
         self._disk = self.disk
         """Where we see it."""
+        self.lock = ExitStack()
         (self.disk / "out").mkdir(parents=True)
         self.table = f'type = "file"\npath = "{self.disk}/out/events.jsonl"\n{RETRY}'
 
@@ -158,10 +159,9 @@ class File(Kind):
             self._disk = inside(daemon.pid, self.disk)
             self.mend = fill(self._disk / "out").unlink
         else:
-            lock = (self.disk / "out" / "events.jsonl").open("ab")
-            fcntl.flock(lock, fcntl.LOCK_EX)
+            fcntl.flock(self.lock.enter_context((self.disk / "out" / "events.jsonl").open("ab")), fcntl.LOCK_EX)
             self.has_failed = lambda daemon: _waits_for_lock(daemon.pid)
-            self.mend = lock.close
+            self.mend = self.lock.close
 
     def _bring_back(self, away):
         away.rename(self.disk)
@@ -250,4 +250,6 @@ async def five_targets(home):
     async with open_sink() as sink, exec_socket(home.folder / "exec.sock") as helper:
         with server as (mailbox, port):
             kinds = [Http(sink), Email(mailbox, port, authority), File(home), Shell(home, helper), Plugin(home)]
-            yield Five((kind.name, kind) for kind in kinds)
+            five = Five((kind.name, kind) for kind in kinds)
+            with five["file"].lock:
+                yield five
