@@ -15,6 +15,8 @@ from gateway.config.problems import Report
 from gateway.config.sentences import did_you_mean
 from gateway.config.table import Table
 
+COMBINED: Final = ("all_of", "any_of")
+"""Keys of a `verify` table that holds several."""
 BUILT_IN: Final = File(str(files("gateway"))) / "presets"
 
 
@@ -170,10 +172,11 @@ def read_preset(file: File, report: Report) -> Preset | None:
 
 
 def merge_verify(*layers: dict[str, Any]) -> dict[str, Any]:
-    """Lay options over each other, key by key; a layer with another scheme begins anew."""
+    """Lay options over each other, key by key; a layer with another scheme, or a combination, begins anew."""
     merged: dict[str, Any] = {}
     for layer in layers:
-        if layer.get("scheme", merged.get("scheme")) != merged.get("scheme"):
+        combines = any(word in layer for word in COMBINED)
+        if combines or ("scheme" in layer and layer["scheme"] != merged.get("scheme")):
             merged = {}
         merged.update(layer)
     return merged

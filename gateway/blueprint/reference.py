@@ -28,6 +28,9 @@ def reference() -> str:
     return "\n".join([HEAD, *writer.page()]) + "\n"
 
 
+_VERIFY_KEYS: Final = ("scheme", "secret", "all_of", "any_of")
+
+
 class _Writer:
     def __init__(self, whole: Node) -> None:
         self._whole = whole
@@ -77,7 +80,7 @@ class _Writer:
 
     @staticmethod
     def _without_options(node: Node) -> Node:
-        properties = {key: value for key, value in node["properties"].items() if key in ("scheme", "secret")}
+        properties = {key: value for key, value in node["properties"].items() if key in _VERIFY_KEYS}
         text = f"{node['description']} The options of each scheme are listed below."
         return {**node, "properties": properties, "description": text}
 

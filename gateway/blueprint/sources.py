@@ -1,19 +1,18 @@
-"""Sources: presets and overrides merged, credentials given their secrets and verifiers, identify rules compiled."""
+"""Sources: presets and overrides merged, identify rules and handshakes compiled."""
 
-import json
 from collections.abc import Iterator, Mapping
-from hashlib import blake2b
 from typing import Any
 
+from gateway.blueprint.credentials import CredentialBuilder, digest
 from gateway.blueprint.kinds import Kinds
-from gateway.blueprint.presets import Preset, Presets, merge_verify
-from gateway.blueprint.values import OWN_SOURCE, Credential, Source
+from gateway.blueprint.presets import Preset, Presets
+from gateway.blueprint.values import OWN_SOURCE, Source
 from gateway.config import model_sources as model
 from gateway.config.lines import Path
 from gateway.config.model import Config
 from gateway.config.places import Places
 from gateway.config.problems import Report
-from gateway.config.secrets import Secret, SecretReference, read_secret
+from gateway.config.secrets import Secret
 from gateway.core.handshake import Handshake
 from gateway.core.handshake_table import compile_handshake
 from gateway.core.identify import IdentifyRule, compile_identify
@@ -30,11 +29,10 @@ class SourceBuilder:
 
     def __init__(self, config: Config, places: Places, presets: Presets, catalogue: Catalogue, report: Report) -> None:
         self._config = config
-        self._places = places
         self._presets = presets
         self._report = report
-        self._kinds: Kinds[VerifierKind[Any]] = Kinds("verifiers", "scheme", catalogue, report)
-        self._folder = places.config / config.secrets.folder
+        kinds: Kinds[VerifierKind[Any]] = Kinds("verifiers", "scheme", catalogue, report)
+        self._credentials = CredentialBuilder(kinds, places, places.config / config.secrets.folder, report)
 
     def build(self) -> dict[str, Source]:
         """Give the sound sources by name; everything wrong with the others is in the report."""
@@ -54,7 +52,7 @@ class SourceBuilder:
             return None
         rule = _rule(source, preset)
         identify = self._identify(path, source, rule)
-        credentials = tuple(self._credentials(path, source, preset))
+        credentials = tuple(self._credentials.build(path, source, preset))
         if identify is None:
             return None
         handshakes = tuple(self._handshakes(path, source, preset))
@@ -75,7 +73,7 @@ class SourceBuilder:
             ack_status=source.ack.status or preset.ack.status,
             ack_body=body.encode(),
             formerly=source.formerly,
-            fingerprint=_digest(source.model_dump_json(exclude={"credentials"}), preset.model_dump_json()).hex(),
+            fingerprint=digest(source.model_dump_json(exclude={"credentials"}), preset.model_dump_json()).hex(),
             rule=rule,
             handshakes=handshakes,
             methods=frozenset({"POST"}).union(*(each.methods for each in handshakes)),
@@ -108,38 +106,17 @@ class SourceBuilder:
                 self._report.add((*path, *at, *problem.path), problem.text)
             return None
 
-    def _credentials(self, path: Path, source: model.Source, preset: Preset) -> Iterator[Credential]:
-        layers = [dict(preset.verify), as_written(source.verify)]
-        named = dict(source.credentials)
-        if not named and merge_verify(*layers).get("scheme") == "none":
-            named["none"] = model.Credential()
-        elif not named:
-            example = 'credentials.main = { secret = { file = "name" } }'
-            self._report.add(path, f"expected at least one credential, found none: write {example}")
-        for name, credential in named.items():
-            at = (*path, "credentials", name)
-            own = as_written(credential.verify)
-            for key in as_written(source.verify).keys() - own.keys():
-                self._report.come_from((*at, "verify", key), (*path, "verify", key))
-            options = merge_verify(*layers, own)
-            if options.get("scheme") == "none" and len(named) > 1:
-                self._report.add(
-                    at, "scheme none lets everybody in, so the other credentials prove nothing: remove one"
-                )
-            if built := self._credential(at, name, credential, options):
-                yield built
-
     def _handshakes(self, path: Path, source: model.Source, preset: Preset) -> Iterator[Handshake]:
         secret, key = Secret(b""), Secret(b"")
         if source.handshake is not None:
-            secret = self._read(source.handshake.secret, (*path, "handshake", "secret")) or secret
+            secret = self._credentials.read(source.handshake.secret, (*path, "handshake", "secret")) or secret
         elif any(each.token for each in preset.handshake):
             self._report.warn(
                 path, "the provider asks for a token at set-up: write handshake = { secret = … }, or it gets 403"
             )
         first = next(iter(source.credentials.values()), None)
         if preset.handshake and first is not None and first.secret is not None:
-            key = self._read(first.secret, (*path, "credentials")) or key
+            key = self._credentials.read(first.secret, (*path, "credentials")) or key
         for each in preset.handshake:
             try:
                 spec = each.model_dump(by_alias=True)
@@ -147,55 +124,6 @@ class SourceBuilder:
             except ProblemsError as error:
                 for problem in error.problems:
                     self._report.add(path, f"preset {source.provider}, handshake {each.name}: {problem}")
-
-    def _read(self, reference: SecretReference, at: Path) -> Secret | None:
-        try:
-            return read_secret(reference, self._places, self._folder)
-        except ValueError as error:
-            self._report.add(at, str(error))
-            return None
-
-    def _credential(
-        self, at: Path, name: str, credential: model.Credential, options: dict[str, Any]
-    ) -> Credential | None:
-        scheme = options.get("scheme")
-        if scheme is None:
-            self._report.add(at, f"expected a scheme, as the provider has none: {self._kinds.names_text()}")
-            return None
-        kind = self._kinds.find(scheme, (*at, "verify", "scheme"))
-        secret = self._secret(at, credential, needed=kind is not None and kind.needs_secret)
-        if kind is None:
-            return None
-        table = {key: value for key, value in options.items() if key != "scheme"}
-        chosen = self._kinds.options(kind.options, table, (*at, "verify"), ["scheme"])
-        if chosen is None or secret is None:
-            return None
-        try:
-            verifier = kind.build(chosen, secret.reveal())
-        except ValueError as error:
-            self._report.add(at, str(error))
-            return None
-        except BaseException as error:  # noqa: BLE001 - a plugin's own class; its text may quote the secret
-            self._report.add(at, f"the plugin cannot make the verifier: it raised {type(error).__name__}")
-            return None
-        scope = json.dumps([options, credential.event, credential.version], sort_keys=True)
-        return Credential(
-            name=name,
-            scheme=scheme,
-            verifier=verifier,
-            events=Pattern(credential.event),
-            versions=Pattern(credential.version),
-            secret_at=str(credential.secret or ""),
-            secret_is_fixed=credential.secret is not None and credential.secret.fixed,
-            fingerprint=_digest(scope, secret.reveal().hex()),
-        )
-
-    def _secret(self, at: Path, credential: model.Credential, *, needed: bool) -> Secret | None:
-        if credential.secret is None:
-            if needed:
-                self._report.add(at, 'expected a secret, found none: write secret = { file = "name" }')
-            return None if needed else Secret(b"")
-        return self._read(credential.secret, (*at, "secret"))
 
 
 def _rule(source: model.Source, preset: Preset) -> dict[str, Any]:
@@ -231,12 +159,3 @@ def own_source() -> Source:
         ack_status=200,
         ack_body=b"",
     )
-
-
-def as_written(verify: model.Verify | None) -> dict[str, Any]:
-    """Give the keys of a `verify` table that the operator wrote, but for the secret."""
-    return verify.model_dump(exclude_unset=True, exclude={"secret"}) if verify else {}
-
-
-def _digest(*texts: str) -> bytes:
-    return blake2b("\0".join(texts).encode(), digest_size=16).digest()

@@ -1,9 +1,10 @@
 """Secrets made up for trying a preset: as the provider's would be written, and of no worth to anybody."""
 
-import secrets
 from base64 import b64encode
 from collections.abc import Mapping
 from typing import Any, Final
+
+from gateway.runtime import Runtime
 
 _RAW_BYTES: Final = 32
 
@@ -13,12 +14,12 @@ def made_up_secret(options: Mapping[str, Any]) -> bytes:
     scheme, form = options.get("scheme"), options.get("key", "raw")
     if scheme == "signature" or (scheme == "jwt" and not str(options.get("algorithm", "")).startswith("HS")):
         return _private_key(str(options.get("algorithm", "ed25519")))
-    raw = secrets.token_bytes(_RAW_BYTES)
+    raw = Runtime().token_bytes(_RAW_BYTES)
     if form == "whsec":
         return b"whsec_" + b64encode(raw)
     if form in {"hex", "base64"}:
         return raw.hex().encode() if form == "hex" else b64encode(raw)
-    return secrets.token_hex(_RAW_BYTES).encode()
+    return raw.hex().encode()
 
 
 def _private_key(algorithm: str) -> bytes:

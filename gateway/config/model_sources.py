@@ -34,6 +34,14 @@ class Verify(Table):
 
     scheme: str | None = Field(default=None, examples=["hmac", "token", "jwt", "basic", "none"])
     """The verification scheme; the preset's unless written."""
+    all_of: tuple[dict[str, JsonValue], ...] = Field(
+        default=(),
+        examples=[[{"scheme": "hmac", "header": "X-Signature"}, {"scheme": "ip", "ranges": ["203.0.113.0/24"]}]],
+    )
+    """Instead of a scheme: tables of schemes which all must prove a request, each with its own `secret` or the
+    credential's."""
+    any_of: tuple[dict[str, JsonValue], ...] = ()
+    """Instead of a scheme: tables of schemes of which one must."""
 
 
 class Identify(Table):

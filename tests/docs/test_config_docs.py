@@ -158,6 +158,9 @@ def test_every_key_stands_in_the_example():
     secrets = {path for path in known_keys() if holders & set(path) and path[-1] in {"credential", "env"}}
     inline = {path for path in known_keys() if path[:3] == ("targets", "*", "retry") and len(path) == 4}
     verify = {path for path in known_keys() if path[-2:] == ("verify", "scheme")}
+    verify |= {
+        path for path in known_keys() if path[-1] in {"all_of", "any_of"} and path[:3] != ("sources", "*", "verify")
+    }
     assert known_keys() - secrets - inline - verify - written_keys() == set()
 
 

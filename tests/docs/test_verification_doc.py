@@ -10,8 +10,8 @@ import pytest
 from gateway.plugin import load_kinds
 
 PAGE = (Path(__file__).parents[2] / "docs" / "verification.md").read_text(encoding="utf-8")
-SCHEMES = ("token", "basic", "hmac", "signature", "jwt", "none")
-EXAMPLES = re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL)
+SCHEMES = ("token", "basic", "hmac", "signature", "jwt", "ip", "none")
+EXAMPLES = [text for text in re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL) if "[verify]" in text]
 KEYS = {
     "whsec": b"whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD",
     "whpk": b"whpk_SAdaWX5yGhVuLgeZ3lzAxTJNxufq8c3UYlCGjsUyFd0=",

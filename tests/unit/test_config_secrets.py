@@ -1,4 +1,5 @@
 import os
+from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
@@ -119,10 +120,10 @@ def test_only_files_can_change_without_a_restart():
     assert str(SecretReference(env="A")) == "env A"
 
 
-def test_folders_come_from_systemd_or_are_beside_the_working_directory(tmp_path):
+def test_folders_come_from_systemd_or_are_below_the_working_directory(tmp_path):
     by_hand = find_places(tmp_path / "c.toml", {})
     assert (str(by_hand.state), str(by_hand.runtime), str(by_hand.admin_socket)) == (
-        "var",
+        str(Path.cwd() / "var"),
         "var/run",
         "var/run/admin.sock",
     )
