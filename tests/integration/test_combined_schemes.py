@@ -81,7 +81,7 @@ async def test_addresses_prove_the_sender_and_need_no_credential(tmp_path):
         (ALL.replace(f"[{HMAC}, {TOKEN}]", f"[{HMAC}]"), "a list of 2 to 8 tables"),
         (ALL.replace("all_of =", 'header = "X", all_of ='), "expected all_of alone"),
         (ALL.replace(HMAC, f"{{ any_of = [{HMAC}, {TOKEN}] }}"), "expected any_of alone"),
-        (ALL.replace(HMAC, '"hmac"'), "expected a table such as"),
+        (ALL.replace(HMAC, '"hmac"'), "expected a table"),
         (ALL.replace('scheme = "hmac"', 'scheme = "hmca"'), 'unknown scheme "hmca"; did you mean "hmac"'),
         (ALL.replace('header = "X-Sig"', 'heder = "X-Sig"'), "heder"),
         (ALL.replace('{ file = "states" }', '{ file = "nowhere" }'), "nowhere"),
