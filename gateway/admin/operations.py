@@ -142,6 +142,10 @@ class TargetStatus:
     """A command, or a few words; empty if nothing needs to be done."""
     slow_start: bool = False
     """True while it gets little at a time: a gate opened, or it said that it has too much to do."""
+    behind: int = 0
+    """Of `pending`: those that wait for another of their order key."""
+    blocks: bool = False
+    """True if each dead delivery stops its order key."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -150,6 +150,7 @@ def _event_row(row: EventRow) -> dict[str, Any]:
 def _delivery_row(row: DeliveryRow) -> dict[str, Any]:
     found = row._asdict()
     del found["event_id"], found["claims"]
+    found["behind"] = None if row.behind is None else f"{event_text(row.behind[0])}:{row.behind[1]}"
     return {"event": event_text(row.event_id), **found}
 
 

@@ -140,4 +140,6 @@ def _target(
         counts.last_delivered_at if counts else None,
         next_step(name, plan is not None, gates, backlog.dead),
         name in slow and not gates,
+        backlog.waiting,
+        plan is not None and plan.order is not None and plan.order.on_dead == "block",
     )

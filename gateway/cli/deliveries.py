@@ -53,7 +53,7 @@ def list_(config: Path, as_json: bool, **wanted: Any) -> None:  # noqa: ANN401 -
                 row["target"],
                 row["state"],
                 row["attempts"],
-                when(row["due"]),
+                f"behind {row['behind']}" if row["behind"] else when(row["due"]),
                 row["last_reason"] or "",
             ]
             for row in rows
@@ -83,6 +83,8 @@ def show(config: Path, as_json: bool, event: str, n: int) -> None:
     for name in ("event", "n", "source", "type", "route", "target", "state", "attempts", "interrupted"):
         say(f"{name:12}{found[name]}")
     say(f"{'due':12}{when(found['due'])}")
+    if found["behind"]:
+        say(f"{'behind':12}{found['behind']}")
     if found["expires_at"] is not None:
         say(f"{'expires':12}{when(found['expires_at'])}")
     say(f"{'settled':12}{when(found['settled_at'])}")

@@ -147,6 +147,10 @@ def _trouble(each: Json, now: int) -> Iterator[str]:
         and (each["last_delivered_at"] or 0) < each["last_error_at"]
     ):
         yield f"last error {ago(each['last_error_at'], now)}: {each['last_error']}"
+    if each["behind"]:
+        yield f"{each['behind']} wait for another with the same order_by"
+    if each["dead"] and each["blocks"]:
+        yield "each dead delivery stops what comes after it with the same order_by"
     if each["next_step"]:
         yield f"next: {pasteable(each['next_step'])}"
 

@@ -83,9 +83,9 @@ class Pace:
 
     def ahead(self, now: float) -> float:
         """Give how many deliveries are worth holding in memory: what may begin within the next seconds."""
+        self._advance(now)
         if self.is_free:
             return math.inf
-        self._advance(now)
         return max(1, math.ceil(self._per_second * AHEAD_SECONDS))
 
     def begin(self, count: int) -> None:

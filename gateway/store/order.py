@@ -40,7 +40,7 @@ def key_number(ledger: Ledger, source: str, digest: bytes) -> bytes:
 
 def taken_keys(ledger: Ledger, keys: Collection[Key]) -> set[Key]:
     """Give those of `keys` whose next delivery must wait."""
-    return set(_FIND_TAKEN.run(ledger.cursor, _lines(ledger, keys))) if keys else set()
+    return set(_FIND_TAKEN.execute(ledger.cursor, _lines(ledger, keys))) if keys else set()
 
 
 def relink_records(ledger: Ledger, turn: Turn, records: Sequence[Record]) -> None:
@@ -51,7 +51,7 @@ def relink_records(ledger: Ledger, turn: Turn, records: Sequence[Record]) -> Non
         if numbers[ledger.owner(record.target, record.event_id)] in ordered:
             rows += (record.event_id, record.n)
     if rows:
-        relink(ledger, turn, _FIND_KEYS.run(ledger.cursor, rows))
+        relink(ledger, turn, _FIND_KEYS.execute(ledger.cursor, rows))
 
 
 def relink(ledger: Ledger, turn: Turn, keys: Iterable[Key]) -> None:
@@ -65,12 +65,12 @@ def relink(ledger: Ledger, turn: Turn, keys: Iterable[Key]) -> None:
     lines = _lines(ledger, chosen)
     texts, changes, cursor = ledger.names.texts, turn.changes, ledger.cursor
     late: Values = []
-    for target, event_id, n in _FIND_LATE.run(cursor, lines):
+    for target, event_id, n in _FIND_LATE.execute(cursor, lines):
         late += (event_id, n)
         changes[texts[target]].waiting += 1
     _DEMOTE.execute(cursor, late)
     due: Values = []
-    for target, event_id, n in _FIND_NEXT.run(cursor, lines):
+    for target, event_id, n in _FIND_NEXT.execute(cursor, lines):
         due += (event_id, n, turn.now)
         change = changes[texts[target]]
         change.waiting -= 1
@@ -80,7 +80,7 @@ def relink(ledger: Ledger, turn: Turn, keys: Iterable[Key]) -> None:
 
 def supersede(ledger: Ledger, turn: Turn, keys: Iterable[Key]) -> int:
     """Cancel what waits of `keys` although a newer event does, about `SUPERSEDED_MAX` at once; give the number."""
-    found = _FIND_SUPERSEDED.run(ledger.cursor, [value for key in keys for value in key])
+    found = _FIND_SUPERSEDED.execute(ledger.cursor, [value for key in keys for value in key])
     cancelled: Values = []
     tries: Values = []
     for event_id, n, target, claims, waits, newest in found:

@@ -49,17 +49,6 @@ class RowStatement:
             found += cursor.execute(self._texts[size], chunk)
         return found
 
-    def run(self, cursor: apsw.Cursor, values: Values) -> list[tuple[Any, ...]]:
-        """Carry it out for all rows in `values`; give the rows it returned."""
-        found: list[tuple[Any, ...]] = []
-        width = self._width
-        for start in range(0, len(values), SIZES[-1] * width):
-            chunk = values[start : start + SIZES[-1] * width]
-            size = fitting(len(chunk) // width)
-            chunk += [None] * (size * width - len(chunk))
-            found += cursor.execute(self._texts[size], chunk).fetchall()
-        return found
-
 
 class ListStatement:
     """A statement over a list of values, in place of `:ids`; padded with the last one, so each chunk is one call."""

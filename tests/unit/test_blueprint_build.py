@@ -330,3 +330,36 @@ def test_mail_and_programs_are_replayed_to_only_by_name_unless_it_is_written(wor
     assert {name: plan.replay for name, plan in targets.items()} == {"audit": "never", "run": "ask", "mail": "ask"}
     targets = world.build(TRUEWORK, ROUTE, AUDIT, mail + 'replay = "yes"\n').targets
     assert {name: plan.replay for name, plan in targets.items()} == {"audit": "yes", "mail": "yes"}
+
+
+ORDERED = """
+[targets.crm]
+type = "http"
+url = "http://10.0.0.5:9000/"
+order_by = "body.id"
+"""
+
+
+@pytest.mark.parametrize(
+    ("more", "expected"),
+    [("", ("block", "all")), ('on_dead = "skip"', ("skip", "all")), ('keep = "latest"', ("skip", "latest"))],
+)
+def test_a_target_that_is_ordered_blocks_at_a_dead_delivery_unless_it_keeps_only_the_latest(world, more, expected):
+    order = world.build(ORDERED, more).targets["crm"].order
+    assert (order.by.text, order.on_dead, order.keep) == ("body.id", *expected)
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "words"),
+    [
+        (ORDERED.replace("body.id", "claims.id"), "order_by", "claims are not kept"),
+        (ORDERED.replace("body.id", "id"), "order_by", "begin with"),
+        (ORDERED.replace("order_by", "keep").replace("body.id", "latest"), "keep", "needs order_by"),
+        (ORDERED.replace("order_by", "on_dead").replace("body.id", "skip"), "on_dead", "needs order_by"),
+        (ORDERED + 'keep = "latest"\non_dead = "block"', "on_dead", "takes the place of a dead one"),
+    ],
+)
+def test_an_order_that_cannot_be_is_refused_at_its_key(world, text, place, words):
+    (problem,) = world.problems(text)
+    assert f"[targets.crm].{place}: " in str(problem)
+    assert words in str(problem)

@@ -145,6 +145,12 @@ def test_a_target_that_nobody_needs_meanwhile_is_not_slow_for_ever():
     assert pace.ready(100.0 + STEPS * STEP_SECONDS) == math.inf
 
 
+def test_a_slow_start_that_ends_while_nobody_looks_leaves_no_limit_behind():
+    pace = Pace(None)
+    pace.start_slowly(100.0)
+    assert pace.ahead(100.0 + STEPS * STEP_SECONDS) == math.inf
+
+
 def test_a_slow_start_never_exceeds_the_written_rate():
     pace = Pace(Rate(30, 3))
     pace.start_slowly(100.0)
