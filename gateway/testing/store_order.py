@@ -118,6 +118,7 @@ async def a_cancelled_head_lets_the_next_one_go(open_store: OpenStore) -> None:
         claim = await desk.claim_one()
         await desk.record(desk.ended(claim, "pending", "503", runtime.now_ms() + 60 * SECOND))
         expect(await desk.cancel(second), 1, "one that waits is cancelled")
+        expect(store.backlog("crm").waiting, 1, "it waits no more")
         expect(await desk.claim(), [], "the first still backs off")
         expect(await desk.cancel(first), 1, "the first is cancelled")
         expect((await desk.claim_one()).event_id, third, "the third is next")

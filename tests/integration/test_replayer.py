@@ -1,11 +1,19 @@
 """Replays carried out on a real store and a real configuration: where they go, what they wait for, how they end."""
 
+from pathlib import Path
+
 import pytest
 import trio
 from ingress_bench import CONFIG, order, parts_of
 
+from gateway import desk as desk_module
 from gateway import replayer as module
+from gateway.admin.desk import Asker
+from gateway.admin.operations import NotPossibleError
 from gateway.blueprint import OWN_SOURCE
+from gateway.desk import OperatorDesk
+from gateway.dispatch.dispatcher import Dispatcher
+from gateway.narrator import Narrator
 from gateway.replay_plan import ReplayPlan
 from gateway.replayer import Replayer
 from gateway.store.contract import DeliveryQuery, Keep, Rename
@@ -13,6 +21,7 @@ from gateway.store.operator import EventFilter, Note, Replay
 
 ALL = EventFilter(without_source=OWN_SOURCE)
 TO_CRM = ReplayPlan(ALL, ("crm",))
+PLACE = (Path("/nowhere"), ())
 NOTE = Note("uid 0", "r", "wrong")
 
 
@@ -124,6 +133,27 @@ async def test_it_waits_while_much_waits_for_its_target_and_can_be_cancelled_mea
     await desk.replayer.wait("r", 60)
     assert (desk.replayer.running, desk.replayer.waits) == (0, {})
     assert await desk.added() == ["crm"]
+
+
+async def test_whoever_cancels_at_the_desk_frees_its_place_at_once_also_while_it_waits(desk, monkeypatch):
+    monkeypatch.setattr(module, "BACKLOG_MAX", 3)
+    monkeypatch.setattr(desk_module, "WAIT_SECONDS", 0.0)
+    parts = desk.parts
+    dispatcher = Dispatcher(
+        parts.store, parts.runtime, Narrator(parts.counters, parts.announcer, parts.runtime), *PLACE
+    )
+    at = OperatorDesk(parts.store, parts.intake, dispatcher, desk.replayer, parts.runtime)
+    begun = await at.replay("r", TO_CRM._replace(per_second=1.0), Asker(0, "alice"))
+    assert (begun.replay.state, begun.replay.who) == ("running", "uid 0 (root), says alice")
+    await desk.until(lambda _: desk.replayer.waits)
+    assert (await at.find_replay("r")).waits == "4 deliveries wait for crm already"
+    ended = await at.cancel_replay("r", "wrong", Asker(None))
+    await desk.replayer.wait("r", 60)
+    assert (ended.replay.state, ended.waits, desk.replayer.running) == ("cancelled", "", 0)
+    monkeypatch.setattr(desk_module, "RUNNING_MAX", 1)
+    await at.replay("a", TO_CRM._replace(per_second=0.001), Asker(0))
+    with pytest.raises(NotPossibleError, match="1 replays are running"):
+        await at.replay("b", TO_CRM, Asker(0))
 
 
 async def test_it_keeps_its_pace(desk):
