@@ -18,7 +18,7 @@ from gateway.metrics import Counters
 from gateway.store.contract import Backlog, Gate, StoreHealth
 
 BLUEPRINT = SimpleNamespace(
-    targets={"crm": SimpleNamespace(type="http")},
+    targets={"crm": SimpleNamespace(type="http", order=None)},
     sources={
         "acme": SimpleNamespace(
             name="acme",
