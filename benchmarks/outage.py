@@ -105,7 +105,7 @@ class Silent:
     def gate_closed(self, gate: Gate) -> None:
         """A gate was closed."""
 
-    def gate_opened(self, target: str) -> None:
+    def gate_opened(self, target: str, reason: str) -> None:
         """It was opened."""
 
 

@@ -35,6 +35,7 @@ from gateway.dedup_rules import with_former_rules
 from gateway.desk import OperatorDesk
 from gateway.dispatch.dispatcher import Dispatcher
 from gateway.dispatch.janitor import expire, keep_proving, mind_clock, retain
+from gateway.distress import Distress
 from gateway.errors import ConfigError, HookgateError
 from gateway.ingress.asgi import asgi_app
 from gateway.ingress.receive import Receiver
@@ -49,6 +50,7 @@ from gateway.settings import keep_times, listener_limits, server_tls, store_sett
 from gateway.store.contract import Keep, Store
 from gateway.store.sqlite import open_sqlite
 from gateway.systemd import Supervisor, inherited_listeners
+from gateway.watch import Watch
 from gateway.wire.listener import Listener, Server, over_http1
 from gateway.wire.state import Connect
 from gateway.wire.tls import ServerTls
@@ -60,6 +62,8 @@ HARD_EXIT_SECONDS: Final = 28.0
 promised.
 """
 BROKEN_EXIT_SECONDS: Final = 4.0
+BROKEN_ALERT_SECONDS: Final = 2.5
+"""For a last word to `alerts.targets`."""
 GIL_SECONDS: Final = 0.0005
 """With a busy thread each switch may wait this long: the default of 5 ms would cost the writer its rhythm."""
 
@@ -142,6 +146,8 @@ class Daemon:
         counters = Counters()
         self._announcer = Announcer(runtime)
         narrator = self._narrator = Narrator(counters, self._announcer, runtime)
+        self._announcer.use(blueprint)
+        self._watch = Watch(self._live, counters, self._announcer, runtime)
         own = [own_address(each) for each in (*self._sockets, *self._admin_sockets)]
         self._dispatcher = Dispatcher(store, runtime, narrator, places.state, own)
         self._intake = Intake(store, self._dispatcher, narrator, blueprint)
@@ -171,6 +177,7 @@ class Daemon:
             listening=self.listening,
             admin_failures=lambda: self._admin.statistics().refused.get(FAULT, 0),
         )
+        self._distress = Distress(self._live, self.control.ready, self._dispatcher, supervisor, runtime)
         token = blueprint.admin_token
         app = cast(AsgiApp, make_app(self.control, token.reveal() if token else None, runtime))
         self._admin = admin_server(app, runtime, _admin_failed)
@@ -182,8 +189,10 @@ class Daemon:
 
     async def _serve(self, signals: AsyncIterator[int]) -> None:
         async with trio.open_nursery() as nursery:
+            await nursery.start(self._announcer.run, self._intake, self._store)
             await nursery.start(self._dispatcher.run, self._blueprint)
-            nursery.start_soon(self._announcer.run, self._intake)
+            nursery.start_soon(self._watch.run, self._store)
+            nursery.start_soon(self._distress.run, self._calm)
             await nursery.start(self._replayer.run)
             nursery.start_soon(retain, self._store, self._keep, self._runtime)
             nursery.start_soon(expire, self._store, self._dispatcher.clock, self._narrator.expired)
@@ -220,6 +229,7 @@ class Daemon:
         error = await self._store.wait_broken()
         log.critical("store.broken", problem=str(error))
         self._runtime.exit_after(BROKEN_EXIT_SECONDS, status=1)
+        await self._distress.tell(str(error), BROKEN_ALERT_SECONDS)
         raise error
 
     def _build(self) -> Blueprint:
@@ -230,10 +240,18 @@ class Daemon:
 
     def _swapped(self, blueprint: Blueprint) -> None:
         self._blueprint = blueprint
+        self._announcer.use(blueprint)
         if self._tls and self._next_tls:
             self._tls.context = self._next_tls.context
         configure(blueprint.config.log.level, blueprint.config.log.format)
         self._server.use(listener_limits(blueprint.config), blueprint.config.server.trusted_proxies)
+
+    def _live(self) -> Blueprint:
+        return self._blueprint
+
+    @property
+    def _calm(self) -> str:
+        return f"listening on {', '.join(self.listening)}"
 
     def _keep(self) -> Keep:
         return keep_times(self._blueprint.config)
@@ -253,7 +271,7 @@ class Daemon:
             sources=sorted(self._blueprint.sources),
             targets=sorted(self._blueprint.targets),
         )
-        self._supervisor.ready(f"listening on {', '.join(self.listening)}")
+        self._supervisor.ready(self._calm)
 
 
 async def _ignore(signals: AsyncIterator[int]) -> None:

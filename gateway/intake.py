@@ -120,14 +120,15 @@ class Intake:
         request: Request,
         events: Sequence[Event],
         secrets: tuple[tuple[bytes, ...], tuple[str, ...]],
+        besides: str = "",
     ) -> tuple[Verdict, ...]:
         """Plan and accept the events of one request; when this returns they are durable, all or none.
 
-        `secrets` names the headers and query parameters that are stored nowhere. Raises StoreError: then nothing was
-        promised.
+        `secrets` names the headers and query parameters that are stored nowhere. `besides` names a target that gets
+        nothing of it, whatever the routes say. Raises StoreError: then nothing was promised.
         """
         size = len(request.body) + 512
-        planned = [self._plan(source, request, event, size) for event in events]
+        planned = [self._plan(source, request, event, size, besides) for event in events]
         news = tuple([new for new, _ in planned])
         acceptance = Acceptance(encode_head(request, *secrets), request.body, request.received_at, news)
         self._under_way += 1
@@ -176,12 +177,14 @@ class Intake:
     def _waiting(self, route: str, target: str, stored: StoredEvent) -> NewDelivery:
         return NewDelivery(route, target, False, self._expires_ms.get(target), self.blueprint.order_key(target, stored))
 
-    def _plan(self, source: Source, request: Request, event: Event, size: int) -> tuple[NewEvent, Lanes]:
+    def _plan(self, source: Source, request: Request, event: Event, size: int, besides: str) -> tuple[NewEvent, Lanes]:
         """The verb *plan*: the targets that `event` must reach, each once, or why it has none."""
         if not source.versions.matches(event.version):
             return NewEvent(event, "version", (), source.on_conflict), ()
         scope = Scope(request, event.body, event.claims, event, source.name)
         planned = self.blueprint.router.plan(event, scope) if event.type != UNKNOWN else ()
+        if besides:
+            planned = tuple(pair for pair in planned if pair[0] != besides)
         if not planned:
             hold: HoldReason = "ignored" if source.unmatched == "ignore" else "unmatched"
             return NewEvent(event, hold, (), source.on_conflict), ()

@@ -57,9 +57,9 @@ class Narrator:
         if kind is not None:
             self._announcer.tell(kind, gate.target, {"target": gate.target, "reason": gate.reason})
 
-    def gate_opened(self, target: str) -> None:
-        """A target that was down has answered."""
-        self._announcer.tell("target.up", target, {"target": target})
+    def gate_opened(self, target: str, reason: str) -> None:
+        """A target that was down has answered, or an operator enabled it."""
+        self._announcer.tell("target.up", target, {"target": target, "reason": reason})
 
     def _tell_failure(self, plan: TargetPlan, tried: Tried) -> None:
         record, row, event = tried.record, tried.record.attempt, tried.slot.claim.event

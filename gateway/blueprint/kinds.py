@@ -72,7 +72,7 @@ class Kinds(Generic[KindT]):
         `also_known` are the keys that may stand beside the options; `references` reads what they refer to.
         """
         try:
-            return form.model_validate_json(json.dumps(table), strict=True, context=references)
+            return form.model_validate_json(json.dumps(table, default=str), strict=True, context=references)
         except ValidationError as error:
             self._report.add_invalid(error, table, form.model_json_schema(), path, also_known)
             return None

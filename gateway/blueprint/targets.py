@@ -101,7 +101,7 @@ class TargetBuilder:
             formerly=target.formerly,
             replay=target.replay or kind.replay,
             fingerprint=_digest(
-                json.dumps([target.model_dump(mode="json"), *seen], sort_keys=True).encode(),
+                json.dumps([target.model_dump(mode="json"), *seen], sort_keys=True, default=str).encode(),
                 repr(policy).encode(),
                 renderer[1],
                 *tls_files,

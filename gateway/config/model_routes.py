@@ -2,11 +2,14 @@
 
 from typing import Annotated
 
-from pydantic import Field, JsonValue, WithJsonSchema
+from pydantic import AfterValidator, Field, JsonValue, WithJsonSchema
 
 from gateway.config.model_sources import Verify
 from gateway.config.secrets import SecretReference
-from gateway.config.table import Globs, Name, Table
+from gateway.config.sentences import did_you_mean
+from gateway.config.table import Globs, Name, Table, written
+from gateway.config.units import Duration, Share, duration_between
+from gateway.core.own_events import KINDS
 
 _MATCH = {
     "type": "object",
@@ -48,8 +51,40 @@ class Route(Table):
     """Names of the targets that get the event, each once."""
 
 
+def _check_kind(kind: str) -> str:
+    if kind not in KINDS:
+        hint = did_you_mean(kind, KINDS) or f"; known are {', '.join(KINDS)}"
+        raise ValueError(f'unknown kind of own event "{kind}"{hint}')
+    return kind
+
+
+_Period = Annotated[Duration, duration_between("1m", "365d")]
+
+
+class Refusing(Table):
+    """When a source that refuses requests is told of."""
+
+    share: Share = written("50%")
+    """The share of its requests that must have been refused."""
+    within: Annotated[Duration, duration_between("1m", "1d")] = written("10m")
+    """The time that is looked back on."""
+    at_least: Annotated[int, Field(ge=1, le=1_000_000)] = 20
+    """The fewest refused requests within that time."""
+
+
 class Alerts(Table):
-    """Who is told when something needs a person."""
+    """Who is told when something needs a person, and when it is told."""
 
     targets: TargetNames
     """Names of the targets that get the gateway's own events."""
+    again: dict[Annotated[str, AfterValidator(_check_kind)], _Period] = Field(
+        default={}, examples=[{"delivery.dead": "1h"}]
+    )
+    """For a kind of own event, the time in which one subject (a target, a type) is told once, where it differs from
+    docs/own-events.md."""
+    refusing: Refusing = written({})
+    """When a source that refuses requests is told of."""
+    unused: _Period = written("30d")
+    """How long a credential may go without use, while others of its source are used, until that is told."""
+    expiry: _Period = written("21d")
+    """How long before its end a certificate, or a secret with `expires`, is told of, once a day."""

@@ -70,6 +70,11 @@ class SecretText:
         """False where options were checked without reading what they refer to."""
         return self._value is not None
 
+    @property
+    def place(self) -> str:
+        """Where it is ("file crm-token"); empty for a value that a test gave."""
+        return str(self._reference or "")
+
     def reveal(self) -> str:
         """Give the secret. Raises ValueError if it was never read."""
         if self._value is None:

@@ -6,6 +6,7 @@ A secret never stands in the configuration and never in a message, repr or log; 
 import os
 import re
 import stat
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -47,6 +48,16 @@ def _check_variable(name: str) -> str:
     return name
 
 
+def _check_day(text: str) -> str:
+    try:
+        date.fromisoformat(text)
+    except ValueError:
+        text = ""
+    if len(text) != len("2027-01-31"):
+        raise ValueError("expected a day as year-month-day: expires = 2027-01-31")
+    return text
+
+
 class SecretReference(Table):
     """Where a secret is: exactly one of the three. The secret itself is never written here."""
 
@@ -56,6 +67,8 @@ class SecretReference(Table):
     """Name of a credential that systemd hands over (LoadCredential=); a new value needs a restart."""
     env: Annotated[str, AfterValidator(_check_variable)] | None = Field(default=None, examples=["TRUORA_SECRET"])
     """Name of an environment variable; a new value needs a restart."""
+    expires: Annotated[str, AfterValidator(_check_day)] | None = Field(default=None, examples=["2027-01-31"])
+    """The day on which it ends at whoever issued it; `secret.expiring` is told before (`alerts.expiry`)."""
 
     @model_validator(mode="before")
     @classmethod
@@ -76,7 +89,7 @@ class SecretReference(Table):
         return self.file is None
 
     def __str__(self) -> str:
-        return next(f"{kind} {name}" for kind, name in self if name is not None)
+        return next(f"{kind} {name}" for kind, name in self if name is not None and kind != "expires")
 
 
 def read_secret(reference: SecretReference, places: Places, folder: Path) -> Secret:

@@ -13,6 +13,7 @@ import structlog
 import trio
 
 from gateway.blueprint import Blueprint, TargetPlan
+from gateway.core.model import Delivery, Outcome, StoredEvent
 from gateway.dispatch.clock import DueClock
 from gateway.dispatch.gates import Gates
 from gateway.dispatch.memo import NOTE
@@ -21,7 +22,7 @@ from gateway.dispatch.runner import Observer, Runner
 from gateway.errors import StoreError
 from gateway.plugin import Context
 from gateway.runtime import Runtime
-from gateway.store.contract import Gate, GateKind, Ordering, Store
+from gateway.store.contract import Claim, Gate, GateKind, Ordering, Store
 from gateway.wire.guard import Guard, Own
 
 MEMO_SECONDS: Final = 60.0
@@ -106,6 +107,17 @@ class Dispatcher:
         """Tell every target that something may wait in the store."""
         for runner in self._runners.values():
             runner.hint()
+
+    async def deliver_directly(self, target: str, event: StoredEvent) -> Outcome | None:
+        """Try an event once that no store holds; None: the target is not to be used now. An open breaker is no reason.
+
+        Never raises but Cancelled.
+        """
+        runner = self._runners.get(target)
+        if runner is None or any(gate.kind != "breaker" for gate in runner.gates.closed):
+            return None
+        delivery = Delivery(event.id, 0, target, "alerts", 1, 0, 0, None, event.accepted_at)
+        return await runner.deliver_directly(Claim(delivery, event))
 
     async def step_back(self, by_ms: int) -> int:
         """The wall clock went back by `by_ms`: what waits, waits no longer than before. Give how many deliveries moved.

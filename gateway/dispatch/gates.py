@@ -35,8 +35,8 @@ class GateObserver(Protocol):
         """A gate was closed, or stays closed for longer."""
         ...
 
-    def gate_opened(self, target: str) -> None:
-        """The breaker's gate was opened: the target answers."""
+    def gate_opened(self, target: str, reason: str) -> None:
+        """What the daemon had closed was opened: the target answers, or an operator says so."""
         ...
 
 
@@ -131,7 +131,7 @@ class Gates:
                     await self._start_slowly()
                     await self._store.open_gate(self._target, move.kind)
                     if move.kind == "breaker" and self._breaker.state == "closed":
-                        self._observer.gate_opened(self._target)
+                        self._observer.gate_opened(self._target, "it answers")
         except StoreError as error:  # it holds in memory; a restart would only try the target once more
             log.debug("store.postponed", target=self._target, problem=str(error))
 
@@ -167,6 +167,8 @@ class Gates:
             await self._start_slowly()
         for kind in found:
             await self._store.open_gate(self._target, kind)
+        if not {"breaker", "disabled"}.isdisjoint(found):
+            self._observer.gate_opened(self._target, "an operator enabled it")
         return bool(found)
 
     def step_back(self, by_ms: int, now: int) -> None:

@@ -63,7 +63,7 @@ class Email:
         self._sender = options.sender or smtp.sender
         self._to = tuple(map(parse_template, options.to))
         self._cc = tuple(map(parse_template, options.cc))
-        self._subject = parse_template(options.subject)
+        self._subject = parse_template(options.subject) if options.subject else None
         self._text = _compiled(options.text, "text/plain")
         self._html = _compiled(options.html, "text/html")
         login = [smtp.user, smtp.password.reveal()] if smtp.user and smtp.password and smtp.password.is_read else []
@@ -135,11 +135,11 @@ class Email:
         return recipients, write_mail(message, self._sender, recipients, parts, hops)
 
     def _subject_of(self, message: Message, scope: Scope) -> str:
-        try:
-            subject = self._subject.render(scope)
-        except ValueError:
-            subject = default_subject(message, scope.body)
-        return check_subject(subject)
+        subject = ""
+        if self._subject is not None:
+            with suppress(ValueError):  # a value is missing
+                subject = self._subject.render(scope)
+        return check_subject(subject or default_subject(message, scope.body))
 
     def _texts(self, message: Message, body: Json) -> tuple[str, str | None]:
         """Give text and HTML; a warning of the gateway's own goes out whatever a template makes of it."""

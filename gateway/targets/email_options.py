@@ -53,8 +53,9 @@ class EmailOptions(Options):
     """Addresses that get a copy."""
     sender: Sender | None = Field(default=None, alias="from")
     """Who mails come from, in place of `from` in `[smtp]`."""
-    subject: Annotated[str, AfterValidator(_check_subject), Field(min_length=1)] = "{source}: {event.type}"
-    """The subject, with selectors. If a value is missing, the mail goes out with the subject that is the default."""
+    subject: Annotated[str, AfterValidator(_check_subject), Field(min_length=1)] | None = None
+    """The subject, with selectors; unless written, or if a value is missing, source and type, or what a warning of the
+    gateway's own says."""
     text: TemplateFile | None = None
     """A minijinja file for the text, relative to the configuration file; unless written, the text tells the event's
     facts and where to look, without the payload."""

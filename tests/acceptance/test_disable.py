@@ -61,8 +61,9 @@ async def test_a_target_that_fails_four_times_in_five_is_disabled_told_once_by_m
     taken = {arrival.webhook_id for arrival in sink.taken}
     assert len(taken) == 4 + 40 + 1
     assert len(sink.taken) == len(taken)
-    (mail,) = mailbox.mails
+    mail, back = mailbox.mails
+    assert "Subject: Hookgate: Target crm is back" in back.content.decode()
     told = mail.content.decode().replace("=\r\n", "")
-    assert "Subject: hookgate: target.disabled" in told
+    assert "Subject: Hookgate: Target crm is disabled" in told
     assert "16 of 20 deliveries within 1h failed, the last: HTTP 500" in told
     assert "hookgate targets enable crm" in told

@@ -155,7 +155,7 @@ def known_keys():
 
 def test_every_key_stands_in_the_example():
     holders = {"secret", "token", "password"}
-    secrets = {path for path in known_keys() if holders & set(path) and path[-1] in {"credential", "env"}}
+    secrets = {path for path in known_keys() if holders & set(path) and path[-1] in {"credential", "env", "expires"}}
     inline = {path for path in known_keys() if path[:3] == ("targets", "*", "retry") and len(path) == 4}
     verify = {path for path in known_keys() if path[-2:] == ("verify", "scheme")}
     verify |= {

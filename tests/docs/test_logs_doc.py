@@ -4,7 +4,7 @@ import ast
 from pathlib import Path
 
 import gateway
-from gateway.announce import PERIODS
+from gateway.core.own_events import KINDS
 
 ROOT = Path(gateway.__file__).parent
 DOC = ROOT.parent / "docs" / "logs.md"
@@ -18,7 +18,7 @@ def logged():
                 holder = node.func.value
                 if isinstance(holder, ast.Name) and holder.id == "log" and isinstance(node.args[0], ast.Constant):
                     yield node.args[0].value
-    yield from PERIODS
+    yield from KINDS
 
 
 def documented():

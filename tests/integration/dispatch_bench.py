@@ -86,7 +86,7 @@ class Watcher:
     def gate_closed(self, gate):
         self.closed.append(gate)
 
-    def gate_opened(self, target):
+    def gate_opened(self, target, _reason):
         self.opened.append(target)
 
 

@@ -6,6 +6,7 @@ import trio
 import trio.testing
 from ingress_bench import CONFIG, ORDERS, STATES, order, parts_of
 
+from gateway.announce import Announcer
 from gateway.core.model import event_text
 from gateway.errors import StoreBusyError
 from gateway.store.contract import DeliveryQuery, EventQuery
@@ -96,7 +97,7 @@ async def test_an_event_that_no_route_takes_is_kept_and_told_once_a_day(tmp_path
             body = order(f"o-{number}", event="verification_request.state.change")
             assert (await parts.post(body, token=STATES)).status == 200
         assert [row.hold for row in await events(parts)] == ["unmatched"] * 3
-        assert [kind for kind, _, _ in parts.announcer._queue] == ["event.unmatched"]
+        assert [telling.kind for telling in parts.announcer._queue] == ["event.unmatched"]
 
 
 async def test_an_event_of_an_unexpected_version_is_accepted_held_and_told(tmp_path):
@@ -104,7 +105,7 @@ async def test_an_event_of_an_unexpected_version_is_accepted_held_and_told(tmp_p
         assert (await parts.post(order(version="2031-01-01"))).status == 200
         (row,) = await events(parts)
         assert (row.hold, row.version, row.deliveries) == ("version", "2031-01-01", 0)
-        assert [kind for kind, _, _ in parts.announcer._queue] == ["event.version_unseen"]
+        assert [telling.kind for telling in parts.announcer._queue] == ["event.version_unseen"]
 
 
 async def test_of_a_new_version_only_the_version_needs_to_be_readable(tmp_path):
@@ -206,7 +207,7 @@ async def test_uses_of_a_credential_are_counted_by_name(tmp_path):
 
 async def test_own_events_go_to_the_alert_targets_as_events_of_their_own(tmp_path):
     async with parts_of(tmp_path) as parts, trio.open_nursery() as nursery:
-        nursery.start_soon(parts.announcer.run, parts.intake)
+        await nursery.start(parts.announcer.run, parts.intake, parts.store)
         await parts.post(order(state="teleported"))
         with trio.fail_after(10):
             while not await events(parts, source="hookgate"):
@@ -224,6 +225,48 @@ async def test_own_events_go_to_the_alert_targets_as_events_of_their_own(tmp_pat
             "unmet": ['route done: match body.data.state in ["completed","canceled"]'],
         }
         nursery.cancel_scope.cancel()
+
+
+async def run_announcer(parts, expected):
+    """Have the announcer accept what it has queued, and end it."""
+    async with trio.open_nursery() as nursery:
+        await nursery.start(parts.announcer.run, parts.intake, parts.store)
+        with trio.fail_after(10):
+            while len(await events(parts, source="hookgate")) < expected or parts.announcer._queue:
+                await trio.sleep(0.01)
+        nursery.cancel_scope.cancel()
+
+
+async def test_what_was_told_today_is_not_told_again_after_a_restart(tmp_path):
+    async with parts_of(tmp_path) as parts:
+        await parts.post(order(state="teleported"))
+        await run_announcer(parts, 1)
+        again = Announcer(parts.runtime)
+        async with trio.open_nursery() as nursery:
+            await nursery.start(again.run, parts.intake, parts.store)
+            nursery.cancel_scope.cancel()
+        found = {"source": "truework", "type": "order.completed", "version": "2023-10-30"}
+        subject = "truework order.completed 2023-10-30"
+        assert not again.tell("event.unmatched", subject, found, origin="truework")
+        assert again.tell("event.unmatched", "another", found, origin="truework")
+
+
+async def test_an_alert_target_that_is_down_is_told_of_to_the_others_only(tmp_path):
+    async with parts_of(tmp_path) as parts:
+        parts.use(CONFIG.replace('targets = ["ops"]', 'targets = ["ops", "audit"]'))
+        parts.announcer.tell("target.down", "ops", {"target": "ops", "reason": "refused"})
+        await run_announcer(parts, 1)
+        (row,) = await events(parts, source="hookgate")
+        assert [each.target for each in await parts.store.deliveries(DeliveryQuery(event_id=row.id))] == ["audit"]
+
+
+async def test_the_only_alert_target_that_is_down_gets_nothing_about_itself(tmp_path):
+    async with parts_of(tmp_path) as parts:
+        parts.announcer.tell("target.down", "ops", {"target": "ops", "reason": "refused"})
+        await run_announcer(parts, 1)
+        (row,) = await events(parts, source="hookgate")
+        assert (row.hold, row.deliveries) == ("ignored", 0)
+        assert len(await events(parts, source="hookgate")) == 1, "and its own event makes no other"
 
 
 async def test_trouble_with_an_own_event_makes_no_own_event(tmp_path):

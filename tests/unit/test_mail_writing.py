@@ -11,8 +11,10 @@ from hypothesis import strategies as st
 
 from gateway.blueprint import OWN_SOURCE as OWN
 from gateway.core.mailbox import check_address, parse_mailbox
+from gateway.core.own_events import KINDS
 from gateway.targets.mail import SUBJECT_MAX, HeaderError, Parts, Recipients, check_subject, write_mail
-from gateway.targets.mail_text import _MEANINGS, _TITLES, OWN_SOURCE, default_subject, default_text
+from gateway.targets.mail_own import MEANINGS, TITLES
+from gateway.targets.mail_text import OWN_SOURCE, default_subject, default_text
 from gateway.testing.target import sample_message
 
 HEADERS = [
@@ -127,9 +129,7 @@ def test_the_name_of_the_own_source_is_the_gateway_s():
 
 
 def test_every_own_event_has_a_title_and_a_meaning():
-    from gateway.announce import PERIODS
-
-    assert set(PERIODS) == set(_TITLES) == set(_MEANINGS)
+    assert set(KINDS) == set(TITLES) == set(MEANINGS)
 
 
 def test_a_dead_delivery_is_told_with_its_reason_and_what_to_do():
@@ -157,7 +157,7 @@ def test_no_version_is_told_where_there_is_none():
     assert "version" not in default_text(replace(sample_message(), version=""), {})
 
 
-@pytest.mark.parametrize("kind", [*_MEANINGS, "something.new"])
+@pytest.mark.parametrize("kind", [*MEANINGS, "something.new"])
 @pytest.mark.parametrize("body", [None, [], {}, {"data": None, "subject": None}, {"data": {"target": {"a": 1}}}])
 def test_an_own_event_of_any_form_has_a_text(kind, body):
     message = replace(sample_message(), source="hookgate", type=kind)
@@ -168,7 +168,7 @@ def test_an_own_event_of_any_form_has_a_text(kind, body):
 def test_every_command_that_a_mail_recommends_exists():
     from gateway.cli.main import cli
 
-    for advice in _MEANINGS.values():
+    for advice in MEANINGS.values():
         for line, _ in advice.commands:
             verb, *words = line.split()[1:]
             command = cli.get_command(None, verb)
