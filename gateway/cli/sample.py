@@ -8,12 +8,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import urlencode
 from uuid import uuid4
 
 from gateway.blueprint.presets import Sample
 from gateway.blueprint.values import Credential, Source
 from gateway.cli.failures import Failure
-from gateway.core.model import Request
+from gateway.core.document import is_form
+from gateway.core.model import Headers, Request
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +32,7 @@ class Plan:
         for field in fields:
             _change(body, field)
         headers = tuple((name.lower().encode(), value.encode()) for name, value in self.sample.headers.items())
-        return Request("POST", self.source.path, "", headers, json.dumps(body).encode(), "", at)
+        return Request("POST", self.source.path, "", headers, _written(body, headers), "", at)
 
     def signed(self, request: Request) -> Request:
         """Sign `request` as the provider would."""
@@ -95,6 +97,12 @@ def spoil(unsigned: Request, signed: Request) -> Request:
 def _flip(value: bytes, from_end: int = 1) -> bytes:
     at = max(0, len(value) - from_end)
     return value[:at] + (b"A" if value[at : at + 1] != b"A" else b"B") + value[at + 1 :]
+
+
+def _written(body: Any, headers: Headers) -> bytes:  # noqa: ANN401 - JSON
+    """Write the body as its Content-Type says: as a form, else as JSON."""
+    kind = dict(headers).get(b"content-type")
+    return urlencode(body, doseq=True).encode() if is_form(kind) else json.dumps(body).encode()
 
 
 def _fill(value: Any, n: int, at: int) -> Any:  # noqa: ANN401 - JSON

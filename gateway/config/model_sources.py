@@ -47,8 +47,9 @@ class Verify(Table):
 class Identify(Table):
     """How a verified request becomes events. What is not written comes from the preset, key by key."""
 
-    type: Selector = None
-    """The type: a selector, or a template as `{body.event_type}.{body.event_action}`. Finds nothing: `unknown`."""
+    type: Selectors = None
+    """The type: a selector, a template as `{body.event_type}.{body.event_action}`, or a list of them: the first that
+    finds one counts. Finds nothing: `unknown`."""
     version: Selector = None
     """Selector of the version; read before anything else."""
     id: Selectors = None

@@ -6,14 +6,14 @@ RequestError(400). Aliases change what the de-dup key and routes see; the payloa
 stay as sent.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from copy import deepcopy
 from hashlib import blake2b
 from typing import Final
 
 import orjson
 
-from gateway.core.document import parse_document, refuse_repeated_keys
+from gateway.core.document import is_form, parse_document, parse_form, refuse_repeated_keys
 from gateway.core.head import decode_head
 from gateway.core.identify_rule import IdentifyRule, Reading, Split, compile_identify
 from gateway.core.model import Event, Json, Proof, Request, StoredEvent
@@ -86,7 +86,8 @@ def recall(rule: IdentifyRule, stored: StoredEvent) -> Scope:
     method, _, target = line.partition(" ")
     path, _, query = target.partition("?")
     request = Request(method, path, query, headers, stored.body or b"", client, stored.accepted_at)
-    body = _readable(stored.payload or b"")
+    form = stored.part is None and is_form(request.header(b"content-type"))
+    body = _readable(stored.payload or b"", parse_form if form else parse_document)
     scope = Scope(request, body, body if stored.part is not None else None, None, stored.source)
     for names in rule.reading(stored.version).value_names:
         names.apply(scope)
@@ -105,22 +106,25 @@ def recall(rule: IdentifyRule, stored: StoredEvent) -> Scope:
     return scope._replace(event=event)
 
 
-def _readable(payload: bytes) -> Json:
+def _readable(payload: bytes, parse: Callable[[bytes], Json] = parse_document) -> Json:
     try:
-        return parse_document(payload)
+        return parse(payload)
     except RequestError:
         return None
 
 
 def _document(rule: IdentifyRule, request: Request, proof: Proof) -> Json:
-    """Give the parsed payload; None for one that is no JSON, if neither a rule nor the sender says that it is."""
+    """Give the parsed payload, a form as a table; None for one that is neither, if no rule nor the sender says so."""
     if proof.claims_are_payload:
         return proof.claims
+    kind = request.header(b"content-type") or b""
+    if is_form(kind):
+        return parse_form(request.body) if rule.body_paths else _readable(request.body, parse_form)
     if rule.body_paths:
         document = parse_document(request.body)
         refuse_repeated_keys(request.body, document, rule.body_paths)
         return document
-    if b"json" in (request.header(b"content-type") or b"").lower() and request.body:
+    if b"json" in kind.lower() and request.body:
         return parse_document(request.body)
     return _readable(request.body)
 

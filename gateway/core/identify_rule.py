@@ -2,7 +2,7 @@
 
 | key | meaning |
 |---|---|
-| `type` | selector, or a template such as `{body.event_type}.{body.event_action}` |
+| `type` | selector, template such as `{body.event_type}.{body.event_action}`, or a list: the first that finds one |
 | `version` | selector; read before anything else |
 | `id` or `key` | selector or list of selectors: what tells one event from another; without it there is no de-dup |
 | `occurred_at` | selector |
@@ -36,6 +36,7 @@ from gateway.core.selector import (
 
 KEYS: Final = ("type", "version", "id", "key", "occurred_at", "split", "type_aliases", "aliases", "versions")
 KEY_PARTS_MAX: Final = 32
+NOTHING: Final = (ABSENT, None, "")
 
 Written: TypeAlias = Any
 """Whatever the operator wrote."""
@@ -193,12 +194,26 @@ class _Reader:
         if written is None:
             if not self._path:
                 self.findings.add(("type",), "expected a selector such as body.event, found nothing")
-        elif isinstance(written, str) and "{" in written:
+        elif isinstance(written, (list, tuple)):
+            return self._first_of(written)
+        else:
             with self.telling("type"):
-                return self._template(written)
-        elif selector := self.selector("type"):
-            return selector.value
+                return self._type_reader(written)
         return lambda _: ABSENT
+
+    def _first_of(self, written: Sequence[Written]) -> Callable[[Scope], Json]:
+        if not 0 < len(written) <= KEY_PARTS_MAX:
+            self.add("type", f"expected 1 to {KEY_PARTS_MAX} selectors, found {len(written)}")
+        readers: list[Callable[[Scope], Json]] = []
+        for index, text in enumerate(written):
+            with self.telling("type", index):
+                readers.append(self._type_reader(text))
+        return lambda scope: next((found for read in readers if (found := read(scope)) not in NOTHING), ABSENT)
+
+    def _type_reader(self, text: Written) -> Callable[[Scope], Json]:
+        if isinstance(text, str) and "{" in text:
+            return self._template(text)
+        return self._noted(parse_selector(text)).value
 
     def _template(self, text: str) -> Callable[[Scope], Json]:
         template = parse_template(text)

@@ -391,8 +391,8 @@ def test_a_body_that_is_no_json_passes_when_no_rule_reads_it(body):
     assert (found.type, found.body, found.part) == ("t", None, None)
 
 
-def test_a_body_that_a_rule_reads_must_be_json_whatever_it_is_called():
-    assert refusal({"type": "body.t"}, b"t=1", content_type=b"application/x-www-form-urlencoded") == "json_invalid"
+def test_a_body_that_a_rule_reads_must_be_json_or_a_form_whatever_it_is_called():
+    assert refusal({"type": "body.t"}, b"t=1", content_type=b"text/plain") == "json_invalid"
 
 
 @pytest.mark.parametrize("odd", [2**70, "\ud800"])
@@ -429,6 +429,8 @@ def test_a_stored_event_is_seen_again_as_it_was_seen_when_it_came():
         ({"type": "data.x"}, "type: selector 'data.x'"),
         ({"type": "{body.x"}, "type: template"),
         ({"type": 3}, "type: a selector is text"),
+        ({"type": ["body.a", "x"]}, r"type\[1\]: selector 'x'"),
+        ({"type": []}, "type: expected 1 to 32 selectors"),
         ({"type": "body.t", "tpye": "body.x"}, "tpye: unknown key 'tpye'; did you mean 'type'?"),
         ({"type": "body.t", "id": "body.i", "key": ["body.k"]}, "key: cannot stand beside id"),
         ({"type": "body.t", "key": []}, "key: expected 1 to 32 selectors"),
@@ -460,3 +462,38 @@ def test_all_that_is_wrong_with_a_rule_is_told_at_once_and_only_once():
 def test_keys_that_the_configuration_left_empty_count_as_not_written():
     spec = {"type": "body.t", "id": None, "key": None, "aliases": {}, "type_aliases": {}, "versions": {}, "split": None}
     assert event(spec, {"t": "x"}).key is None
+
+
+FORM = b"application/x-www-form-urlencoded; charset=utf-8"
+
+
+def test_a_form_is_read_as_a_table_of_texts_now_and_when_it_is_seen_again():
+    rule = {"type": "body.MessageStatus", "id": "body.MessageSid"}
+    raw = b"MessageSid=SM1&MessageStatus=sent+to&To=%2B1&To=2&Empty="
+    found = event(rule, raw, content_type=FORM)
+    assert found.type == "sent to"
+    assert found.body == {"MessageSid": "SM1", "MessageStatus": "sent to", "To": ["+1", "2"], "Empty": ""}
+    assert found.key
+    head = encode_head(posted(raw, FORM), (), ())
+    stored = StoredEvent(1, "acme", "main", found.type, "", None, 1, head, raw, None)
+    assert recall(compile_identify(rule), stored).body == found.body
+
+
+@pytest.mark.parametrize(("raw", "reason"), [(b"a=1&" * 1001, "form_too_big"), (b"a=%ff", "form_invalid")])
+def test_a_form_of_too_many_fields_or_no_utf_8_is_refused_where_a_rule_reads_it(raw, reason):
+    assert refusal({"type": "body.a"}, raw, content_type=FORM) == reason
+    assert event({"type": "header.x"}, raw, content_type=FORM).body is None
+    assert event({"type": "body.a"}, b"a=1&" * 1000, content_type=FORM).type == UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("body", "meant"),
+    [
+        ({"event": {"type": "message"}, "type": "outer"}, "message"),
+        ({"kind": "a", "action": "b", "type": "outer"}, "a.b"),
+        ({"event": {"type": None}, "kind": "a", "type": "outer"}, "outer"),
+        ({"other": 1}, UNKNOWN),
+    ],
+)
+def test_of_a_list_of_types_the_first_that_finds_something_counts(body, meant):
+    assert event({"type": ["body.event.type", "{body.kind}.{body.action}", "body.type"]}, body).type == meant
