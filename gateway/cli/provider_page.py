@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from gateway.blueprint.expand import write_toml
 from gateway.blueprint.presets import Preset
-from gateway.cli.trial import merged_verify
+from gateway.cli.trial import KEYLESS, scheme_name
 
 PROOFS: Final[Mapping[str, str]] = {
     "sdk": "the provider's own code, which signs or verifies in our tests",
@@ -18,7 +18,7 @@ PROOFS: Final[Mapping[str, str]] = {
 def snippet(name: str, preset: Preset) -> str:
     """Give the TOML to paste: a source, and a route of all its events to a target `crm`."""
     source: dict[str, Any] = {"provider": name, **preset.source}
-    if merged_verify(preset).get("scheme") != "none":
+    if scheme_name(preset) not in KEYLESS:
         source["credentials"] = {"main": {"secret": {"file": name}}}
     if any(each.token for each in preset.handshake):
         source["handshake"] = {"secret": {"file": f"{name}-handshake"}}
@@ -36,8 +36,7 @@ def overview(presets: Mapping[str, Preset]) -> str:
         "|---|---|---|---|",
     ]
     for name, each in sorted(presets.items()):
-        scheme = merged_verify(each).get("scheme", "none")
-        lines.append(f"| [{each.title}]({name}.md) | `{name}` | `{scheme}` | {PROOFS[each.verified]} |")
+        lines.append(f"| [{each.title}]({name}.md) | `{name}` | `{scheme_name(each)}` | {PROOFS[each.verified]} |")
     return "\n".join(lines) + "\n"
 
 
@@ -50,8 +49,11 @@ def _lines(name: str, preset: Preset) -> Iterator[str]:
     yield f"# {preset.title}"
     yield f"\nProvider `{name}`, proven against {PROOFS[preset.verified]}.\n"
     yield "## Set it up\n"
-    yield f"1. Give the provider the address `https://YOUR-HOST/hooks/{name}`."
-    if preset.secret_help:
+    path = preset.source.get("path", f"/hooks/{name}")
+    yield f"1. Give the provider the address `https://YOUR-HOST{path}`."
+    if scheme_name(preset) in KEYLESS:
+        yield f"2. There is no secret. {preset.secret_help}"
+    elif preset.secret_help:
         yield f"2. Its secret goes into the file `{name}` of the secrets folder, mode 0600. {preset.secret_help}"
     yield "3. Add this to the configuration, and say `hookgate reload`:\n"
     yield f"```toml\n{snippet(name, preset)}```\n"
@@ -69,8 +71,7 @@ def _lines(name: str, preset: Preset) -> Iterator[str]:
 def _facts(preset: Preset) -> Iterator[str]:
     yield "## What it does\n"
     yield "| | |\n|---|---|"
-    verify = merged_verify(preset)
-    yield f"| verification | scheme `{verify.get('scheme', 'none')}` |"
+    yield f"| verification | scheme `{scheme_name(preset)}` |"
     key = preset.identify.get("id") or preset.identify.get("key")
     names = key if isinstance(key, list) else [key] if key else []
     told = ", ".join(f"`{each}`" for each in names) or "none: every request is an event of its own"

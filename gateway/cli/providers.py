@@ -25,10 +25,10 @@ def providers() -> None:
 @with_json
 def list_(config: Path, as_json: bool) -> None:
     """List every preset, your own included, with its scheme and what it was proven against."""
-    from gateway.cli.trial import merged_verify, read  # noqa: PLC0415 - loads what builds a configuration
+    from gateway.cli.trial import read, scheme_name  # noqa: PLC0415 - loads what builds a configuration
 
     presets = {file.stem: read(file) for file in _files(config).values()}
-    rows = [(name, each.title, merged_verify(each).get("scheme", ""), each.verified) for name, each in presets.items()]
+    rows = [(name, each.title, scheme_name(each), each.verified) for name, each in presets.items()]
     remedy = "hookgate providers show NAME"
     if as_json:
         write_json(

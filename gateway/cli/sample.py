@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 from urllib.parse import urlencode
 from uuid import uuid4
 
@@ -16,6 +16,9 @@ from gateway.blueprint.values import Credential, Source
 from gateway.cli.failures import Failure
 from gateway.core.document import is_form
 from gateway.core.model import Headers, Request
+
+STRANGER: Final = "192.0.2.1"
+"""An address that nobody sends from (RFC 5737)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,12 +86,13 @@ def choose_credential(source: Source, sample: Sample, wanted: str | None) -> Cre
 
 
 def spoil(unsigned: Request, signed: Request) -> Request:
-    """Change one character of whatever signing added; Failure if it added nothing."""
+    """Change one character of whatever signing added, or the sender's address; Failure if it added nothing."""
     before = set(unsigned.headers)
     headers = tuple((name, value if (name, value) in before else _flip(value)) for name, value in signed.headers)
     query = signed.query if signed.query == unsigned.query else _flip(signed.query.encode()).decode()
     body = signed.body if signed.body == unsigned.body else _flip(signed.body, from_end=8)
-    spoilt = signed._replace(headers=headers, query=query, body=body)
+    client = signed.client if signed.client == unsigned.client else STRANGER
+    spoilt = signed._replace(headers=headers, query=query, body=body, client=client)
     if spoilt == signed:
         raise Failure("this scheme adds no signature that could be spoilt", "hookgate check --expand")
     return spoilt

@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 
 from gateway.blueprint import Source, build
 from gateway.blueprint.expand import write_toml
-from gateway.blueprint.presets import Preset, Sample, merge_verify, read_preset
+from gateway.blueprint.presets import COMBINED, Preset, Sample, merge_verify, read_preset
 from gateway.cli.failures import Failure
 from gateway.cli.made_up import made_up_secret
 from gateway.cli.sample import Plan, spoil
@@ -25,8 +25,10 @@ from gateway.ingress.verify import verify
 
 NOW: Final = 1_900_000_000_000
 DAY_MS: Final = 86_400_000
-COVER_NO_BODY: Final = ("token", "basic", "none")
+COVER_NO_BODY: Final = ("token", "basic", "ip", "none")
 """Schemes that prove the sender and not the message."""
+KEYLESS: Final = ("ip", "none")
+"""Schemes without a secret."""
 
 
 class Tried(NamedTuple):
@@ -65,6 +67,15 @@ def merged_verify(preset: Preset) -> dict[str, Any]:
     """Give scheme and options of a source of `preset`, with what its operator writes."""
     written = preset.source.get("verify", {})
     return merge_verify(dict(preset.verify), dict(written) if isinstance(written, dict) else {})
+
+
+def scheme_name(preset: Preset) -> str:
+    """Give the scheme of a source of `preset`, or those that it is put together of, as `any_of(hmac, token)`."""
+    verify = merged_verify(preset)
+    for word in COMBINED:
+        if members := verify.get(word):
+            return f"{word}({', '.join(each.get('scheme', '') for each in members)})"
+    return str(verify.get("scheme", "none"))
 
 
 def try_sample(source: Source, sample: Sample, number: int = 1) -> Tried:
@@ -116,7 +127,7 @@ def _taken(source: Source, request: Request) -> tuple[Event, ...]:
 
 def _config(name: str, preset: Preset) -> str:
     table: dict[str, Any] = {**preset.source, "provider": name}
-    if merged_verify(preset).get("scheme") != "none":
+    if scheme_name(preset) not in KEYLESS:
         table["credentials"] = {"main": {"secret": {"file": "secret"}}}
     return write_toml(
         {
