@@ -21,16 +21,25 @@ class Postman:
         self._to = to
         self._connection = _connection(to, certificate)
 
-    def post(self, request: Request) -> tuple[int, str]:
-        """Send one request; give status and the answer's text. Raises Failure if nobody answers."""
+    def send(self, request: Request) -> None:
+        """Send one request, whose `answer` is to be asked for. Raises Failure if nobody takes it."""
         target = f"{request.path}?{request.query}" if request.query else request.path
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in request.headers}
         try:
             self._connection.request("POST", target, request.body, headers)
+        except (OSError, HTTPException) as error:
+            raise self._silent(error) from None
+
+    def answer(self) -> tuple[int, str]:
+        """Give status and text of the answer to what was sent. Raises Failure if nobody answers."""
+        try:
             answer = self._connection.getresponse()
             return answer.status, answer.read().decode(errors="replace")
         except (OSError, HTTPException) as error:
-            raise Failure(f"{self._to} does not answer: {error!r}", "hookgate status") from None
+            raise self._silent(error) from None
+
+    def _silent(self, error: Exception) -> Failure:
+        return Failure(f"{self._to} does not answer: {error!r}", "hookgate status")
 
     def close(self) -> None:
         """Close the connection."""

@@ -2,6 +2,8 @@
 
 import os
 from collections import Counter
+from collections.abc import Iterable, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,12 +13,22 @@ from gateway.cli.failures import Failure
 from gateway.cli.format import point, say, table, write_json
 from gateway.cli.locate import require_config
 from gateway.cli.options import examples, with_config, with_json
+from gateway.config.units import parse_duration
 
 if TYPE_CHECKING:
     from gateway.blueprint.presets import Sample
     from gateway.blueprint.values import Blueprint
     from gateway.cli.sample import Plan
     from gateway.config.load import Loaded
+    from gateway.core.model import Request
+
+
+def _seconds(_context: click.Context, _option: click.Parameter, text: str | None) -> float:
+    """Read a duration as the configuration writes it."""
+    try:
+        return parse_duration(text) if text else 0.0
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
 
 
 @click.command(
@@ -25,6 +37,8 @@ if TYPE_CHECKING:
         "hookgate send truework order.completed",
         "hookgate send truework order.completed --field data.state=canceled --count 3",
         "hookgate send truora identity-succeeded --bad-signature",
+        "hookgate send stripe --old 1h",
+        "hookgate send truework order.completed --duplicate --burst 50",
         "hookgate send acme example --to http://127.0.0.1:8080 --json",
     )
 )
@@ -36,6 +50,9 @@ if TYPE_CHECKING:
 @click.option("--field", "fields", metavar="A.B=C", multiple=True, help="Change a place of the sample's body.")
 @click.option("--count", type=click.IntRange(1, 10_000), default=1, show_default=True, help="How many, all distinct.")
 @click.option("--bad-signature", is_flag=True, help="Spoil the signature: the answer must be a refusal.")
+@click.option("--old", callback=_seconds, metavar="AGE", help='Sign as if "1h" ago: refused where the time is signed.')
+@click.option("--duplicate", is_flag=True, help="Send each twice: both are answered alike, one event is made.")
+@click.option("--burst", type=click.IntRange(1, 500), default=1, help="Send so many at once, each on its connection.")
 @with_config
 @with_json
 def send(config: Path, as_json: bool, provider: str, event: str | None, to: str | None, **wanted: Any) -> None:  # noqa: ANN401 - click's values
@@ -59,7 +76,7 @@ def send(config: Path, as_json: bool, provider: str, event: str | None, to: str 
         remedy = "hookgate status"  # its newest refusals say why
     _tell(plan, answers, as_json, remedy)
     taken = all(200 <= status < 300 for status in answers)
-    if taken == wanted["bad_signature"]:
+    if taken == bool(wanted["bad_signature"] or wanted["old"]):
         raise SystemExit(1)
 
 
@@ -95,17 +112,36 @@ def _post(plan: "Plan", to: str, loaded: "Loaded", wanted: dict[str, Any]) -> Co
 
     runtime = Runtime()
     tls = loaded.config.server.tls
-    postman = Postman(to, loaded.places.config / tls.cert if tls else None)
+    certificate = loaded.places.config / tls.cert if tls else None
+    postmen = [Postman(to, certificate) for _ in range(wanted["burst"])]
     answers: Counter[int] = Counter()
+    age_ms = int(wanted["old"] * 1000)
+
+    def signed(n: int) -> "Request":
+        unsigned = plan.request(n, runtime.now_ms() - age_ms, wanted["fields"])
+        proven = plan.signed(unsigned)
+        return spoil(unsigned, proven) if wanted["bad_signature"] else proven
+
+    numbers = range(1, max(wanted["count"], wanted["burst"]) + 1)
     try:
-        for n in range(1, wanted["count"] + 1):
-            unsigned = plan.request(n, runtime.now_ms(), wanted["fields"])
-            signed = plan.signed(unsigned)
-            status, _ = postman.post(spoil(unsigned, signed) if wanted["bad_signature"] else signed)
-            answers[status] += 1
+        for some in batched(numbers, len(postmen)):
+            requests = [signed(n) for n in some]
+            for _ in range(2 if wanted["duplicate"] else 1):
+                for postman, request in zip(postmen, requests, strict=False):
+                    postman.send(request)
+                for postman, _request in zip(postmen, requests, strict=False):
+                    answers[postman.answer()[0]] += 1
     finally:
-        postman.close()
+        for postman in postmen:
+            postman.close()
     return answers
+
+
+def batched(numbers: Iterable[int], size: int) -> Iterator[list[int]]:
+    """Cut `numbers` into lists of `size`; the last may be shorter."""
+    left = iter(numbers)
+    while some := list(islice(left, size)):
+        yield some
 
 
 def _list(samples: "tuple[Sample, ...]", provider: str, as_json: bool) -> None:

@@ -37,6 +37,39 @@ async def test_each_sample_is_taken_as_the_type_it_says_and_refused_with_a_spoil
     assert used == {"orders": 2, "states": 2, "main": 2}
 
 
+async def test_duplicates_make_one_event_each_and_a_burst_is_answered_whole(home):
+    Settings(home).write()
+    async with running(home) as daemon:
+        sent = await daemon.cli("send", "truework", "order-completed", "--duplicate", "--burst", "20", *to(daemon))
+        assert (sent["sent"], sent["answers"]) == (40, {"200": 40})
+        await daemon.wait_settled()
+        assert len((await daemon.cli("events", "list", "--limit", "100"))["events"]) == 20
+
+
+STAMPED = """
+[sources.stamped]
+provider = "generic"
+credentials.main = { secret = { file = "truora" } }
+identify = { type = "body.event" }
+[sources.stamped.verify]
+scheme = "hmac"
+header = "X-Sig"
+shape = "pairs"
+timestamp = "pair.t"
+template = "{timestamp}.{body}"
+[routes.stamped]
+source = "stamped"
+targets = ["audit"]
+"""
+
+
+async def test_what_is_signed_as_old_is_refused_where_the_time_is_signed(home):
+    Settings(home, more=STAMPED).write()
+    async with running(home) as daemon:
+        assert (await daemon.cli("send", "stamped", "example", *to(daemon)))["answers"] == {"200": 1}
+        assert (await daemon.cli("send", "stamped", "example", "--old", "1h", *to(daemon)))["answers"] == {"401": 1}
+
+
 async def test_the_samples_of_a_provider_are_listed_and_fields_can_be_changed(home):
     Settings(home).write()
     async with running(home) as daemon:
