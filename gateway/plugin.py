@@ -25,7 +25,7 @@ from pydantic import ConfigDict
 from gateway.config.described import Described
 from gateway.config.model_smtp import Sender, Smtp
 from gateway.config.references import SecretText, TemplateFile
-from gateway.config.units import ByteCount, Duration, parse_duration
+from gateway.config.units import ByteCount, Duration, duration_between, parse_duration, size_between, size_text
 from gateway.core.document import parse_document, refuse_repeated_keys
 from gateway.core.encodings import ENCODERS, Encoding, decode_base64, decode_base64url, encode_base64url
 from gateway.core.head import decode_head
@@ -84,6 +84,7 @@ __all__ = [
     "ExecEnded",
     "ExecError",
     "ExecJob",
+    "Gather",
     "Group",
     "Guard",
     "Headers",
@@ -140,8 +141,10 @@ __all__ = [
     "decode_head",
     "decode_key",
     "dial_blocking",
+    "duration_between",
     "encode_base64url",
     "fit_secret",
+    "gather_of",
     "hmac_key",
     "load_kinds",
     "message_values",
@@ -153,6 +156,8 @@ __all__ = [
     "parse_url",
     "refuse_repeated_keys",
     "signed_variables",
+    "size_between",
+    "size_text",
     "standard_key",
     "target",
     "tls_cause",
@@ -243,11 +248,30 @@ class Target(Protocol):
 
 @runtime_checkable
 class BatchTarget(Protocol):
-    """A target that delivers many at once (file: one write and one fsync for many)."""
+    """A target that delivers many at once (file: one write and one fsync for many).
+
+    One that rather waits until there are more, as a digest does, has an attribute `gather`, a `Gather`.
+    """
 
     async def deliver_many(self, messages: Sequence[Message]) -> Sequence[Outcome]:
         """Try each once; give one outcome for each, in order."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Gather:
+    """How long a target rather waits for more messages; what waits is in the store meanwhile, not in memory."""
+
+    seconds: float
+    """From when the first of them was due."""
+    count: int
+    """So many are delivered at once, and never more together."""
+
+
+def gather_of(target: Target) -> Gather | None:
+    """Give what a target gathers for; None if it takes what there is."""
+    found = getattr(target, "gather", None)
+    return found if isinstance(found, Gather) else None
 
 
 @dataclass(frozen=True, slots=True)

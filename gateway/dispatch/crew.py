@@ -24,13 +24,19 @@ Try: TypeAlias = Callable[[Sequence[Slot]], Awaitable[None]]
 class Crew:
     """Works on a line in a nursery, between `start` and `stop`."""
 
-    def __init__(self, pace: Pace, runtime: Runtime, most: int, try_slots: Try, *, batches: bool) -> None:
-        """`most` workers at once; with `batches` each takes up to `BATCH_MAX` deliveries together."""
+    def __init__(
+        self, pace: Pace, runtime: Runtime, most: int, try_slots: Try, *, batches: bool, gathers: bool = False
+    ) -> None:
+        """`most` workers at once; with `batches` each takes up to `BATCH_MAX` deliveries together.
+
+        What `gathers` takes all there is together, and that is one try.
+        """
         self._pace = pace
         self._runtime = runtime
         self._most = most
         self._try = try_slots
         self._batches = batches
+        self._gathers = gathers
         self._line = Line()
         self._workers = 0
         self._alone = False
@@ -112,7 +118,7 @@ class Crew:
             while self._line and self._nursery is not None and not self._makes_way and self._may_go_on():
                 if not (ready := self._ready()):
                     break
-                count = min(ready, len(self._line)) if self._batches else 1
+                count = min(BATCH_MAX if self._gathers else ready, len(self._line)) if self._batches else 1
                 self._since_suspect += count
                 await self._try([self._line.next() for _ in range(count)])
         finally:

@@ -9,7 +9,7 @@ import trio
 from gateway.blueprint import TargetPlan
 from gateway.core.model import Message, TargetDown
 from gateway.dispatch.attempt import Deliver, deliver_by
-from gateway.plugin import Context, Target
+from gateway.plugin import Context, Gather, Target, gather_of
 from gateway.plugin_host.foreign import cancellation_in, raised, told
 
 log = structlog.get_logger()
@@ -27,8 +27,11 @@ class Instance:
         self._unmade = ""
         self.batches = False
         """True if it takes many messages at once."""
+        self.gather: Gather | None = None
+        """What it rather waits for."""
         try:
             self._target = plan.kind.build(plan.options)
+            self.gather = gather_of(self._target)
             self._deliver, self.batches = deliver_by(self._target)
         except BaseException as error:  # noqa: BLE001 - foreign code: even an exit must not end the daemon
             self._unmade = raised(error)

@@ -19,6 +19,7 @@ from gateway.dispatch.attempt import Tried, attempt, released
 from gateway.dispatch.clock import DueClock
 from gateway.dispatch.crew import BATCH_MAX, Crew
 from gateway.dispatch.gates import GateObserver, Gates
+from gateway.dispatch.gathering import Gathering
 from gateway.dispatch.instance import Instance
 from gateway.dispatch.line import Slot
 from gateway.dispatch.window import Window
@@ -65,7 +66,9 @@ class Runner:
         slots = WINDOW_BATCH if batches else max(WINDOW_MIN, plan.concurrency * WINDOW_PER_WORKER)
         self.window = Window(slots, plan.window_bytes)
         most = 1 if batches else plan.concurrency
-        self._crew = Crew(gates.pace, self._runtime, most, self._try, batches=batches)
+        gather = self._instance.gather
+        self._gathering = None if gather is None else Gathering(gather)
+        self._crew = Crew(gates.pace, self._runtime, most, self._try, batches=batches, gathers=gather is not None)
         self._running = False
         self._draining = False
         self._given_back: Callable[[], None] = lambda: None
@@ -100,8 +103,11 @@ class Runner:
         self._hint.set()
 
     def reserve(self, size: int, source: str) -> bool:
-        """Reserve a slot for a fresh event of `source`, if the gates are open and the window has room."""
-        ready = self._running and not self._draining and self.gates.are_open
+        """Reserve a slot for a fresh event of `source`, if the gates are open and the window has room.
+
+        A target that gathers has its events wait in the store.
+        """
+        ready = self._running and not self._draining and self.gates.are_open and self._gathering is None
         return ready and self.window.fresh < self._ahead() and self.window.reserve(size, source)
 
     def release(self, size: int, source: str) -> None:
@@ -150,7 +156,8 @@ class Runner:
         self.window.older_waiting = ready > 0
         if not ready:
             return LOOK_AGAIN_SECONDS
-        wait_ms = max((backlog.next_due or now) - now, self.gates.wait_ms(now))
+        gathering_ms = self._gathering.wait_ms(ready, now) if self._gathering else 0
+        wait_ms = max((backlog.next_due or now) - now + gathering_ms, self.gates.wait_ms(now))
         if not self.gates.are_open:
             await self.gates.note_waiting(backlog.pending + backlog.in_flight)
         if wait_ms > 0:
@@ -174,6 +181,8 @@ class Runner:
     def _room(self) -> tuple[int, int]:
         """Slots and bytes to claim now: one to probe behind a gate, else enough to be worth a transaction."""
         slots, size = self.window.room()
+        if self._gathering is not None:  # one batch at a time, as a probe too
+            return (0 if self.window.held else min(self._gathering.count, BATCH_MAX)), size
         if not self.gates.are_open:
             return (0 if self.window.held else 1), size
         ahead = self._ahead()
@@ -189,13 +198,15 @@ class Runner:
     async def _try(self, slots: Sequence[Slot]) -> None:
         if not (slots := self._of_use(slots)):
             return
-        self.gates.pace.begin(len(slots))
+        self.gates.pace.begin(1 if self._gathering else len(slots))
         try:
             tried = await attempt(self.plan, self._instance.deliver, slots, self._runtime, self._clock)
         except trio.Cancelled:
             self._put_back(slots)
             raise
         self._store.record([one.record for one in tried], partial(self._settled, slots))
+        if self._gathering is not None:
+            self._gathering.tried([one.record for one in tried])
         for one in tried:
             self._observer.tried(self.plan, one)
         await self._mind_gates(tried)
@@ -212,8 +223,10 @@ class Runner:
     async def _mind_gates(self, tried: Sequence[Tried]) -> None:
         """Tell gates and pace what came of it; what waits goes back to the store if a gate was closed."""
         outcomes = [one.outcome for one in tried]
+        if self._gathering is not None:  # what was tried together failed together: that is once
+            outcomes = list(dict.fromkeys(outcomes))
         now = self._runtime.monotonic()
-        self.gates.pace.end(len(tried), _answered(outcomes), now)
+        self.gates.pace.end(1 if self._gathering else len(tried), _answered(outcomes), now)
         if any(isinstance(outcome, Retry) and outcome.throttle for outcome in outcomes):
             self.gates.pace.throttle(now)
         if self.gates.are_indifferent_to(outcomes):

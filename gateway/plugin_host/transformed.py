@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any, Protocol
 
 from gateway.core.model import Message, Outcome, TargetDown
-from gateway.plugin import BatchTarget, Context, Options, Target, TransformKind
+from gateway.plugin import BatchTarget, Context, Options, Target, TransformKind, gather_of
 from gateway.plugin_host.content import Content, call_transform, judge_content
 from gateway.plugin_host.host import Host
 from gateway.plugin_host.job import Job
@@ -78,6 +78,7 @@ class TransformedTarget:
     def __init__(self, target: Target, transform: Transform) -> None:
         self._target = target
         self._transform = transform
+        self.gather = gather_of(target)
 
     async def open(self, context: Context) -> None:
         """Open both."""

@@ -4,12 +4,25 @@ import re
 from collections.abc import Sequence
 from typing import Annotated, Final
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 
-from gateway.plugin import Options, Sender, Smtp, Template, TemplateFile, check_address, parse_template
+from gateway.plugin import (
+    ByteCount,
+    Duration,
+    Options,
+    Sender,
+    Smtp,
+    Template,
+    TemplateFile,
+    check_address,
+    duration_between,
+    parse_template,
+    size_between,
+)
 from gateway.targets.mail import check_subject
 
 RECIPIENTS_MAX: Final = 50
+DIGEST_MAX: Final = 250
 
 _FIELDS: Final = re.compile(r"event\.(id|type|version|source)|source|body\..+")
 _PLACEHOLDER: Final = re.compile(r"\{[^{}]*\}")
@@ -44,6 +57,15 @@ def _check_recipient(text: str) -> str:
 _Recipient = Annotated[str, AfterValidator(_check_recipient)]
 
 
+class DigestTable(Options):
+    """When a digest goes out: after `every`, or once there are `count` events, whichever is first."""
+
+    every: Annotated[Duration, duration_between("1m", "7d")] = Field(default="15m", validate_default=True)
+    """How long the first event waits for others."""
+    count: Annotated[int, Field(ge=2, le=DIGEST_MAX)] = 50
+    """So many events go out at once; no mail holds more."""
+
+
 class EmailOptions(Options):
     """Who gets a mail, and what it says. The mail server stands in `[smtp]`."""
 
@@ -61,8 +83,18 @@ class EmailOptions(Options):
     facts and where to look, without the payload."""
     html: TemplateFile | None = None
     """A minijinja file for an HTML form beside the text; every value in it is escaped."""
+    digest: DigestTable | None = None
+    """One mail for several events."""
+    attach_max: Annotated[ByteCount, size_between("1KiB", "64MiB")] = Field(default="10MiB", validate_default=True)
+    """What `send` attaches to one mail, all together; what is bigger is left out, and the text says so."""
     smtp: Smtp
     """Keys of `[smtp]` that are different for this target."""
+
+    @model_validator(mode="after")
+    def _together(self) -> "EmailOptions":
+        if self.digest is not None and self.html is not None:
+            raise ValueError("a digest is plain text: remove html, or digest")
+        return self
 
     def warnings(self) -> Sequence[tuple[str, str]]:
         """Tell of mail that goes where a sender says, or in the clear."""

@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP
+from hashlib import blake2b
 from typing import Final, NamedTuple
 
 from gateway.plugin import Message, parse_mailbox
@@ -31,6 +32,8 @@ class Parts(NamedTuple):
     subject: str
     text: str
     html: str | None
+    attached: tuple[Message, ...] = ()
+    """Whose content goes along, as a file named after the event."""
 
 
 class Recipients(NamedTuple):
@@ -53,8 +56,11 @@ def check_subject(subject: str) -> str:
     return subject if len(subject) <= SUBJECT_MAX else f"{subject[: SUBJECT_MAX - 3]}..."
 
 
-def write_mail(message: Message, sender: str, recipients: Recipients, parts: Parts, hops: int) -> bytes:
-    """Give the mail of an event. Nothing in it depends on the attempt or the time: Date is when it was accepted."""
+def write_mail(messages: Sequence[Message], sender: str, recipients: Recipients, parts: Parts, hops: int) -> bytes:
+    """Give the mail of an event, or of several to the same recipients.
+
+    Nothing in it depends on the attempt or the time: Date is when the last of them was accepted.
+    """
     name, address = parse_mailbox(sender)
     mail = EmailMessage(policy=SMTP)
     mail["From"] = Address(name, addr_spec=address)
@@ -62,8 +68,9 @@ def write_mail(message: Message, sender: str, recipients: Recipients, parts: Par
     if recipients.cc:
         mail["Cc"] = _addresses(recipients.cc)
     mail["Subject"] = parts.subject
-    mail["Date"] = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=message.accepted_at)
-    mail["Message-ID"] = message_id(message, address)
+    accepted_at = max(message.accepted_at for message in messages)
+    mail["Date"] = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=accepted_at)
+    mail["Message-ID"] = message_id(messages, address)
     mail["Auto-Submitted"] = "auto-generated"
     mail["Precedence"] = "bulk"
     mail["X-Auto-Response-Suppress"] = "All"
@@ -71,16 +78,37 @@ def write_mail(message: Message, sender: str, recipients: Recipients, parts: Par
     mail.set_content(_lines(parts.text), cte="quoted-printable")
     if parts.html is not None:
         mail.add_alternative(_lines(parts.html), subtype="html", cte="quoted-printable")
-    if message.content:
+    for message in parts.attached:
         _attach(mail, message)
     for number, part in enumerate(each for each in mail.walk() if each.is_multipart()):
-        part.set_boundary(f"=_{message.id}_{number}")  # "=_" stands in no encoded body
+        part.set_boundary(f"=_{_token(messages)}_{number}")  # "=_" stands in no encoded body
     return mail.as_bytes()
 
 
-def message_id(message: Message, sender: str) -> str:
-    """Give the Message-ID: of the event and the target, so that a mail that comes twice can be told (row M3)."""
-    return f"<{message.id}.{message.target}@{sender.rpartition('@')[2]}>"
+def message_id(messages: Sequence[Message], sender: str) -> str:
+    """Give the Message-ID: of events and target, so that a mail that comes twice can be told (row M3)."""
+    return f"<{_token(messages)}.{messages[0].target}@{sender.rpartition('@')[2]}>"
+
+
+def choose_attachments(messages: Sequence[Message], limit: int) -> tuple[tuple[Message, ...], tuple[Message, ...]]:
+    """Give the messages whose content is attached, up to `limit` bytes together, and those where it is left out."""
+    room = limit
+    attached: list[Message] = []
+    left_out: list[Message] = []
+    for message in messages:
+        if message.content and len(message.content) <= room:
+            room -= len(message.content)
+            attached.append(message)
+        elif message.content:
+            left_out.append(message)
+    return tuple(attached), tuple(left_out)
+
+
+def _token(messages: Sequence[Message]) -> str:
+    """Name a mail: by its event, or by a digest of the ids of several."""
+    if len(messages) == 1:
+        return messages[0].id
+    return "digest-" + blake2b("\n".join(message.id for message in messages).encode(), digest_size=16).hexdigest()
 
 
 def _addresses(addresses: Sequence[str]) -> tuple[Address, ...]:

@@ -93,3 +93,78 @@ async def test_a_target_that_is_down_is_told_by_mail_with_its_reason_and_what_to
     assert "refused: 127.0.0.1:" in content
     assert "hookgate targets enable crm" in content
     assert "order-1" not in content
+
+
+DIGEST = """
+[targets.mail]
+type = "email"
+to = ["ops@acme.example"]
+subject = "{{body.data.order_id}}"
+digest = {{ every = "1h", count = 3 }}
+smtp = {{ host = "127.0.0.1", port = {port}, tls = "none", from = "hookgate@acme.example" }}
+"""
+
+
+def digest_settings(home, port):
+    settings = Settings(home, more=DIGEST.format(port=port))
+    settings.orders_targets = ["mail"]
+    settings.write()
+    return settings
+
+
+async def post_orders(daemon, *numbers):
+    for number in numbers:
+        assert (await post(daemon.port, truework(f"order-{number}", ORDERS_TOKEN))).status == 200
+
+
+async def test_a_digest_goes_on_over_stop_reload_and_crash_with_all_that_came(home):
+    with real_server() as (mailbox, port):
+        text = digest_settings(home, port).text()
+        async with running(home) as daemon:
+            await post_orders(daemon, 1)
+            await daemon.reload(text.replace("1h", "2h"))
+            assert await daemon.stop() == 0
+        async with running(home) as daemon:
+            await post_orders(daemon, 2)
+            await daemon.kill()
+        async with running(home) as daemon:
+            assert (await daemon.target("mail"))["pending"] == 2
+            assert mailbox.mails == []
+            await post_orders(daemon, 3)
+            await wait_mails(mailbox, 1)
+            await daemon.wait_settled(target="mail")
+            assert await daemon.stop() == 0
+    (mail,) = mailbox.mails
+    assert b"Subject: order-1 (and 2 more)" in mail.content
+    assert all(b"order-%d" % number in mail.content for number in (1, 2, 3))
+
+
+async def test_a_kill_while_a_digest_is_sent_loses_none_of_its_events(home):
+    with real_server() as (mailbox, port):
+        digest_settings(home, port)
+        mailbox.gate.clear()
+        async with running(home) as daemon:
+            await post_orders(daemon, 1, 2, 3)
+            with trio.fail_after(15):
+                while not mailbox.held:
+                    await trio.sleep(0.02)
+            await daemon.kill()
+        mailbox.gate.set()
+        mailbox.mails.clear()
+        async with running(home) as daemon:
+            await wait_mails(mailbox, 1)
+            await daemon.wait_settled(target="mail")
+            assert (await daemon.target("mail"))["dead"] == 0
+            assert await daemon.stop() == 0
+    content = b"".join(mail.content for mail in mailbox.mails)
+    assert all(b"order-%d" % number in content for number in (1, 2, 3))
+
+
+async def test_a_digest_that_is_taken_away_lets_go_what_waits(home):
+    with real_server() as (mailbox, port):
+        text = digest_settings(home, port).text()
+        async with running(home) as daemon:
+            await post_orders(daemon, 1, 2)
+            await daemon.reload(text.replace('digest = { every = "1h", count = 3 }\n', ""))
+            await wait_mails(mailbox, 2)
+            assert await daemon.stop() == 0

@@ -27,7 +27,8 @@ NASTY = st.text(st.sampled_from('\r\n\t\0\x0b\x0c\x1c\x85\u2028\u2029 .:<>"=?é\
 
 def written(subject="x", text="x", html=None, content=b"", content_type="", sender="h@acme.example"):
     message = replace(sample_message(), content=content, content_type=content_type)
-    return write_mail(message, sender, Recipients(("a@acme.example",), ()), Parts(subject, text, html), 1)
+    attached = (message,) if content else ()
+    return write_mail([message], sender, Recipients(("a@acme.example",), ()), Parts(subject, text, html, attached), 1)
 
 
 def parsed(data):
@@ -64,7 +65,7 @@ def test_long_names_leave_the_addresses_and_the_id_as_they_are():
     address = f"{'a' * 64}@{'.'.join(['b' * 60] * 3)}.ex"
     message = replace(sample_message(), target="t" * 64)
     data = write_mail(
-        message, f"{'Zoë ' * 25}<{address}>", Recipients((address,), (address,)), Parts("x", "x", None), 1
+        [message], f"{'Zoë ' * 25}<{address}>", Recipients((address,), (address,)), Parts("x", "x", None), 1
     )
     mail = parsed(data)
     assert [mail[name].addresses[0].addr_spec for name in ("From", "To", "Cc")] == [address] * 3
