@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from gateway.plugin import HttpReply, Smtp, load_kinds
+from gateway.targets.email_options import DigestTable
 from gateway.targets.http_sign import SignTable
 from gateway.targets.verdicts import judge_reply
 
@@ -39,7 +40,7 @@ def test_every_key_of_smtp_is_in_its_table_and_nothing_else():
     assert told_in(PAGE, "key of `[smtp]`") == keys_of(Smtp)
 
 
-@pytest.mark.parametrize(("key", "model"), [("sign", SignTable)])
+@pytest.mark.parametrize(("key", "model"), [("sign", SignTable), ("digest", DigestTable)])
 def test_every_key_of_a_table_is_in_its_own_table_and_nothing_else(key, model):
     assert told_in(PAGE, f"key of `{key}`") == keys_of(model)
 
