@@ -60,4 +60,4 @@ def _build(options: EmailOptions) -> Target:
     return SingleMails(options) if options.digest is None else Digests(options, options.digest)
 
 
-Email: Final = TargetKind(EmailOptions, _build, TIMEOUT_SECONDS, concurrency=2, send="empty")
+Email: Final = TargetKind(EmailOptions, _build, TIMEOUT_SECONDS, concurrency=2, send="empty", replay="ask")
