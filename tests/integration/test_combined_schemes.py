@@ -43,7 +43,7 @@ async def statuses(parts, *requests):
     return [(await parts.receiver.handle(each)).status for each in requests]
 
 
-async def test_all_of_takes_only_what_every_scheme_proves_and_stores_no_secret(tmp_path):
+async def test_V1_all_of_takes_only_what_every_scheme_proves_and_stores_no_secret(tmp_path):
     async with parts_of(tmp_path) as parts:
         parts.use(CONFIG.replace("VERIFY", ALL))
         signed = credential(parts).verifier.sign(unsigned(parts))
@@ -55,7 +55,34 @@ async def test_all_of_takes_only_what_every_scheme_proves_and_stores_no_secret(t
         assert credential(parts).scheme == "all_of(hmac, token)"
 
 
-async def test_any_of_takes_what_one_scheme_proves_whichever_it_is(tmp_path):
+async def test_V4_a_proof_that_is_sent_twice_is_none_in_any_combination(tmp_path):
+    async with parts_of(tmp_path) as parts:
+        for verify in (ALL, ANY):
+            parts.use(CONFIG.replace("VERIFY", verify))
+            signed = credential(parts).verifier.sign(unsigned(parts))
+            twice = signed._replace(headers=signed.headers * 2)
+            assert await statuses(parts, twice) == [401], verify
+        assert await parts.store.events(EventQuery()) == []
+
+
+@pytest.mark.parametrize("name", [b"x-forwarded-for", b"x-real-ip", b"forwarded", b"remote-addr", b"true-client-ip"])
+async def test_V5_no_header_lends_a_stranger_an_address(tmp_path, name):
+    async with parts_of(tmp_path) as parts:
+        parts.use(CONFIG.replace("VERIFY", IP))
+        stranger = unsigned(parts, "198.51.100.9")
+        lent = stranger._replace(headers=(*stranger.headers, (name, b"192.0.2.7")))
+        assert await statuses(parts, stranger, lent) == [401, 401]
+
+
+@pytest.mark.parametrize("client", ["::ffff:192.0.2.7", "192.0.3.7", "2001:db9::1", "", "192.0.2.7.evil", "192.0.2.07"])
+async def test_V6_an_address_that_is_nearly_in_range_is_none(tmp_path, client):
+    async with parts_of(tmp_path) as parts:
+        parts.use(CONFIG.replace("VERIFY", IP))
+        expected = 200 if client == "::ffff:192.0.2.7" else 401  # the same host over a socket for both families
+        assert await statuses(parts, unsigned(parts, client)) == [expected]
+
+
+async def test_V2_any_of_takes_what_one_scheme_proves_whichever_it_is(tmp_path):
     async with parts_of(tmp_path) as parts:
         parts.use(CONFIG.replace("VERIFY", ANY))
         signed = credential(parts).verifier.sign(unsigned(parts))
@@ -65,7 +92,7 @@ async def test_any_of_takes_what_one_scheme_proves_whichever_it_is(tmp_path):
         assert await statuses(parts, unsigned(parts), mixed_up) == [401, 401]
 
 
-async def test_addresses_prove_the_sender_and_need_no_credential(tmp_path):
+async def test_V3_addresses_prove_the_sender_and_need_no_credential(tmp_path):
     async with parts_of(tmp_path) as parts:
         parts.use(CONFIG.replace("VERIFY", IP))
         inside = ["192.0.2.7", "2001:db8::1", "::ffff:192.0.2.1"]

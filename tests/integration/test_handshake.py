@@ -4,6 +4,7 @@ import base64
 import hashlib
 import hmac
 import json
+from urllib.parse import unquote
 
 import pytest
 from ingress_bench import ORDERS, parts_of
@@ -96,7 +97,7 @@ def door(parts, folder, handshakes, more=""):
     return Door(parts)
 
 
-async def test_a_challenge_is_echoed_as_plain_text_to_whoever_has_the_token(tmp_path):
+async def test_W1_a_challenge_is_echoed_as_plain_text_to_whoever_has_the_token(tmp_path):
     async with parts_of(tmp_path) as parts:
         meta = door(parts, tmp_path, META, 'handshake = { secret = { file = "states" } }')
         token = (tmp_path / "secrets" / "states").read_text()
@@ -126,7 +127,7 @@ async def test_a_computed_answer_is_signed_with_the_credential(tmp_path):
 
 
 @pytest.mark.parametrize("token", ["%7B%22id%22%3A1%7D", "v0%3A123%3A%7B%7D", "", "a%0Ab", "a" * 257, "a%20b"])
-async def test_nothing_that_could_be_an_event_is_signed_for_a_stranger(tmp_path, token):
+async def test_W2_nothing_that_could_be_an_event_is_signed_for_a_stranger(tmp_path, token):
     async with parts_of(tmp_path) as parts:
         reply = await door(parts, tmp_path, X).ask("GET", f"crc_token={token}")
         assert (reply.status, reply.body) == (400, b"bad request\n")
@@ -144,7 +145,7 @@ async def test_a_question_that_is_signed_is_answered_only_when_it_is_genuine(tmp
         assert [row.type for row in await slack.events()] == ["message"]
 
 
-async def test_a_header_is_echoed_but_nothing_that_would_split_the_answer(tmp_path):
+async def test_W3_a_header_is_echoed_but_nothing_that_would_split_the_answer(tmp_path):
     async with parts_of(tmp_path) as parts:
         asana = door(parts, tmp_path, ASANA)
         reply = await asana.ask("POST", x_hook_secret=b"b537207f20cbfa02")
@@ -163,7 +164,7 @@ async def test_other_methods_than_those_of_the_handshakes_stay_refused(tmp_path)
         assert (await nothing_fits.ask("GET", "other=1")).status == 405
 
 
-async def test_a_body_that_is_no_json_is_no_question(tmp_path):
+async def test_W4_a_body_that_is_no_json_is_no_question(tmp_path):
     unsigned = SLACK.replace("json =", "verified = false\njson =")
     async with parts_of(tmp_path) as parts:
         slack = door(parts, tmp_path, unsigned)
@@ -171,6 +172,29 @@ async def test_a_body_that_is_no_json_is_no_question(tmp_path):
             assert (await slack.ask("POST", body=body)).status in (400, 401)
         long = json.dumps({"type": "url_verification", "challenge": "x" * 5000}).encode()
         assert (await slack.ask("POST", body=long)).status == 400
+
+
+@pytest.mark.parametrize("query", ["crc_token=abc&crc_token=abd", "crc_token=abc&crc%5Ftoken=abd"])
+async def test_W5_a_question_that_says_two_things_is_not_answered(tmp_path, query):
+    async with parts_of(tmp_path) as parts:
+        reply = await door(parts, tmp_path, X).ask("GET", query)
+        assert reply.status in {400, 405}
+        meta = door(parts, tmp_path, META, 'handshake = { secret = { file = "states" } }')
+        token = (tmp_path / "secrets" / "states").read_text()
+        reply = await meta.ask("GET", f"hub=subscribe&verify={token}&challenge=1&challenge=2")
+        assert reply.status == 400
+
+
+@pytest.mark.parametrize("challenge", ["%00", "%ff", "%0d%0a%0d%0aHTTP/1.1%20200", "%3Cscript%3E", "a" * 4096])
+async def test_W6_whatever_the_challenge_its_echo_is_bounded_plain_text_and_no_header(tmp_path, challenge):
+    async with parts_of(tmp_path) as parts:
+        meta = door(parts, tmp_path, META, 'handshake = { secret = { file = "states" } }')
+        ask = f"hub=subscribe&verify={(tmp_path / 'secrets' / 'states').read_text()}&challenge="
+        reply = await meta.ask("GET", ask + challenge)
+        assert (reply.status, reply.body) == (200, unquote(challenge).encode())
+        assert reply.content_type == "text/plain"
+        assert (b"x-content-type-options", b"nosniff") in reply.headers
+        assert (await meta.ask("GET", ask + "a" * 4097)).status == 400
 
 
 @pytest.mark.parametrize(

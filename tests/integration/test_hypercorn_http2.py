@@ -263,7 +263,7 @@ async def test_P21_data_after_an_early_answer_harms_nobody(tls):
         assert world.errors == []
 
 
-async def test_P21_rapid_resets_end_the_connection_before_they_cost_much(tls):
+async def test_N1_P21_rapid_resets_end_the_connection_before_they_cost_much(tls):
     async with serving(tls=tls) as world, talking(world) as client:
         for _ in range(2000):
             stream = client.h2.get_next_available_stream_id()
@@ -280,7 +280,7 @@ async def test_P21_rapid_resets_end_the_connection_before_they_cost_much(tls):
 
 
 @pytest.mark.parametrize("kind", ["settings", "ping", "priority", "window", "empty data", "unknown"])
-async def test_P21_a_flood_of_frames_that_bring_nothing_ends_the_connection(tls, kind):
+async def test_N2_P21_a_flood_of_frames_that_bring_nothing_ends_the_connection(tls, kind):
     stream_frame = {
         "settings": b"\x00\x00\x00\x04\x00\x00\x00\x00\x00",
         "ping": b"\x00\x00\x08\x06\x00\x00\x00\x00\x0012345678",
@@ -301,7 +301,7 @@ async def test_P21_a_flood_of_frames_that_bring_nothing_ends_the_connection(tls,
         assert await is_well(world)
 
 
-async def test_P21_a_body_in_frames_of_one_byte_ends_the_connection(tls):
+async def test_N3_P21_a_body_in_frames_of_one_byte_ends_the_connection(tls):
     async with serving(tls=tls) as world, talking(world) as client:
         stream = await client.begin("POST", "/hook")
         for _ in range(5000):
@@ -312,7 +312,7 @@ async def test_P21_a_body_in_frames_of_one_byte_ends_the_connection(tls):
         assert await is_well(world)
 
 
-async def test_H9_headers_that_never_end_end_the_connection(tls):
+async def test_H9_N6_headers_that_never_end_end_the_connection(tls):
     async with serving(tls=tls) as world, talking(world) as client:
         await client.wait_news()
         await client.push(b"\x00\x40\x00\x01\x00\x00\x00\x00\x01" + bytes(0x4000))
@@ -332,7 +332,7 @@ async def test_H9_a_large_head_is_431(tls, count):
         assert world.hooks.taken == []
 
 
-async def test_more_requests_at_once_than_were_offered_end_the_connection(tls):
+async def test_N4_more_requests_at_once_than_were_offered_end_the_connection(tls):
     async with serving(tls=tls) as world, talking(world) as client:
         await client.wait_news()
         client.h2.remote_settings[SettingCodes.MAX_CONCURRENT_STREAMS] = 1000
@@ -427,7 +427,7 @@ def damaged(seeded):
 
 
 @pytest.mark.parametrize("seed", range(2))
-async def test_P21_damaged_frames_leave_a_living_server_and_nothing_else(tls, seed):
+async def test_N5_P21_damaged_frames_leave_a_living_server_and_nothing_else(tls, seed):
     seeded = random.Random(seed)
     hooks = Hooks()
     async with serving(hooks, tls=tls) as world:

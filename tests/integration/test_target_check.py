@@ -60,7 +60,7 @@ async def test_an_endpoint_that_wants_our_events_is_asked_once_and_then_gets_the
         assert question.headers["webhook-request-origin"] == ORIGIN
 
 
-async def test_the_question_carries_no_credential_and_nothing_of_the_targets_headers():
+async def test_E3_the_question_carries_no_credential_and_nothing_of_the_targets_headers():
     async with open_sink() as sink:
         sink.fault = allowing("*")
         auth, headers = {"bearer": SecretText("s3cret")}, {"X-Key": SecretText("k3y")}
@@ -91,13 +91,31 @@ async def test_another_url_origin_or_rate_is_another_question(change):
         (Fault(reset=True), "closed: "),
     ],
 )
-async def test_whatever_is_no_consent_keeps_the_target_closed(answer, words):
+async def test_E1_whatever_is_no_consent_keeps_the_target_closed(answer, words):
     async with open_sink() as sink:
         memory = Kept()
         sink.fault = answer
         with pytest.raises(EndpointRefusedError, match=words):
             await open_target(sink.url, memory)
         assert memory.values == {}
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        allowing("evil.example", ("WebHook-Allowed-Origin", "*")),
+        allowing(f"{ORIGIN}, evil.example"),
+        allowing(f"{ORIGIN}\x00"),
+        allowing("hooks.acme.example."),
+        allowing(ORIGIN, ("X-Long", "x" * 100_000)),
+        allowing(ORIGIN, status=101),
+        allowing(ORIGIN, status=999),
+    ],
+    ids=["two answers", "a list", "NUL", "last dot", "long head", "101", "999"],
+)
+async def test_E4_an_answer_that_is_ambiguous_or_broken_is_no_consent(answer):
+    async with open_sink() as sink:
+        assert await asked(sink, answer)
 
 
 async def test_consent_may_be_for_everybody_in_capitals_and_without_content():
@@ -117,7 +135,7 @@ async def test_consent_may_be_for_everybody_in_capitals_and_without_content():
         ("many", "no number"),
     ],
 )
-async def test_an_endpoint_that_allows_fewer_requests_than_asked_for_has_not_agreed(told, words):
+async def test_E2_an_endpoint_that_allows_fewer_requests_than_asked_for_has_not_agreed(told, words):
     async with open_sink() as sink:
         rate = [("WebHook-Allowed-Rate", told)] if told else []
         assert words in await asked(sink, allowing(ORIGIN, *rate), rate=120)
