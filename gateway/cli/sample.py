@@ -34,7 +34,9 @@ class Plan:
         body = _fill(self.sample.body, n, at)
         for field in fields:
             _change(body, field)
-        headers = tuple((name.lower().encode(), value.encode()) for name, value in self.sample.headers.items())
+        headers = tuple(
+            (name.lower().encode(), str(_fill(value, n, at)).encode()) for name, value in self.sample.headers.items()
+        )
         return Request("POST", self.source.path, "", headers, _written(body, headers), "", at)
 
     def signed(self, request: Request) -> Request:

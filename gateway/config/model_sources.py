@@ -50,6 +50,8 @@ class Identify(Table):
     type: Selectors = None
     """The type: a selector, a template as `{body.event_type}.{body.event_action}`, or a list of them: the first that
     finds one counts. Finds nothing: `unknown`."""
+    type_where: dict[str, str] = Field(default={}, examples=[{"body.callback_query": "callback_query"}])
+    """Selectors and types: where `type` finds none, the first selector that finds something gives the type."""
     version: Selector = None
     """Selector of the version; read before anything else."""
     id: Selectors = None

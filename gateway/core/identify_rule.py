@@ -3,6 +3,7 @@
 | key | meaning |
 |---|---|
 | `type` | selector, template such as `{body.event_type}.{body.event_action}`, or a list: the first that finds one |
+| `type_where` | table of selectors and types: where `type` finds none, the first that finds something gives the type |
 | `version` | selector; read before anything else |
 | `id` or `key` | selector or list of selectors: what tells one event from another; without it there is no de-dup |
 | `occurred_at` | selector |
@@ -34,7 +35,18 @@ from gateway.core.selector import (
     parse_template,
 )
 
-KEYS: Final = ("type", "version", "id", "key", "occurred_at", "split", "type_aliases", "aliases", "versions")
+KEYS: Final = (
+    "type",
+    "type_where",
+    "version",
+    "id",
+    "key",
+    "occurred_at",
+    "split",
+    "type_aliases",
+    "aliases",
+    "versions",
+)
 KEY_PARTS_MAX: Final = 32
 NOTHING: Final = (ABSENT, None, "")
 
@@ -191,15 +203,24 @@ class _Reader:
 
     def _read_type(self) -> Callable[[Scope], Json]:
         written = self._spec.get("type")
-        if written is None:
-            if not self._path:
-                self.findings.add(("type",), "expected a selector such as body.event, found nothing")
-        elif isinstance(written, (list, tuple)):
-            return self._first_of(written)
-        else:
+        readers = list(self._type_tests())
+        if isinstance(written, (list, tuple)):
+            readers.insert(0, self._first_of(written))
+        elif written is not None:
             with self.telling("type"):
-                return self._type_reader(written)
-        return lambda _: ABSENT
+                readers.insert(0, self._type_reader(written))
+        elif not readers and not self._path:
+            self.findings.add(("type",), "expected a selector such as body.event, found nothing")
+        return readers[0] if len(readers) == 1 else _first_found(readers)
+
+    def _type_tests(self) -> Iterator[Callable[[Scope], Json]]:
+        tests = self._spec.get("type_where", {})
+        if not isinstance(tests, Mapping):
+            self.add("type_where", f"expected a table of selectors and types, found {tests!r}")
+            return
+        for text, name in tests.items():
+            with self.telling("type_where", text):
+                yield _type_if_found(self._noted(parse_selector(text)), name)
 
     def _first_of(self, written: Sequence[Written]) -> Callable[[Scope], Json]:
         if not 0 < len(written) <= KEY_PARTS_MAX:
@@ -208,7 +229,7 @@ class _Reader:
         for index, text in enumerate(written):
             with self.telling("type", index):
                 readers.append(self._type_reader(text))
-        return lambda scope: next((found for read in readers if (found := read(scope)) not in NOTHING), ABSENT)
+        return _first_found(readers)
 
     def _type_reader(self, text: Written) -> Callable[[Scope], Json]:
         if isinstance(text, str) and "{" in text:
@@ -259,3 +280,13 @@ class _Reader:
             with self.telling("aliases", text):
                 names.append(ValueNames(self._noted(parse_selector(text)), table))
         return tuple(names)
+
+
+def _first_found(readers: Sequence[Callable[[Scope], Json]]) -> Callable[[Scope], Json]:
+    return lambda scope: next((found for read in readers if (found := read(scope)) not in NOTHING), ABSENT)
+
+
+def _type_if_found(selector: Selector, name: Written) -> Callable[[Scope], Json]:
+    if not isinstance(name, str):
+        raise ValueError(f"expected a type as text, found {name!r}")  # noqa: TRY004 - one kind of error for the operator
+    return lambda scope: ABSENT if selector.value(scope) is ABSENT else name

@@ -431,6 +431,9 @@ def test_a_stored_event_is_seen_again_as_it_was_seen_when_it_came():
         ({"type": 3}, "type: a selector is text"),
         ({"type": ["body.a", "x"]}, r"type\[1\]: selector 'x'"),
         ({"type": []}, "type: expected 1 to 32 selectors"),
+        ({"type_where": {"x": "a"}}, r"type_where\.x: selector 'x'"),
+        ({"type_where": {"body.x": 1}}, "expected a type as text, found 1"),
+        ({"type_where": ["body.x"]}, "type_where: expected a table"),
         ({"type": "body.t", "tpye": "body.x"}, "tpye: unknown key 'tpye'; did you mean 'type'?"),
         ({"type": "body.t", "id": "body.i", "key": ["body.k"]}, "key: cannot stand beside id"),
         ({"type": "body.t", "key": []}, "key: expected 1 to 32 selectors"),
@@ -497,3 +500,19 @@ def test_a_form_of_too_many_fields_or_no_utf_8_is_refused_where_a_rule_reads_it(
 )
 def test_of_a_list_of_types_the_first_that_finds_something_counts(body, meant):
     assert event({"type": ["body.event.type", "{body.kind}.{body.action}", "body.type"]}, body).type == meant
+
+
+@pytest.mark.parametrize(
+    ("body", "meant"),
+    [
+        ({"message": {"text": "type"}, "poll": 1}, "a message"),
+        ({"poll": None}, "poll"),
+        ({"message": 1, "kind": "said"}, "said"),
+        ({"other": 1}, UNKNOWN),
+    ],
+)
+def test_a_type_is_told_by_what_is_there_where_no_field_says_it(body, meant):
+    where = {"body.message": "a message", "body.poll": "poll"}
+    assert event({"type": "body.kind", "type_where": where}, body).type == meant
+    if "kind" not in body:
+        assert event({"type_where": where}, body).type == meant
