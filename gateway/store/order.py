@@ -95,11 +95,13 @@ def supersede(ledger: Ledger, turn: Turn, keys: Iterable[Key]) -> int:
     return len(found)
 
 
-def load_orderings(ledger: Ledger) -> None:
-    """Read how targets are ordered; at a start."""
+def read_orderings(ledger: Ledger) -> dict[int, Ordering]:
+    """Read how targets are ordered, by their numbers, as far as all that waits for them is in that order."""
     rows: list[tuple[Any, ...]] = ledger.cursor.execute(_SQL["list_orderings"]).fetchall()
-    for target, rule, blocks, latest in rows:
-        ledger.orderings[target] = Ordering(rule, "block" if blocks else "skip", "latest" if latest else "all")
+    return {
+        target: Ordering(rule, "block" if blocks else "skip", "latest" if latest else "all")
+        for target, rule, blocks, latest in rows
+    }
 
 
 def _lines(ledger: Ledger, keys: Iterable[Key]) -> Values:

@@ -11,7 +11,7 @@ from gateway.core.model import StoredEvent
 from gateway.store.codes import STATES
 from gateway.store.contract import Ordering
 from gateway.store.ledger import Ledger, Turn
-from gateway.store.order import Key, key_number, relink, supersede
+from gateway.store.order import Key, key_number, read_orderings, relink, supersede
 from gateway.store.statements import RowStatement, Values, load_statements
 
 _SQL: Final = load_statements("order")
@@ -39,12 +39,15 @@ class Given(NamedTuple):
 
 def begin(ledger: Ledger, turn: Turn, *, target: str, ordering: Ordering | None) -> tuple[bool, bool]:
     """Note how `target` will be ordered; tell whether its keys must be given anew, and whether turns change."""
-    number = ledger.names.targets.known(target)
-    old = None if number is None else ledger.orderings.get(number)
-    if old == ordering:
+    number = ledger.names.targets[target] if ordering is not None else ledger.names.targets.known(target)
+    kept = None if number is None else read_orderings(ledger).get(number)
+    if number is None or kept == ordering == ledger.orderings.get(number):
         return False, False
-    rekey = old is None or ordering is None or old.rule != ordering.rule
-    _save(ledger, turn, target, (ordering or old or Ordering(""))._replace(rule="") if rekey else ordering)
+    rekey = kept is None or ordering is None or kept.rule != ordering.rule
+    if rekey:
+        _save(ledger, turn, target, (ordering or kept or Ordering(""))._replace(rule=""))
+    else:
+        turn.orderings[number] = ordering
     return rekey, True
 
 

@@ -137,7 +137,7 @@ class SqliteStore:
         after: bytes | None = b""
         while turns and after is not None:
             after = await self._engine.do(partial(reorder.assign_turns, target=target, after=after))
-        if rekey:
+        if turns:
             await self._engine.do(partial(reorder.finish, target=target, ordering=ordering))
         return count
 

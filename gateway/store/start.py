@@ -25,7 +25,7 @@ from gateway.store.ledger import Ledger, Turn
 from gateway.store.lock import StoreLock
 from gateway.store.migrate import migrate
 from gateway.store.names import NameBook
-from gateway.store.order import load_orderings, relink
+from gateway.store.order import read_orderings, relink
 from gateway.store.reads import Reads, load_backlogs
 from gateway.store.settings import StoreSettings
 from gateway.store.space import Space
@@ -160,7 +160,7 @@ def _take_over(
         names = NameBook(connection.cursor())
         keys = KeyGenerations(connection.cursor(), names.sources, runtime, settings.dedup_window_ms, key_filter)
         ledger = Ledger(connection, cursor, names, IdMint(last), keys, epoch, wall)
-        load_orderings(ledger)
+        ledger.orderings = read_orderings(ledger)
         relink(ledger, Turn(now), touched)
         cursor.execute("COMMIT")
     except BaseException:

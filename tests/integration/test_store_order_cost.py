@@ -14,11 +14,11 @@ from gateway.store.ids import ORIGIN_MS, SHIFT
 from gateway.store.ledger import Turn
 from gateway.store.migrate import migrate, migrations
 from gateway.store.record import record_all
-from gateway.store.reorder import SLICE
+from gateway.store.reorder import SLICE, begin
 from gateway.store.start import start, stop
-from gateway.testing.store_desk import PLENTY, SECOND, SETTINGS, START_MS, SteppedRuntime, digest, new
+from gateway.testing.store_desk import NOTE, PLENTY, SECOND, SETTINGS, START_MS, SteppedRuntime, digest, new
 
-BLOCK, LATEST = Ordering("test"), Ordering("test", "skip", "latest")
+BLOCK, SKIP, LATEST = Ordering("test"), Ordering("test", "skip"), Ordering("test", "skip", "latest")
 HEADS = 50
 LATER = START_MS + 60 * SECOND
 
@@ -185,3 +185,36 @@ async def test_a_long_backlog_is_put_in_order_in_slices_also_where_that_was_cut_
             newest = {ids[number] for number in (count - 1, count - 2, count - 3) if number % 3}
             assert {claim.event.id for claim in claims} == {*ids[::3], *newest}
             assert desk.store.backlog("crm") == Backlog(0, free + 2, 0, None)
+
+
+async def test_P9_keys_that_a_change_cut_short_left_blocked_are_freed_by_the_next_try(tmp_path):
+    path = tmp_path / "h.db"
+
+    def key_of(event):
+        return digest(event.part)
+
+    async with desk_on(path) as desk:
+        await desk.store.set_ordering("crm", BLOCK, key_of)
+        head = await desk.accept_one(part=b"a", order=b"a")
+        await desk.settle(await desk.claim_one(), "dead")
+        behind = await desk.accept_one(part=b"a", order=b"a")
+        assert await desk.claim() == [], "it waits behind a dead one"
+    started = start(path, SteppedRuntime(), SETTINGS)
+    for asked in (SKIP, SKIP, BLOCK, SKIP):
+        with committed(started.ledger) as turn:
+            assert begin(started.ledger, turn, target="crm", ordering=asked) == (False, True), "turns must change"
+    stop(started, flush=True)
+    async with desk_on(path) as desk:
+        await desk.store.set_ordering("crm", SKIP, key_of)
+        assert (await desk.claim_one()).event_id == behind, "the next start goes on with what was begun"
+        await desk.store.set_ordering("crm", SKIP, key_of)
+        assert await desk.store.operator.retry([(head, 0)], NOTE) == 1
+
+
+@contextmanager
+def committed(ledger):
+    ledger.cursor.execute("BEGIN IMMEDIATE")
+    turn = Turn(START_MS)
+    yield turn
+    ledger.cursor.execute("COMMIT")
+    ledger.committed(turn)
