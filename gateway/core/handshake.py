@@ -1,15 +1,15 @@
 """Handshakes: requests by which a provider asks whether this address wants its webhooks, answered from data.
 
 A preset says which requests those are and what the answer holds; no event comes of them. What is echoed is bounded and
-never HTML; what is signed for a stranger is a short token that cannot be an event's signed text, or the answer could
-be used to forge events. Pure.
+never HTML; what is signed for a stranger is a short token, and what could be one is taken for no event of that source
+(`refuse_signable`), or the answer could be used to forge events. Pure.
 """
 
 import hashlib
 import hmac
 import re
 from base64 import b64encode
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
@@ -24,7 +24,7 @@ from gateway.errors import RequestError, VerificationError
 ECHO_BYTES_MAX: Final = 4096
 """Of an answer's body, and of each of its headers."""
 _SIGNABLE: Final = re.compile(r"[A-Za-z0-9+/=_.~-]{1,256}")
-"""What is signed for a stranger: tokens; never JSON, and no text with a timestamp's separator."""
+"""What is signed for a stranger. A number is a JSON document too, and `type=x` a form."""
 _HEADER_TEXT: Final = re.compile(r"[!-~](?:[ -~]*[!-~])?")
 DIGESTS: Final[Mapping[str, Callable[..., Any]]] = {
     "sha256": hashlib.sha256,
@@ -76,6 +76,11 @@ class Handshake:
 
     def __repr__(self) -> str:
         return f"Handshake({self.name!r})"
+
+    @property
+    def signs_for_strangers(self) -> bool:
+        """True if it gives whoever asks a signature over a token of theirs."""
+        return not self.verified and _computes(self.json)
 
     def answer(self, request: Request, proof: Proof | None) -> Answer | None:
         """Give the answer to `request`; None if it is no such question.
@@ -135,6 +140,19 @@ class Handshake:
             raise TemplateError("what is to be signed is no plain token")
         digest = hmac.new(self.key, text.encode(), DIGESTS[computed.digest]).digest()
         return computed.prefix + (digest.hex() if computed.encoding == "hex" else b64encode(digest).decode())
+
+
+def refuse_signable(handshakes: Iterable[Handshake], request: Request) -> None:
+    """Raise VerificationError if the body is one that a handshake may have signed for a stranger.
+
+    Whatever the body is signed with (a timestamp, an id), it stands in the signed text whole.
+    """
+    if any(each.signs_for_strangers for each in handshakes) and _SIGNABLE.fullmatch(request.body.decode("latin-1")):
+        raise VerificationError("signable", "the body is a plain token, which the handshake signs for anybody")
+
+
+def _computes(value: Json) -> bool:
+    return isinstance(value, Computed) or (isinstance(value, dict) and any(map(_computes, value.values())))
 
 
 def _header(text: str) -> bytes:

@@ -10,7 +10,7 @@ from typing import Final
 import structlog
 
 from gateway.blueprint import Blueprint, Source
-from gateway.core.handshake import Answer
+from gateway.core.handshake import Answer, refuse_signable
 from gateway.core.identify import identify, remember
 from gateway.core.model import Headers, Proof, Request
 from gateway.errors import RequestError, StoreBusyError, StoreError, VerificationError
@@ -74,8 +74,10 @@ class Receiver:
             if request.method != "POST":
                 return _not_allowed(source)
             matches = verify(source, request)
-            if source.handshakes and (answer := shake_hands(source, request, matches[0].proof)):
-                return self._shaken(source, answer)
+            if source.handshakes:
+                if answer := shake_hands(source, request, matches[0].proof):
+                    return self._shaken(source, answer)
+                refuse_signable(source.handshakes, request)
             return await self._take(source, request, matches)
         except RequestError as error:
             return self._refuse(source, request, error)

@@ -15,6 +15,8 @@ from gateway.verifiers.signed_request import SignedRequest
 _PROOF: Final = Proof()
 _SIGNATURE_BYTES_MAX: Final = 2048
 """Of a signature as it is written: RSA with 8,192 bits, in hex."""
+_SIGNATURES_MAX: Final = 4
+"""Well written ones of one request that are tried: each costs a pass over the body, which a stranger sends as well."""
 
 
 class SignatureOptions(SignedOptions):
@@ -43,9 +45,13 @@ class Signature:
 
     def verify(self, request: Request) -> Proof:
         """Prove the signature, then the body's hash, then the timestamp."""
+        count = 0
         for group in self._signed.groups(request):
             texts = self._signed.texts(request, group)
             signatures = [raw for each in group.signatures if (raw := self._decoded(each)) is not None]
+            count += len(signatures)
+            if count > _SIGNATURES_MAX:
+                raise VerificationError("signature", f"more than {_SIGNATURES_MAX} signatures")
             if any(self._key.fits(signature, text) for signature in signatures for text in texts):
                 self._signed.check(request, group)
                 return _PROOF

@@ -4,7 +4,7 @@ import base64
 import hashlib
 import hmac
 import json
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 import pytest
 from ingress_bench import ORDERS, parts_of
@@ -131,6 +131,18 @@ async def test_W2_nothing_that_could_be_an_event_is_signed_for_a_stranger(tmp_pa
     async with parts_of(tmp_path) as parts:
         reply = await door(parts, tmp_path, X).ask("GET", f"crc_token={token}")
         assert (reply.status, reply.body) == (400, b"bad request\n")
+
+
+@pytest.mark.parametrize("text", ["tweet_create_events=1", "tweet_create_events", "12345", "true"])
+@pytest.mark.parametrize("kind", [b"application/x-www-form-urlencoded", b"application/json", b"text/plain"])
+async def test_W2_what_was_signed_for_a_stranger_is_no_event(tmp_path, text, kind):
+    async with parts_of(tmp_path) as parts:
+        parts.use(SOURCE.replace("MORE", "").replace('provider = "acme"', 'provider = "x"'))
+        stranger = Door(parts)
+        signed = json.loads((await stranger.ask("GET", f"crc_token={quote(text)}")).body)["response_token"].encode()
+        reply = await stranger.ask("POST", body=text.encode(), content_type=kind, x_twitter_webhooks_signature=signed)
+        assert (reply.status, reply.body) == (401, b"unauthorized\n")
+        assert await stranger.events() == []
 
 
 async def test_a_question_that_is_signed_is_answered_only_when_it_is_genuine(tmp_path):

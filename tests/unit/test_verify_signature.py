@@ -105,6 +105,20 @@ def test_standard_webhooks_v1a_takes_one_of_several_signatures_and_no_other_vers
     )
 
 
+@pytest.mark.parametrize("group", ["", ";"])
+def test_a_stranger_has_no_more_than_four_signatures_tried(group):
+    style = {"header": "X-S", "shape": "pairs", "group": group, "label": "s", "separator": ",", "encoding": "base64"}
+    verifier = make_verifier(Signature, private_pem(ED), **style)
+    good = verifier.sign(make_request()).header(b"x-s")
+    other = make_verifier(Signature, private_pem(ED_TOO), **style).sign(make_request()).header(b"x-s")
+
+    def sent(*signatures):
+        return make_request()._replace(headers=((b"x-s", (group or ",").encode().join(signatures)),))
+
+    verifier.verify(sent(b"s=unreadable", other, other, other, good))
+    assert refusal(verifier, sent(other, other, other, other, good)) == "signature"
+
+
 def test_a_signature_has_one_spelling():
     verifier = make_verifier(Signature, private_pem(ED), **STAMPED)
     signed = verifier.sign(make_request())
