@@ -29,7 +29,7 @@ def build(loaded: Loaded) -> Blueprint:
     catalogue = Catalogue(places.beside_config(config.plugins.folder))
     token = admin_token(loaded.config, places, report)
     sources = SourceBuilder(config, places, presets, catalogue, report).build()
-    targets = TargetBuilder(config, expansion.data.get("smtp"), places, catalogue, broken, report).build()
+    targets = TargetBuilder(config, expansion.data.get("smtp"), places, presets, catalogue, broken, report).build()
     routes = RouteBuilder(config, broken, report).build()
     check_loops(config, places, targets, report)
     report.check()

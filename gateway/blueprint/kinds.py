@@ -67,15 +67,27 @@ class Kinds(Generic[KindT]):
         also_known: Iterable[str],
         references: References | None = None,
     ) -> Options | None:
-        """Check `table`, which stands at `path`, against a kind's options; None if it does not fit, which is reported.
+        """See `checked_options`."""
+        return checked_options(form, table, path, also_known, self._report, references)
 
-        `also_known` are the keys that may stand beside the options; `references` reads what they refer to.
-        """
-        try:
-            return form.model_validate_json(json.dumps(table, default=str), strict=True, context=references)
-        except ValidationError as error:
-            self._report.add_invalid(error, table, form.model_json_schema(), path, also_known)
-            return None
-        except BaseException as error:  # noqa: BLE001 - a plugin's own checks, in our process
-            self._report.add(path, f"the plugin's options cannot be checked: {raised(error)}")
-            return None
+
+def checked_options(
+    form: type[Options],
+    table: dict[str, Any],
+    path: Path,
+    also_known: Iterable[str],
+    report: Report,
+    references: References | None = None,
+) -> Options | None:
+    """Check `table`, which stands at `path`, against a form of options; None if it does not fit, which is reported.
+
+    `also_known` are the keys that may stand beside the options; `references` reads what they refer to.
+    """
+    try:
+        return form.model_validate_json(json.dumps(table, default=str), strict=True, context=references)
+    except ValidationError as error:
+        report.add_invalid(error, table, form.model_json_schema(), path, also_known)
+        return None
+    except BaseException as error:  # noqa: BLE001 - a plugin's own checks, in our process
+        report.add(path, f"the plugin's options cannot be checked: {raised(error)}")
+        return None

@@ -6,7 +6,7 @@ from importlib.resources import files
 from pathlib import Path as File
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import Field, JsonValue, ValidationError, model_validator
+from pydantic import AfterValidator, Field, JsonValue, ValidationError, model_validator
 
 from gateway.config.documents import UnreadableError, read_document
 from gateway.config.lines import Path
@@ -14,6 +14,7 @@ from gateway.config.load import Loaded
 from gateway.config.problems import Report
 from gateway.config.sentences import did_you_mean
 from gateway.config.table import Table
+from gateway.provider_api.fetch_options import check_resource_url
 
 COMBINED: Final = ("all_of", "any_of")
 """Keys of a `verify` table that holds several."""
@@ -67,6 +68,19 @@ class PresetHandshake(Table):
         return self
 
 
+class PresetFetch(Table):
+    """A resource of the provider's API that says more than the webhook; a target fetches it by its `recipe`."""
+
+    url: Annotated[str, AfterValidator(check_resource_url)]
+    """Where it is; `{body.id}` and its like stand for values of the payload."""
+    events: tuple[str, ...] = ("*",)
+    """Types of events that have it."""
+    headers: dict[str, str] = Field(default={})
+    """Headers that the provider wants besides the credentials."""
+    verified: Literal["sdk", "docs", "secondary", "unconfirmed"] = "unconfirmed"
+    """What it was proven against."""
+
+
 class PresetRetry(Table):
     """What the provider does when it gets no 2xx."""
 
@@ -114,6 +128,8 @@ class Preset(Table):
     """Questions that are answered, the first that fits."""
     retry: PresetRetry | None = None
     """The provider's retries."""
+    fetch: dict[str, PresetFetch] = Field(default={})
+    """Resources to fetch back, by name."""
     samples: tuple[Sample, ...] = ()
     """Messages for `hookgate send` and tests."""
 

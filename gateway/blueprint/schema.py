@@ -8,6 +8,7 @@ from pydantic import BaseModel
 
 from gateway.config.load import config_schema
 from gateway.plugin import kind_names, load_kinds
+from gateway.provider_api.fetch_options import FetchOptions
 
 Node = dict[str, Any]
 
@@ -51,6 +52,11 @@ def _plain(node: Any) -> Any:  # noqa: ANN401 - any part of a schema
 
 def _describe_targets(definitions: Node) -> None:
     common = definitions["Target"]
+    definitions["Fetch"] = _options("fetch", FetchOptions, definitions)
+    common["properties"]["fetch"] = {
+        "$ref": "#/$defs/Fetch",
+        "description": common["properties"]["fetch"]["description"],
+    }
     forms = []
     for name, model in kind_options("targets").items():
         options = _options(name, model, definitions)

@@ -8,8 +8,10 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from gateway.blueprint.fetch import FetchBuilder
 from gateway.blueprint.hosted import Table, hosted_kind, with_transform
 from gateway.blueprint.kinds import Kinds
+from gateway.blueprint.presets import Presets
 from gateway.blueprint.values import TargetPlan
 from gateway.config import model_targets as model
 from gateway.config.lines import Path
@@ -39,6 +41,7 @@ class TargetBuilder:
         config: Config,
         smtp: Mapping[str, Any] | None,
         places: Places,
+        presets: Presets,
         catalogue: Catalogue,
         broken: frozenset[Path],
         report: Report,
@@ -47,6 +50,7 @@ class TargetBuilder:
         self._config = config
         self._smtp = smtp
         self._places = places
+        self._presets = presets
         self._broken = broken
         self._report = report
         self._kinds: Kinds[TargetKind[Any]] = Kinds("targets", "type", catalogue, report)
@@ -78,6 +82,7 @@ class TargetBuilder:
         renderer = self._renderer(target.send or kind.send, (*path, "send"))
         if options is None or renderer is None:
             return None
+        fetch = FetchBuilder(self._config, self._presets, self._report).build(name, target, kind.send, references)
         timeout_seconds = target.timeout or kind.timeout_seconds
         if timeout_seconds is None:
             self._report.add(path, f'a target of type "{target.type}" needs timeout: write, for example, "60s"')
@@ -88,7 +93,7 @@ class TargetBuilder:
             self._report.add(path, str(error))
         except BaseException as error:  # noqa: BLE001 - a plugin's own class, in our process
             self._report.add(path, f"the plugin cannot make the target: {raised(error)}")
-        tls_files = self._tls_files(options, path)
+        tls_files = [*self._tls_files(options, path), *self._tls_files(fetch and fetch.options, (*path, "fetch"))]
         return TargetPlan(
             name=name,
             type=target.type,
@@ -103,6 +108,7 @@ class TargetBuilder:
             fingerprint=_digest(
                 json.dumps([target.model_dump(mode="json"), *seen], sort_keys=True, default=str).encode(),
                 repr(policy).encode(),
+                (fetch.written if fetch else "").encode(),
                 renderer[1],
                 *tls_files,
                 *references.digests,
@@ -112,6 +118,7 @@ class TargetBuilder:
             rate=self._rate(target, path),
             window_bytes=target.window,
             disable=_disable(target.disable),
+            fetch=fetch,
         )
 
     def _rate(self, target: model.Target, path: Path) -> Rate | None:

@@ -17,6 +17,7 @@ from gateway.core.render import Renderer
 from gateway.core.retry import Policy
 from gateway.core.routing import Pattern, Route, Router
 from gateway.plugin import Replays, TargetKind, Verifier
+from gateway.provider_api.resource import Resource
 
 OWN_SOURCE: Final = "hookgate"
 """The built-in source of the gateway's own events; an implicit route `alerts` takes them to `alerts.targets`."""
@@ -96,6 +97,8 @@ class TargetPlan:
     """When so many failed that a person must look."""
     order: Order | None = None
     """What orders its deliveries; None = nothing."""
+    fetch: Resource | None = None
+    """What is fetched of the provider before a delivery; None = nothing."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -143,5 +143,8 @@ class Target(Table):
     replay: Literal["yes", "ask", "never"] | None = None
     """Whether `hookgate replay` may send events here again: "yes"; "ask": only if the command names the target; or
     "never". Default: "ask" for email and shell, else "yes". A retry of what is dead is no replay."""
+    fetch: dict[str, JsonValue] | None = Field(default=None, json_schema_extra={"x-options": "fetch"})
+    """A resource of the provider to get before each delivery; it goes beside the payload: as `fetched` in an envelope,
+    a template, and a plugin's message."""
     formerly: Name | None = None
     """The target's name before; what waited for that name is delivered here."""

@@ -205,6 +205,13 @@ class Message:
     progress: bytes | None = None
     save_progress: Callable[[bytes], None] = field(default=lambda _: None, repr=False, compare=False)
     """Write down what must be remembered before the next attempt; stored with this attempt's record."""
+    resource: bytes | None = None
+    """What was fetched of the provider for this event, as JSON; None if the target fetches nothing for it."""
+
+    @property
+    def fetched(self) -> Json:
+        """The resource, parsed anew at each look; None if there is none."""
+        return None if self.resource is None else orjson.loads(self.resource)
 
     @property
     def data(self) -> Json:

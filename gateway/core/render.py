@@ -45,8 +45,8 @@ class Renderer:
         """Prepare for the form `send`. Raises ValueError for a template that cannot be compiled, or an unknown form."""
         if isinstance(send, TemplateSource):
             template = CompiledTemplate(send)
-            self._content: Callable[[Delivery, StoredEvent, bytes, Mapping[str, str]], Content] = (
-                lambda delivery, event, payload, headers: _templated(template, delivery, event, payload, headers)
+            self._content: Callable[[Delivery, StoredEvent, bytes, Mapping[str, str], bytes | None], Content] = (
+                lambda *what: _templated(template, *what)
             )
         elif send in _FORMS:
             self._content = _FORMS[send]
@@ -54,9 +54,15 @@ class Renderer:
             raise ValueError(f"expected a form of message, one of {', '.join(_FORMS)}; found {send!r}")
 
     def render(
-        self, delivery: Delivery, event: StoredEvent, save_progress: Callable[[bytes], None] = lambda _: None
+        self,
+        delivery: Delivery,
+        event: StoredEvent,
+        save_progress: Callable[[bytes], None] = lambda _: None,
+        resource: bytes | None = None,
     ) -> Message:
         """Give the message of `event` for `delivery`; the target may call `save_progress`.
+
+        `resource` is JSON that was fetched for it; it stands beside the payload in envelopes and templates.
 
         Raises RenderError if retention took the body, or the template cannot be filled.
         """
@@ -64,7 +70,7 @@ class Renderer:
         if payload is None:
             raise RenderError("expired body: retention removed it")
         headers = StoredHeaders(event.head)
-        content, content_type = self._content(delivery, event, payload, headers)
+        content, content_type = self._content(delivery, event, payload, headers, resource)
         return Message(
             event_text(event.id),
             event.source,
@@ -81,6 +87,7 @@ class Renderer:
             event.accepted_at,
             delivery.progress,
             save_progress,
+            resource,
         )
 
 
@@ -88,36 +95,56 @@ def _payload_type(event: StoredEvent) -> str:
     return (content_type(event.head) or UNKNOWN_TYPE) if event.part is None else JSON_TYPE
 
 
-def _payload(_delivery: Delivery, event: StoredEvent, payload: bytes, _headers: Mapping[str, str]) -> Content:
+def _payload(
+    _delivery: Delivery, event: StoredEvent, payload: bytes, _headers: Mapping[str, str], _resource: bytes | None
+) -> Content:
     return payload, _payload_type(event)
 
 
-def _request(_delivery: Delivery, event: StoredEvent, _payload: bytes, _headers: Mapping[str, str]) -> Content:
+def _request(
+    _delivery: Delivery, event: StoredEvent, _payload: bytes, _headers: Mapping[str, str], _resource: bytes | None
+) -> Content:
     if event.body is None:
         raise RenderError("expired body: retention removed it")
     return event.body, content_type(event.head) or UNKNOWN_TYPE
 
 
-def _empty(_delivery: Delivery, _event: StoredEvent, _payload: bytes, _headers: Mapping[str, str]) -> Content:
+def _empty(
+    _delivery: Delivery, _event: StoredEvent, _payload: bytes, _headers: Mapping[str, str], _resource: bytes | None
+) -> Content:
     return b"", ""
 
 
-def _envelope(_delivery: Delivery, event: StoredEvent, payload: bytes, _headers: Mapping[str, str]) -> Content:
+def _envelope(
+    _delivery: Delivery, event: StoredEvent, payload: bytes, _headers: Mapping[str, str], resource: bytes | None
+) -> Content:
     facts = _facts(event)
     facts["content_type"] = _payload_type(event)
     # A part was written by us, so it is JSON; a body may be anything, whatever its content type says.
     if event.part is not None or _parsed(payload) is not _NO_JSON:
-        one_line = payload if b"\n" not in payload and b"\r" not in payload else payload.translate(None, b"\r\n")
-        facts["payload"] = orjson.Fragment(one_line)
+        facts["payload"] = _one_line(payload)
     else:
         facts["payload_base64"] = b64encode(payload).decode("ascii")
+    if resource is not None:
+        facts["fetched"] = _one_line(resource)
     return orjson.dumps(facts), JSON_TYPE
 
 
+def _one_line(document: bytes) -> orjson.Fragment:
+    """Give JSON without its line ends, which can only stand between values."""
+    has_lines = b"\n" in document or b"\r" in document
+    return orjson.Fragment(document.translate(None, b"\r\n") if has_lines else document)
+
+
 def _templated(
-    template: CompiledTemplate, delivery: Delivery, event: StoredEvent, payload: bytes, headers: Mapping[str, str]
+    template: CompiledTemplate,
+    delivery: Delivery,
+    event: StoredEvent,
+    payload: bytes,
+    headers: Mapping[str, str],
+    resource: bytes | None,
 ) -> Content:
-    values = _values(_facts(event), payload, headers, delivery.route, delivery.target)
+    values = _values(_facts(event), payload, headers, delivery.route, delivery.target, resource)
     try:
         return template.fill(values), template.content_type
     except TemplateUnfitError as error:
@@ -129,11 +156,16 @@ def message_values(message: Message) -> dict[str, Any]:
     facts = _written(
         message.id, message.source, message.type, message.version, message.occurred_at, message.accepted_at
     )
-    return _values(facts, message.payload, message.headers, message.route, message.target)
+    return _values(facts, message.payload, message.headers, message.route, message.target, message.resource)
 
 
 def _values(
-    facts: dict[str, Any], payload: bytes, headers: Mapping[str, str], route: str, target: str
+    facts: dict[str, Any],
+    payload: bytes,
+    headers: Mapping[str, str],
+    route: str,
+    target: str,
+    resource: bytes | None,
 ) -> dict[str, Any]:
     body = _parsed(payload)
     return {
@@ -144,6 +176,7 @@ def _values(
         "header": dict(headers),
         "route": route,
         "target": target,
+        "fetched": None if resource is None else orjson.loads(resource),
     }
 
 

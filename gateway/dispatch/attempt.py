@@ -62,7 +62,7 @@ async def attempt(
     """
     started, began = runtime.now_ms(), runtime.monotonic()
     notes: list[Note] = [[] for _ in slots]
-    rendered = [_render(plan, slot.claim, note) for slot, note in zip(slots, notes, strict=True)]
+    rendered = [_render(plan, slot, note) for slot, note in zip(slots, notes, strict=True)]
     messages = [each for each in rendered if isinstance(each, Message)]
     found = iter(await _deliver(plan, deliver, messages))
     outcomes = [next(found) if isinstance(each, Message) else each for each in rendered]
@@ -80,9 +80,17 @@ def released(claim: Claim, due: int) -> Record:
     return Record(it.event_id, it.n, it.claims, "pending", due, it.attempts, None, it.progress, it.target, it.waited)
 
 
-def _render(plan: TargetPlan, claim: Claim, note: Note) -> Message | Rejected:
+def not_fetched(
+    plan: TargetPlan, slot: Slot, outcome: Outcome, began: tuple[int, float], runtime: Runtime, clock: DueClock
+) -> Tried:
+    """Decide about a delivery that was not tried because its resource did not come; `began` are both clocks before."""
+    took_ms = int((runtime.monotonic() - began[1]) * 1000)
+    return _tried(plan, slot, outcome, [], (began[0], took_ms, clock.now_ms(), runtime.random()))
+
+
+def _render(plan: TargetPlan, slot: Slot, note: Note) -> Message | Rejected:
     try:
-        return plan.renderer.render(claim.delivery, claim.event, note.append)
+        return plan.renderer.render(slot.claim.delivery, slot.claim.event, note.append, slot.resource)
     except RenderError as error:
         return Rejected(str(error)[:REASON_MAX])
 

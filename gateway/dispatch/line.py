@@ -17,6 +17,8 @@ class Slot(NamedTuple):
     size: int
     fresh: bool
     """True if it came straight from `accept`, False if it was claimed from the store."""
+    resource: bytes | None = None
+    """What was fetched for it, as JSON; None if nothing was needed, or has been yet."""
 
 
 class Turns:

@@ -5,7 +5,7 @@ back what it holds, and what even that cannot reach belongs to a dead epoch at t
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Final, Protocol
 
@@ -14,10 +14,11 @@ import trio
 
 from gateway.blueprint import TargetPlan
 from gateway.core.lifecycle import is_expired
-from gateway.core.model import Delivered, Outcome, Rejected, Retry, TargetDown
-from gateway.dispatch.attempt import Tried, attempt, released
+from gateway.core.model import Delivered, NotTried, Outcome, Rejected, Retry, TargetDown
+from gateway.dispatch.attempt import Tried, attempt, not_fetched, released
 from gateway.dispatch.clock import DueClock
 from gateway.dispatch.crew import BATCH_MAX, Crew
+from gateway.dispatch.fetching import FetchLane
 from gateway.dispatch.gates import GateObserver, Gates
 from gateway.dispatch.gathering import Gathering
 from gateway.dispatch.instance import Instance
@@ -25,6 +26,7 @@ from gateway.dispatch.line import Slot
 from gateway.dispatch.window import Window
 from gateway.errors import StoreError
 from gateway.plugin import Context
+from gateway.provider_api.fetcher import Fetcher
 from gateway.store.contract import Claim, Store, Taken
 
 WINDOW_PER_WORKER: Final = 4
@@ -36,6 +38,8 @@ STORE_TROUBLE_SECONDS: Final = 1.0
 CLOSE_SECONDS: Final = 2.0
 REFUSED_AGAIN_MS: Final = 60_000
 """When a delivery whose record the store could not write is tried again."""
+CROWDED_CLAIMS: Final = 50
+"""How many deliveries a second are looked through while those that need a fetch find no room."""
 
 log = structlog.get_logger()
 
@@ -69,6 +73,9 @@ class Runner:
         gather = self._instance.gather
         self._gathering = None if gather is None else Gathering(gather)
         self._crew = Crew(gates.pace, self._runtime, most, self._try, batches=batches, gathers=gather is not None)
+        self._lane: FetchLane | None = None
+        if plan.fetch is not None:
+            self._lane = FetchLane(Fetcher(plan.fetch, context), self.window, self._runtime, self)
         self._running = False
         self._draining = False
         self._given_back: Callable[[], None] = lambda: None
@@ -81,6 +88,8 @@ class Runner:
                 await self.gates.carry_out(self.gates.note([TargetDown(problem)]))
             async with trio.open_nursery() as nursery:
                 self._crew.start(nursery)
+                if self._lane is not None:
+                    self._lane.start(nursery)
                 self._running = True
                 task_status.started()
                 await self._feed()
@@ -88,9 +97,11 @@ class Runner:
                 nursery.cancel_scope.cancel()  # what waits for the pace
         finally:
             self._running = False
-            self._put_back(self._crew.stop())
+            self._put_back(self._stop())
             with trio.CancelScope(shield=True), trio.move_on_after(CLOSE_SECONDS):
                 await self._instance.close()
+                if self._lane is not None:
+                    self._lane.close()
 
     def drain(self, given_back: Callable[[], None] = lambda: None) -> None:
         """Take nothing new, give waiting deliveries back to the store, let running tries end; `run` then returns.
@@ -99,7 +110,7 @@ class Runner:
         """
         self._draining = True
         self._given_back = given_back
-        self._put_back(self._crew.stop())
+        self._put_back(self._stop())
         self._hint.set()
 
     def reserve(self, size: int, source: str) -> bool:
@@ -120,6 +131,13 @@ class Runner:
         if self._draining or not self._running or not self.gates.are_open:
             self._put_back([slot])
         else:
+            self._add([slot])
+
+    def fetched(self, slot: Slot) -> None:
+        """Deliver what has its resource now."""
+        if self._draining or not self._running:
+            self._put_back([slot])
+        else:
             self._crew.add([slot])
 
     async def deliver_directly(self, claim: Claim) -> Outcome:
@@ -127,6 +145,22 @@ class Runner:
         slots = [Slot(claim, 0, fresh=False)]
         (tried,) = await attempt(self.plan, self._instance.deliver, slots, self._runtime, self._clock)
         return tried.outcome
+
+    def parked(self, slots: Iterable[Slot], after_ms: int) -> None:
+        """Give back, for so long, deliveries that nothing could be fetched for; no attempt is counted."""
+        self._give_back([*slots], self._clock.now_ms() + after_ms)
+
+    async def not_fetched(self, slot: Slot, outcome: Outcome, began: tuple[int, float], after_ms: int) -> None:
+        """Record what the fetch of a delivery's resource came to; the target itself was not asked."""
+        tried = not_fetched(self.plan, slot, outcome, began, self._runtime, self._clock)
+        if after_ms and tried.record.due is not None and not isinstance(outcome, Retry):
+            due = max(tried.record.due, self._clock.now_ms() + after_ms)
+            tried = tried._replace(record=tried.record._replace(due=due))
+        self._store.record([tried.record], partial(self._settled, [slot]))
+        self._observer.tried(self.plan, tried)
+        if not self.gates.are_open:  # it was to be the probe
+            await self.gates.carry_out(self.gates.note([NotTried("nothing was fetched for it")]))
+            self._hint.set()
 
     def hint(self) -> None:
         """Look into the store again: something waits there, or a gate has changed."""
@@ -165,10 +199,13 @@ class Runner:
         slots, size = self._room()
         if not slots or not size:
             return LOOK_AGAIN_SECONDS  # a slot that becomes free hints
+        crowded = self._lane is not None and self._lane.is_crowded
+        if crowded:
+            slots = min(slots, CROWDED_CLAIMS)
         self.gates.begin_probe(now)
         claims = await self._store.claim(self.plan.name, slots, size, now)
         self._line_up([Slot(claim, len(claim.event.payload or b"") + 512, fresh=False) for claim in claims])
-        return 0.0 if claims else 1.0
+        return 0.0 if claims and not crowded else 1.0
 
     def _line_up(self, claimed: Sequence[Slot]) -> None:
         for slot in claimed:
@@ -176,7 +213,14 @@ class Runner:
         if self._draining:
             self._put_back(claimed)  # `drain` came while the store was asked: nobody would work on them
             return
-        self._crew.add(claimed)
+        self._add(claimed)
+
+    def _add(self, slots: Sequence[Slot]) -> None:
+        """Have deliveries tried, those that need a resource of the provider once it was fetched."""
+        self._crew.add(slots if self._lane is None else self._lane.sort(slots))
+
+    def _stop(self) -> list[Slot]:
+        return [*self._crew.stop(), *(self._lane.stop() if self._lane is not None else ())]
 
     def _room(self) -> tuple[int, int]:
         """Slots and bytes to claim now: one to probe behind a gate, else enough to be worth a transaction."""
@@ -233,7 +277,8 @@ class Runner:
             return
         moves = self.gates.note(outcomes)
         if moves and not self.gates.are_open:
-            self._put_back(self._crew.clear())  # at once: nobody may take them while the gate is written down
+            lane = self._lane.clear() if self._lane is not None else ()
+            self._put_back([*self._crew.clear(), *lane])  # at once: nobody may take them while the gate is written
         await self.gates.carry_out(moves)
         if moves or not self.gates.are_open:
             self._hint.set()
@@ -264,9 +309,11 @@ class Runner:
 
     def _put_back(self, slots: Sequence[Slot]) -> None:
         """Release deliveries that were not tried: pending again, due now, no attempt counted."""
+        self._give_back(slots, self._clock.now_ms())
+
+    def _give_back(self, slots: Sequence[Slot], due: int) -> None:
         if slots:
-            now = self._clock.now_ms()
-            self._store.record([released(slot.claim, now) for slot in slots], partial(self._settled, slots))
+            self._store.record([released(slot.claim, due) for slot in slots], partial(self._settled, slots))
 
 
 def _answered(outcomes: Sequence[Outcome]) -> bool | None:

@@ -43,7 +43,7 @@ def write_message(call: int, message: Message) -> list[bytes]:
     """Give the pieces of the frame that asks a worker to deliver `message` as call number `call`."""
     same = message.payload is message.content
     payload = b"" if same else message.payload
-    progress = message.progress
+    progress, resource = message.progress, message.resource
     header = {
         "do": "deliver",
         "call": call,
@@ -52,8 +52,9 @@ def write_message(call: int, message: Message) -> list[bytes]:
         "content": len(message.content),
         "payload": None if same else len(payload),
         "progress": None if progress is None else len(progress),
+        "resource": None if resource is None else len(resource),
     }
-    return write_frame(header, message.content, payload, progress or b"")
+    return write_frame(header, message.content, payload, progress or b"", resource or b"")
 
 
 def read_message(frame: Frame, save_progress: Callable[[bytes], None]) -> Message:
@@ -64,13 +65,15 @@ def read_message(frame: Frame, save_progress: Callable[[bytes], None]) -> Messag
     if header["payload"] is not None:
         payload = body[end : end + header["payload"]]
         end += header["payload"]
+    after = end + (header["progress"] or 0)
     return Message(
         **dict(zip(_FACTS, header["facts"], strict=True)),
         content=content,
         payload=payload,
         headers=MappingProxyType(header["headers"]),
-        progress=None if header["progress"] is None else body[end:],
+        progress=None if header["progress"] is None else body[end:after],
         save_progress=save_progress,
+        resource=None if header["resource"] is None else body[after:],
     )
 
 

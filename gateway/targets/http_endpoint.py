@@ -1,21 +1,61 @@
 """The endpoint of an `http` target: its client with all that the options say of the way there, and its token."""
 
 from collections.abc import Iterable
+from typing import Final, Protocol
 
-from gateway.plugin import Context, HttpClient, HttpReply, TlsOptions, Url, parse_url
-from gateway.targets.http_options import HttpOptions
-from gateway.targets.http_proxy import is_here, proxy_of
+from gateway.plugin import Context, Guard, HttpClient, HttpReply, TlsOptions, Url, parse_url
+from gateway.targets.http_oauth import OAuth2Table
+from gateway.targets.http_proxy import ProxyTable, is_here, proxy_of
+from gateway.targets.http_tls import TlsTable
 from gateway.targets.http_token import TokenSource
 
 HeaderList = list[tuple[str, str]]
+REPLY_BYTES: Final = 64 * 1024
+"""Of a reply's body, where nobody reads it."""
+REPLY_SECONDS: Final = 2.0
+
+
+class WayThere(Protocol):
+    """What options say of the way to a place, and of who we are there."""
+
+    @property
+    def tls(self) -> TlsTable | None:
+        """TLS settings."""
+        ...
+
+    @property
+    def proxy(self) -> str | ProxyTable | None:
+        """The proxy to go through."""
+        ...
+
+    @property
+    def oauth2(self) -> OAuth2Table | None:
+        """Where tokens come from; None: they come from nowhere."""
+        ...
+
+    def narrow(self, guard: Guard) -> Guard:
+        """Give `guard` with these options' lists."""
+        ...
 
 
 class Endpoint:
     """Sends requests, each with the token that is good now."""
 
-    def __init__(self, options: HttpOptions, url: Url, context: Context, headers: Iterable[tuple[str, str]]) -> None:
-        """Get ready without connecting; reads TLS files (OSError names the file), so call it in a thread."""
+    def __init__(
+        self,
+        options: WayThere,
+        url: Url,
+        context: Context,
+        headers: Iterable[tuple[str, str]],
+        reply_bytes: int = REPLY_BYTES,
+        reply_seconds: float = REPLY_SECONDS,
+    ) -> None:
+        """Get ready without connecting; reads TLS files (OSError names the file), so call it in a thread.
+
+        Of a reply's body the first `reply_bytes` are kept, and `reply_seconds` waited for after its head.
+        """
         self._options = options
+        self._reply = (reply_bytes, reply_seconds)
         self._url = url
         self._context = context
         self._client = self._make(url, _tls(options), headers)
@@ -60,6 +100,8 @@ class Endpoint:
             headers=headers,
             guard=self._options.narrow(self._context.guard),
             proxy=None if is_here(url) else proxy_of(self._options.proxy),
+            reply_bytes=self._reply[0],
+            reply_seconds=self._reply[1],
         )
 
 
@@ -67,5 +109,5 @@ def _bearer(token: str) -> tuple[str, str]:
     return "Authorization", f"Bearer {token}"
 
 
-def _tls(options: HttpOptions) -> TlsOptions | None:
+def _tls(options: WayThere) -> TlsOptions | None:
     return options.tls.for_client() if options.tls else None

@@ -70,7 +70,7 @@ def _check_rule(text: str) -> str:
     return text
 
 
-_Rules: TypeAlias = Annotated[tuple[Annotated[str, AfterValidator(_check_rule)], ...], Field(max_length=100)]
+Rules: TypeAlias = Annotated[tuple[Annotated[str, AfterValidator(_check_rule)], ...], Field(max_length=100)]
 """Entries of `allow` and `deny`."""
 
 
@@ -100,10 +100,10 @@ class HttpOptions(Options):
     """True sends the trace context of the original request along (W3C `traceparent`, `tracestate`), or begins one."""
     tls: TlsTable | None = None
     """TLS settings; only with https."""
-    allow: _Rules = ()
+    allow: Rules = ()
     """What addresses connections may lead to, and no others: networks ("10.0.0.0/8"), addresses, "public", "private",
     "loopback". Unless written, these three."""
-    deny: _Rules = ()
+    deny: Rules = ()
     """What addresses connections may not lead to, although `allow` says so."""
     proxy: ProxyOption | None = Field(default=None, examples=["http://proxy.acme.example:3128"])
     """The HTTP proxy to go through: `http://host:port`, or a table with `url`, `user` and `password`."""

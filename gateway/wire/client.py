@@ -18,10 +18,10 @@ import trio
 from gateway.runtime import Runtime
 from gateway.wire.client_tls import TlsOptions, client_context
 from gateway.wire.dial import Way, dial
-from gateway.wire.exchange import Connection, SilentEndError
+from gateway.wire.exchange import BODY_SECONDS, Connection, SilentEndError
 from gateway.wire.failures import WireError
 from gateway.wire.guard import Guard
-from gateway.wire.http_reply import HttpReply
+from gateway.wire.http_reply import MAX_BODY, HttpReply
 from gateway.wire.proxy import Proxy
 from gateway.wire.url import Url, check_target, parse_url
 
@@ -71,15 +71,19 @@ class HttpClient:
         headers: Iterable[tuple[str, str]] = (),
         guard: Guard | None = None,
         proxy: Proxy | None = None,
+        reply_bytes: int = MAX_BODY,
+        reply_seconds: float = BODY_SECONDS,
     ) -> None:
         """Get ready without connecting. Reads TLS files for https (OSError names the file), so call it in a thread.
 
         `headers` go out with every request; connections go where `guard` lets them, unless given where an operator's
         URL may lead, and through `proxy` if there is one. Raises ValueError for headers that cannot be sent.
+        Of a reply's body the first `reply_bytes` are kept, and `reply_seconds` waited for after its head.
         """
         options = tls or TlsOptions()
         self._runtime = runtime
         self._url = url
+        self._reply = (reply_bytes, reply_seconds)
         context = client_context(options) if url.tls else None
         self._way = Way(url, context, options.server_name or url.host, guard or Guard(), proxy)
         self._fixed = f" HTTP/1.1\r\nHost: {url.authority}\r\n{check_headers(headers)}"
@@ -130,7 +134,7 @@ class HttpClient:
             except SilentEndError:
                 pass  # it was closed while it was idle, as far as anybody can tell
         stream = await dial(self._runtime, self._way)
-        return await self._exchange(Connection(stream, self._url.place), head, body)
+        return await self._exchange(Connection(stream, self._url.place, *self._reply), head, body)
 
     async def _exchange(self, connection: Connection, head: bytes, body: bytes) -> HttpReply:
         try:

@@ -1,7 +1,7 @@
 """One request and its reply on one open connection.
 
-The head of the reply decides: once it is complete, the body gets `BODY_SECONDS` more and is cut there. So an endpoint
-that answers 200 and then resets, drips or floods has answered 200.
+The head of the reply decides: once it is complete, the body gets `BODY_SECONDS` more (unless the client was made for
+another time) and is cut there. So an endpoint that answers 200 and then resets, drips or floods has answered 200.
 """
 
 import ssl
@@ -11,7 +11,7 @@ import trio
 
 from gateway.wire.dial import tls_cause
 from gateway.wire.failures import ClosedError, TlsError
-from gateway.wire.http_reply import HttpReply, ReplyReader
+from gateway.wire.http_reply import MAX_BODY, HttpReply, ReplyReader
 from gateway.wire.streams import Stream
 
 BODY_SECONDS: Final = 2.0
@@ -26,10 +26,13 @@ class SilentEndError(ClosedError):
 class Connection:
     """An open connection; `exchange` again only while it is `reusable` and `quiet`."""
 
-    def __init__(self, stream: Stream, place: str) -> None:
+    def __init__(
+        self, stream: Stream, place: str, body_max: int = MAX_BODY, body_seconds: float = BODY_SECONDS
+    ) -> None:
         self._stream = stream
         self._place = place
-        self._reader = ReplyReader()
+        self._body_seconds = body_seconds
+        self._reader = ReplyReader(body_max)
 
     @property
     def reusable(self) -> bool:
@@ -78,7 +81,7 @@ class Connection:
         return None
 
     async def _read_body(self) -> None:
-        with trio.move_on_after(BODY_SECONDS):
+        with trio.move_on_after(self._body_seconds):
             while not self._reader.complete and not self._reader.over:
                 try:
                     data = await self._stream.receive()

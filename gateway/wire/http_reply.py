@@ -2,7 +2,7 @@
 
 Interim replies (1xx) are skipped; the head, interim ones included, may take `MAX_HEAD` bytes; of the body the first
 `MAX_BODY` raw bytes are kept, never inflated. Once a final head is complete, nothing that follows is an error: what is
-wrong with the body only marks the reply as truncated.
+wrong with the body only marks the reply as truncated. Whoever wants a reply's body says how much of it.
 """
 
 from typing import Final, NamedTuple
@@ -26,7 +26,7 @@ class HttpReply(NamedTuple):
     headers: Headers
     """As received, in order; names in lower case."""
     body: bytes
-    """The first 64 KiB as they came over the wire: chunking undone, compression not."""
+    """The first 64 KiB (or as the client says) as they came over the wire: chunking undone, compression not."""
     truncated: bool
     """True if the body did not arrive whole: too long, too slow, malformed, or the connection was lost."""
 
@@ -38,7 +38,9 @@ class HttpReply(NamedTuple):
 class ReplyReader:
     """Reads the replies of one connection, one after the other: `start`, then `feed` until `complete`."""
 
-    def __init__(self) -> None:
+    def __init__(self, body_max: int = MAX_BODY) -> None:
+        self._body_max = body_max
+        self._bytes_max = MAX_BYTES + 2 * (body_max - MAX_BODY)
         self._parser = HttpResponseParser(self)
         self.start()
 
@@ -80,7 +82,7 @@ class ReplyReader:
         if self.has_head:
             if not 200 <= self._status <= 599 or self._version not in ("1.1", "1.0"):
                 raise ReplyError(f"the reply is HTTP/{self._version} {self._status}: expected HTTP/1.1 200 to 599")
-            self.over = self.over or self._bytes > MAX_BYTES
+            self.over = self.over or self._bytes > self._bytes_max
         elif self._bytes > MAX_HEAD:
             raise ReplyError(f"the reply's headers exceed {MAX_HEAD} bytes")
 
@@ -92,7 +94,7 @@ class ReplyReader:
 
     def reply(self) -> HttpReply:
         """Give what has been read."""
-        truncated = not self.complete or self._body_bytes > MAX_BODY
+        truncated = not self.complete or self._body_bytes > self._body_max
         return HttpReply(self._status, tuple(self._headers), b"".join(self._body), truncated)
 
     def on_message_begin(self) -> None:
@@ -119,11 +121,11 @@ class ReplyReader:
         """Called by the parser with a piece of the body."""
         if self.complete:
             return
-        room = MAX_BODY - self._body_bytes
+        room = self._body_max - self._body_bytes
         self._body_bytes += len(data)
         if room > 0:
             self._body.append(data[:room])
-        if self._body_bytes > MAX_BODY:
+        if self._body_bytes > self._body_max:
             self.over = True
 
     def on_message_complete(self) -> None:
