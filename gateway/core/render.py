@@ -1,6 +1,7 @@
 """The verb *render*: the message that a target gets of an event.
 
-The bytes are the same on every attempt, so nothing here may depend on the attempt or the time. The forms:
+The bytes are the same on every attempt, but for what was fetched: nothing else here may depend on attempt or time.
+The forms:
 
 - `payload`: the event's payload as it was sent; `request`: the request's body, also where the event is only a part of
   it; `empty`: nothing.

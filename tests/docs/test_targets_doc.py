@@ -8,7 +8,11 @@ from pathlib import Path
 import pytest
 
 from gateway.plugin import HttpReply, Smtp, load_kinds
+<<<<<<< HEAD
 from gateway.targets.email_options import DigestTable
+=======
+from gateway.provider_api.fetch_options import FetchOptions
+>>>>>>> 65ec4b6 (Check the page's fetch example against its options)
 from gateway.targets.http_sign import SignTable
 from gateway.targets.verdicts import judge_reply
 
@@ -49,8 +53,10 @@ def test_every_key_of_a_table_is_in_its_own_table_and_nothing_else(key, model):
 def test_every_example_builds(text):
     (table,) = tomllib.loads(text)["targets"].values()
     kind = load_kinds("targets", {table["type"]})[table.pop("type")]
-    for key in ("timeout", "order_by"):  # common to all kinds
+    for key in ("timeout", "order_by", "send"):  # common to all kinds
         table.pop(key, None)
+    if fetch := table.pop("fetch", None):
+        assert FetchOptions.model_validate_json(json.dumps(fetch), strict=True)
     if "smtp" in kind.options.model_fields:
         table["smtp"] = {**SMTP, **table.get("smtp", {})}
     assert kind.build(kind.options.model_validate_json(json.dumps(table), strict=True))
