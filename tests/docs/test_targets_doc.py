@@ -8,11 +8,8 @@ from pathlib import Path
 import pytest
 
 from gateway.plugin import HttpReply, Smtp, load_kinds
-<<<<<<< HEAD
-from gateway.targets.email_options import DigestTable
-=======
 from gateway.provider_api.fetch_options import FetchOptions
->>>>>>> 65ec4b6 (Check the page's fetch example against its options)
+from gateway.targets.email_options import DigestTable
 from gateway.targets.http_sign import SignTable
 from gateway.targets.verdicts import judge_reply
 
