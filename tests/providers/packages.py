@@ -1,0 +1,56 @@
+"""What all proofs by a provider's own package share: the package and our receiver must take and refuse the same."""
+
+from gateway.blueprint.presets import BUILT_IN
+from gateway.cli.made_up import made_up_secret
+from gateway.cli.trial import merged_verify, read
+
+
+def fresh_secret(name):
+    return made_up_secret(merged_verify(read(BUILT_IN / f"{name}.toml")))
+
+
+def headers_of(request):
+    return {name.decode(): value.decode() for name, value in request.headers}
+
+
+def takes(verify, secret, request):
+    """Ask a package: `verify` gets secret, headers (names in lower case) and body, and raises to refuse."""
+    try:
+        verify(secret.decode(), headers_of(request), request.body)
+    except Exception:  # noqa: BLE001 - whatever a package raises is a refusal
+        return False
+    return True
+
+
+def signed_at(door, sample, at):
+    plan = door.plan(sample)
+    return plan.signed(plan.request(1, at, ()))
+
+
+async def check_agreement(open_door, name, verify, secret=None):
+    """Sign each sample as our presets do; the package must take it, and refuse what we refuse."""
+    secret, other = secret or fresh_secret(name), fresh_secret(name)
+    async with open_door(name, secret) as door:
+        for sample in door.preset.samples:
+            # Whole seconds and a little back: some packages know no fractions, and no clock that is ahead of theirs.
+            now = door.runtime.now_ms() // 1000 * 1000
+            unsigned = door.plan(sample).request(1, now, ())
+            signed = door.plan(sample).signed(unsigned)
+            changed = signed._replace(body=signed.body.replace(b"{", b"{ ", 1))
+            assert takes(verify, secret, signed)
+            assert await door.post(signed) == door.source.ack_status
+            assert not takes(verify, other, signed)
+            for wrong in (changed, unsigned):
+                assert not takes(verify, secret, wrong)
+                assert await door.post(wrong) == 401
+
+
+async def check_age(open_door, name, verify, seconds):
+    """What is half a minute younger than `seconds` both take, what is half a minute older both refuse."""
+    secret = fresh_secret(name)
+    async with open_door(name, secret) as door:
+        now = door.runtime.now_ms() // 1000 * 1000
+        for age, right in ((seconds - 30, True), (seconds + 30, False)):
+            signed = signed_at(door, door.preset.samples[0], now - age * 1000)
+            assert takes(verify, secret, signed) is right
+            assert (await door.post(signed._replace(received_at=now)) == door.source.ack_status) is right
