@@ -13,7 +13,7 @@ from typing import Final
 
 import orjson
 
-from gateway.core.document import is_form, parse_document, parse_form, refuse_repeated_keys
+from gateway.core.document import parse_document, parse_form, reads_as_form, refuse_repeated_keys
 from gateway.core.head import decode_head
 from gateway.core.identify_rule import IdentifyRule, Reading, Split, compile_identify
 from gateway.core.model import Event, Json, Proof, Request, StoredEvent
@@ -86,7 +86,7 @@ def recall(rule: IdentifyRule, stored: StoredEvent) -> Scope:
     method, _, target = line.partition(" ")
     path, _, query = target.partition("?")
     request = Request(method, path, query, headers, stored.body or b"", client, stored.accepted_at)
-    form = stored.part is None and is_form(request.header(b"content-type"))
+    form = stored.part is None and reads_as_form(request.header(b"content-type"), request.body)
     body = _readable(stored.payload or b"", parse_form if form else parse_document)
     scope = Scope(request, body, body if stored.part is not None else None, None, stored.source)
     for names in rule.reading(stored.version).value_names:
@@ -118,7 +118,7 @@ def _document(rule: IdentifyRule, request: Request, proof: Proof) -> Json:
     if proof.claims_are_payload:
         return proof.claims
     kind = request.header(b"content-type") or b""
-    if is_form(kind):
+    if reads_as_form(kind, request.body):
         return parse_form(request.body) if rule.body_paths else _readable(request.body, parse_form)
     if rule.body_paths:
         document = parse_document(request.body)

@@ -482,6 +482,16 @@ def test_a_form_is_read_as_a_table_of_texts_now_and_when_it_is_seen_again():
     assert recall(compile_identify(rule), stored).body == found.body
 
 
+@pytest.mark.parametrize("raw", [b'{"type":"note","text":"&type=paid&id=1&"}', b' \n[{"text":"&type=paid&id=1&"}]'])
+def test_a_signed_document_that_is_called_a_form_is_not_read_as_one(raw):
+    rule = {"type": "body.type", "id": "body.id"}
+    found = event(rule, raw, content_type=FORM)
+    assert found.type == event(rule, raw).type != "paid"
+    assert found.key == event(rule, raw).key, "sent again under another type it is still a repeat"
+    stored = StoredEvent(1, "acme", "main", found.type, "", None, 1, encode_head(posted(raw, FORM), (), ()), raw, None)
+    assert recall(compile_identify(rule), stored).body == orjson.loads(raw)
+
+
 @pytest.mark.parametrize(("raw", "reason"), [(b"a=1&" * 1001, "form_too_big"), (b"a=%ff", "form_invalid")])
 def test_a_form_of_too_many_fields_or_no_utf_8_is_refused_where_a_rule_reads_it(raw, reason):
     assert refusal({"type": "body.a"}, raw, content_type=FORM) == reason
