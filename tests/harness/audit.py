@@ -1,0 +1,36 @@
+"""Opens a store as the next start would and says what is in it, for the total-queue checker."""
+
+import json
+from pathlib import Path
+from typing import NamedTuple
+
+from gateway.runtime import Runtime
+from gateway.store.contract import DeliveryQuery, EventQuery
+from gateway.store.settings import StoreSettings
+from gateway.store.sqlite import open_sqlite
+
+SETTINGS = StoreSettings(low_water_bytes=0, reserve_bytes=0)
+
+
+class Found(NamedTuple):
+    """What a start finds."""
+
+    orders: dict[str, str]
+    """The state of its one delivery by the name of each Truework event."""
+    faults: list[str]
+    """What contradicts itself: an event with another number of deliveries, or one that is there twice."""
+
+
+async def open_and_look(database: Path, deliveries: int = 1) -> Found:
+    """Recover the store and list it. Raises StoreError if it cannot be opened."""
+    orders, faults = dict[str, str](), list[str]()
+    async with open_sqlite(database, Runtime(), SETTINGS) as store:
+        for row in await store.events(EventQuery(source="truework", limit=1000)):
+            event = await store.event(row.id)
+            assert event is not None
+            name = json.loads(event.payload or b"{}")["data"]["order_id"]
+            states = [each.state for each in await store.deliveries(DeliveryQuery(event_id=row.id))]
+            if name in orders or len(states) != deliveries:
+                faults.append(f"{name}: {states}")
+            orders[name] = states[0] if states else "none"
+    return Found(orders, faults)

@@ -1,0 +1,62 @@
+"""Bugs that the harnesses must find: runs the daemon's own program with one of them planted. For tests alone.
+
+`python planted.py BUG PROGRAM ARGUMENTS…`; nothing of it is in the gateway, so no operator can meet it.
+
+careless: the store does not notice that a write to its log failed.
+normal: the store does not flush its log at a commit (`synchronous=NORMAL`).
+off: the store flushes nothing at all (`synchronous=OFF`).
+"""
+
+import runpy
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+import apsw
+
+from gateway.store import start
+
+
+class _CarelessFile(apsw.VFSFile):
+    def xWrite(self, data: Any, offset: int) -> None:
+        with suppress(apsw.IOError):
+            super().xWrite(data, offset)
+
+
+class _CarelessDisk(apsw.VFS):
+    def __init__(self) -> None:
+        self._base = apsw.vfs_names()[0]
+        super().__init__("careless", self._base, makedefault=True)
+
+    def xOpen(self, name: Any, flags: list[int]) -> apsw.VFSFile:
+        return _CarelessFile(self._base, name, flags)
+
+
+def _weaken(level: str) -> None:
+    opened = start.open_writer
+
+    def open_weaker(path: Any) -> apsw.Connection:
+        connection = opened(path)
+        connection.pragma("synchronous", level)
+        return connection
+
+    start.open_writer = open_weaker
+
+
+PLANT: dict[str, Callable[[], object]] = {
+    "careless": _CarelessDisk,
+    "normal": lambda: _weaken("normal"),
+    "off": lambda: _weaken("off"),
+}
+
+
+def planted(bug: str) -> tuple[str, ...]:
+    """Give what stands before the daemon's command so that it has `bug`."""
+    return (sys.executable, __file__, bug)
+
+
+if __name__ == "__main__":
+    kept = PLANT[sys.argv[1]]()
+    sys.argv = sys.argv[2:]
+    runpy.run_path(sys.argv[0], run_name="__main__")
