@@ -10,8 +10,6 @@ import json
 import os
 import random
 import re
-import shutil
-import subprocess
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -29,9 +27,9 @@ from gateway.targets.http_options import HttpOptions
 from gateway.testing.target import sample_message
 from gateway.verifiers.hmac import Hmac
 from gateway.verifiers.hmac_options import HmacOptions
+from harness.npm import INTEROP, install
 
 MESSAGES = int(os.environ.get("HOOKGATE_INTEROP_MESSAGES", "500"))
-INTEROP = Path(__file__).parents[1] / "interop"
 OPTIONS = {
     "header": "webhook-signature",
     "shape": "list",
@@ -77,22 +75,7 @@ def signed(secrets, event_id, at, body):
 @pytest.fixture(scope="module")
 def node(tmp_path_factory):
     """The npm library behind a function: a list of questions in, a list of answers out."""
-    if not (shutil.which("node") and shutil.which("npm")):
-        pytest.skip("node and npm are not on this machine")
-    folder = tmp_path_factory.mktemp("interop")
-    for name in ("package.json", "package-lock.json", "standard_webhooks.js"):
-        shutil.copy(INTEROP / name, folder)
-    install = ["npm", "ci", "--prefer-offline", "--ignore-scripts", "--no-audit", "--no-fund"]
-    subprocess.run(install, cwd=folder, check=True, capture_output=True, timeout=100)
-
-    def ask(questions):
-        text = json.dumps(questions).encode()
-        run = subprocess.run(
-            ["node", "standard_webhooks.js"], cwd=folder, input=text, capture_output=True, check=True, timeout=100
-        )
-        return json.loads(run.stdout)
-
-    return ask
+    return install(INTEROP / "standard_webhooks.js", tmp_path_factory.mktemp("interop"))
 
 
 def question(kind, secret, headers, body):

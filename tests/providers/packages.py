@@ -1,5 +1,7 @@
 """What all proofs by a provider's own package share: the package and our receiver must take and refuse the same."""
 
+import json
+
 from gateway.blueprint.presets import BUILT_IN
 from gateway.cli.made_up import made_up_secret
 from gateway.cli.trial import merged_verify, read
@@ -22,9 +24,14 @@ def takes(verify, secret, request):
     return True
 
 
+def compact(request):
+    """Write the body as JavaScript would, for packages that parse it and write it anew."""
+    return request._replace(body=json.dumps(json.loads(request.body), separators=(",", ":")).encode())
+
+
 def signed_at(door, sample, at):
     plan = door.plan(sample)
-    return plan.signed(plan.request(1, at, ()))
+    return plan.signed(compact(plan.request(1, at, ())))
 
 
 async def check_agreement(open_door, name, verify, secret=None):
@@ -32,17 +39,34 @@ async def check_agreement(open_door, name, verify, secret=None):
     secret, other = secret or fresh_secret(name), fresh_secret(name)
     async with open_door(name, secret) as door:
         for sample in door.preset.samples:
-            # Whole seconds and a little back: some packages know no fractions, and no clock that is ahead of theirs.
-            now = door.runtime.now_ms() // 1000 * 1000
-            unsigned = door.plan(sample).request(1, now, ())
-            signed = door.plan(sample).signed(unsigned)
-            changed = signed._replace(body=signed.body.replace(b"{", b"{ ", 1))
+            # Whole seconds: some packages know no fractions, and no clock that is ahead of theirs.
+            signed = signed_at(door, sample, door.runtime.now_ms() // 1000 * 1000)
+            unsigned = compact(door.plan(sample).request(1, signed.received_at, ()))
+            changed = signed._replace(body=signed.body.replace(b"{", b'{"x":1,', 1))
             assert takes(verify, secret, signed)
             assert await door.post(signed) == door.source.ack_status
             assert not takes(verify, other, signed)
             for wrong in (changed, unsigned):
                 assert not takes(verify, secret, wrong)
                 assert await door.post(wrong) == 401
+
+
+async def check_signed(open_door, name, sign):
+    """What a package signs we take; over another body, or by another secret, we refuse it.
+
+    `sign` gets secret, body and milliseconds since 1970, and gives the headers of the signature.
+    """
+    secret = fresh_secret(name)
+    async with open_door(name, secret) as door:
+        for sample in door.preset.samples:
+            now = door.runtime.now_ms()
+            unsigned = compact(door.plan(sample).request(1, now, ()))
+            for key, right in ((secret, True), (fresh_secret(name), False)):
+                headers = sign(key.decode(), unsigned.body, now).items()
+                pairs = tuple((header.encode(), value.encode()) for header, value in headers)
+                signed = unsigned._replace(headers=unsigned.headers + pairs)
+                assert await door.post(signed._replace(body=b" " + signed.body)) == 401
+                assert await door.post(signed) == (door.source.ack_status if right else 401)
 
 
 async def check_age(open_door, name, verify, seconds):
