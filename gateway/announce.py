@@ -115,8 +115,6 @@ class Announcer:
                 await store.keep_notes(notes)
 
     async def _accept(self, intake: Intake, telling: Telling) -> None:
-        while intake.paused is not None:
-            await intake.paused.wait()
         if not intake.blueprint.router.listens(OWN_SOURCE):
             return
         data = telling.data
@@ -125,6 +123,8 @@ class Announcer:
             # Without what was found: that is payload, and this may become a mail.
             unmet = [f"route {each.route}: {each.condition}" for each in missed or ()]
             data = {**data, **({"unmet": unmet} if unmet else {})}
+        while intake.paused is not None:  # last, so that nothing is awaited between here and the plan
+            await intake.paused.wait()
         at = self._runtime.now_ms()
         request, event = own_event(telling.kind, telling.subject, data, at)
         besides = telling.subject if telling.kind in NOT_TO_ITSELF else ""

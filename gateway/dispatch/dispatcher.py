@@ -80,7 +80,8 @@ class Dispatcher:
             if plan is None or plan.fingerprint != runner.plan.fingerprint:
                 del self._runners[name]
                 self._drain(runner, partial(self.hint, name))
-                memos[name] = runner.gates.memo
+                # What the store said may be older: a gate may have moved since.
+                closed[name], memos[name] = tuple(runner.gates.closed), runner.gates.memo
         for name, plan in blueprint.targets.items():
             if name not in self._runners:
                 self._start(plan, closed.get(name, ()), memos.get(name, b""), blueprint)
@@ -219,7 +220,8 @@ class Dispatcher:
         """Give what each target's gates remember; a renamed target takes over its former name's, once."""
         notes = dict(await self._store.notes(NOTE))
         for plan in blueprint.targets.values():
-            if (memo := notes.pop(f"{NOTE}{plan.formerly}", None)) is not None:
+            left = plan.formerly is not None and plan.formerly not in blueprint.targets
+            if left and (memo := notes.pop(f"{NOTE}{plan.formerly}", None)) is not None:
                 notes[NOTE + plan.name] = memo
                 await self._store.keep_notes({NOTE + plan.name: memo, f"{NOTE}{plan.formerly}": None})
         return {name.removeprefix(NOTE): memo for name, memo in notes.items()}

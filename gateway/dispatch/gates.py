@@ -7,6 +7,7 @@ process if this one ends meanwhile.
 """
 
 from collections.abc import Collection, Iterable, Sequence
+from contextlib import suppress
 from typing import Final, Protocol
 
 import structlog
@@ -155,18 +156,22 @@ class Gates:
         return True
 
     async def open(self, kinds: Collection[GateKind]) -> bool:
-        """Open the gates of these kinds because an operator says so; False if none of them was closed."""
+        """Open the gates of these kinds because an operator says so; False if none of them was closed.
+
+        Raises StoreError: then they stay closed, as the rows say, and may be opened again.
+        """
         found = [kind for kind in kinds if kind in self._closed]
+        for kind in found:
+            await self._store.open_gate(self._target, kind)
         if not {"breaker", "disabled"}.isdisjoint(found):
             self._breaker, _ = self._breaker.enable()
             if self._failures is not None:
                 self._failures.clear()
         for kind in found:
-            del self._closed[kind]
+            self._closed.pop(kind, None)
         if found:
-            await self._start_slowly()
-        for kind in found:
-            await self._store.open_gate(self._target, kind)
+            with suppress(StoreError):  # a restart would only not be slow
+                await self._start_slowly()
         if not {"breaker", "disabled"}.isdisjoint(found):
             self._observer.gate_opened(self._target, "an operator enabled it")
         return bool(found)

@@ -167,6 +167,53 @@ async def test_a_held_target_gets_nothing_until_it_is_released(tmp_path):
         await script.wait_seen(1)
 
 
+async def test_P15_a_gate_that_closes_while_a_reload_reads_the_gates_stays_closed(tmp_path, monkeypatch):
+    script = Script()
+    async with opened_store(tmp_path) as store, running(store, plan_for(script)) as (dispatcher, _):
+        read = store.gates
+
+        async def read_before_the_operator_acts():
+            gates = await read()
+            await dispatcher.hold("crm", "maintenance")
+            return gates
+
+        monkeypatch.setattr(store, "gates", read_before_the_operator_acts)
+        await dispatcher.use(Plans(plan_for(script, fingerprint="2")))
+        assert [gate.kind for gate in dispatcher.gates()] == ["held"]
+        assert dispatcher.reserve("crm", 1, "acme") is None
+
+
+@pytest.mark.parametrize("kind", ["held", "disabled"])
+async def test_P19_a_gate_whose_opening_cannot_be_written_down_stays_closed_until_it_can(tmp_path, monkeypatch, kind):
+    script = Script(lambda _: TargetDown("410 gone", disable=True))
+    async with opened_store(tmp_path) as store, running(store, plan_for(script)) as (dispatcher, watcher):
+        if kind == "held":
+            await dispatcher.hold("crm", "maintenance")
+        else:
+            await accept(store, 1, "crm")
+            await wait_until(lambda: watcher.closed)
+        write = store.open_gate
+
+        async def fail_once(*arguments):
+            monkeypatch.setattr(store, "open_gate", write)
+            raise StoreFullError("no room")
+
+        monkeypatch.setattr(store, "open_gate", fail_once)
+        with pytest.raises(StoreFullError):
+            await dispatcher.open("crm", (kind,))
+        assert [gate.kind for gate in dispatcher.gates()] == [gate.kind for gate in await store.gates()] == [kind]
+        script.answer = lambda _: Delivered()
+        assert await dispatcher.open("crm", (kind,)), "the operator tries again"
+        assert dispatcher.gates() == await store.gates() == []
+
+
+async def test_P13_a_target_that_is_called_None_keeps_what_its_gates_remember(tmp_path):
+    async with opened_store(tmp_path) as store:
+        await store.keep_notes({"gates/None": b'{"failures":[],"starting":true}'})
+        async with running(store, plan_for(Script()), plan_for(Script(), "None")) as (dispatcher, _):
+            assert dispatcher.slow_targets() == {"None"}
+
+
 async def test_trouble_of_our_own_costs_no_attempt(tmp_path):
     answers = iter([NotTried("no descriptors")])
     script = Script(lambda _: next(answers, Delivered()))
