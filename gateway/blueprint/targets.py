@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator, Mapping
 from hashlib import blake2b
 from pathlib import Path as File
-from typing import Any
+from typing import Any, Final
 
 from pydantic import BaseModel
 
@@ -15,13 +15,12 @@ from gateway.blueprint.presets import Presets
 from gateway.blueprint.values import TargetPlan
 from gateway.config import model_targets as model
 from gateway.config.lines import Path
-from gateway.config.load import config_schema
 from gateway.config.model import Config
 from gateway.config.model_targets import SendTemplate, SendTransform
 from gateway.config.places import Places
 from gateway.config.problems import Report
 from gateway.config.references import References, read_small
-from gateway.config.sentences import did_you_mean, known_keys
+from gateway.config.sentences import did_you_mean
 from gateway.core.failures import DisableRule
 from gateway.core.order import Order, parse_order_by
 from gateway.core.pace import Rate
@@ -31,6 +30,9 @@ from gateway.core.retry import DEFAULT_POLICY, NAMED_POLICIES, Policy, parse_pol
 from gateway.plugin import SendForm, Smtp, TargetKind, TransformKind
 from gateway.plugin_host.catalogue import Catalogue, Provider
 from gateway.plugin_host.foreign import raised
+
+_OWN_KEYS: Final = tuple(sorted(field.alias or name for name, field in model.Target.model_fields.items()))
+"""Keys of every target, whatever its type; not from the schema, whose making costs a start more than all targets do."""
 
 
 class TargetBuilder:
@@ -75,7 +77,7 @@ class TargetBuilder:
             return None
         references = References(self._places, self._places.beside_config(self._config.secrets.folder))
         table = dict(target.__pydantic_extra__ or {})
-        chosen = self._choose(provider, target, Table(table, path, known_keys(config_schema(), path), references))
+        chosen = self._choose(provider, target, Table(table, path, _OWN_KEYS, references))
         if chosen is None:
             return None
         kind, options, seen = chosen
