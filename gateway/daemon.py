@@ -38,6 +38,8 @@ from gateway.dispatch.janitor import expire, keep_proving, mind_clock, retain
 from gateway.distress import Distress
 from gateway.errors import ConfigError, HookgateError
 from gateway.ingress.asgi import asgi_app
+from gateway.ingress.key_fetch import KeyFetcher
+from gateway.ingress.keyring import KeyRing
 from gateway.ingress.receive import Receiver
 from gateway.intake import Intake
 from gateway.listeners import describe, open_listeners, own_address, refuse_clear
@@ -152,7 +154,9 @@ class Daemon:
         self._dispatcher = Dispatcher(store, runtime, narrator, places.state, own)
         self._intake = Intake(store, self._dispatcher, narrator, blueprint)
         self._replayer = Replayer(store, self._intake, self._dispatcher, runtime)
-        self._receiver = Receiver(self._intake, counters, runtime)
+        fetcher = KeyFetcher(lambda: self._blueprint.config.keys, own, runtime)
+        self._keys = KeyRing(fetcher.fetch, runtime)
+        self._receiver = Receiver(self._intake, counters, self._keys, runtime)
         self._server = Server(
             _connect(self._receiver, config.server.http, runtime),
             listener_limits(config),
@@ -194,6 +198,7 @@ class Daemon:
             nursery.start_soon(self._watch.run, self._store)
             nursery.start_soon(self._distress.run, self._calm)
             await nursery.start(self._replayer.run)
+            await nursery.start(self._keys.run)
             nursery.start_soon(retain, self._store, self._keep, self._runtime)
             nursery.start_soon(expire, self._store, self._dispatcher.clock, self._narrator.expired)
             nursery.start_soon(mind_clock, self._dispatcher, self._dispatcher.clock, self._runtime)

@@ -44,6 +44,15 @@ class VerificationError(RequestError):
         super().__init__(status, reason, detail)
 
 
+class KeyUnavailableError(HookgateError):
+    """A key that the provider publishes cannot be had now: the sender gets 503, since the fault is not proven his."""
+
+    def __init__(self, detail: str, after: float) -> None:
+        super().__init__(detail)
+        self.after = after
+        """Seconds after which another try may help."""
+
+
 class StoreError(HookgateError):
     """The environment failed the store: the sender gets 503 and tries again."""
 

@@ -44,6 +44,7 @@ from gateway.core.model import (
     Retry,
     TargetDown,
 )
+from gateway.core.published import NO_KEYS, KeyedVerifier, KeyRef, Keys, NeedsKey, Published, proven
 from gateway.core.render import CompiledTemplate, TemplateSource, TemplateUnfitError, message_values
 from gateway.core.selector import Scope, Selector, Template, parse_selector, parse_template
 from gateway.core.signing import (
@@ -71,6 +72,7 @@ from gateway.wire.url_template import UnfitUrlError, UrlTemplate
 
 __all__ = [
     "ENCODERS",
+    "NO_KEYS",
     "STANDARD_WEBHOOKS",
     "Algorithm",
     "BatchTarget",
@@ -92,14 +94,19 @@ __all__ = [
     "HttpReply",
     "Json",
     "KeyForm",
+    "KeyRef",
+    "KeyedVerifier",
+    "Keys",
     "Memory",
     "Message",
+    "NeedsKey",
     "NotTried",
     "Options",
     "Outcome",
     "PluginError",
     "Proof",
     "Proxy",
+    "Published",
     "Rejected",
     "Replays",
     "Request",
@@ -154,6 +161,7 @@ __all__ = [
     "parse_selector",
     "parse_template",
     "parse_url",
+    "proven",
     "refuse_repeated_keys",
     "signed_variables",
     "size_between",
@@ -317,7 +325,12 @@ class VerifierKind(Generic[OptionsT]):
 
     Raises ValueError for an unfit secret, without quoting it.
     """
-    needs_secret: bool
+    needs_secret: bool | Callable[[OptionsT], bool]
+    """Whether a credential must have one; a function tells it by the options."""
+
+    def wants_secret(self, options: OptionsT) -> bool:
+        """Tell whether a credential with these options must have a secret."""
+        return self.needs_secret if isinstance(self.needs_secret, bool) else self.needs_secret(options)
 
 
 @dataclass(frozen=True, slots=True)
@@ -377,7 +390,7 @@ def target(
 
 
 def verifier(
-    options: type[OptionsT], *, needs_secret: bool = True
+    options: type[OptionsT], *, needs_secret: bool | Callable[[OptionsT], bool] = True
 ) -> Callable[[Callable[[OptionsT, bytes], Verifier]], VerifierKind[OptionsT]]:
     """Mark a class (built with its options and the secret) as a verification scheme."""
 

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from gateway.blueprint.checks import admin_token, check_loops, check_server, warn
+from gateway.blueprint.checks import admin_token, check_keys, check_loops, check_server, warn
 from gateway.blueprint.expansion import Expansion
 from gateway.blueprint.presets import Presets
 from gateway.blueprint.routes import RouteBuilder
@@ -26,6 +26,7 @@ def build(loaded: Loaded) -> Blueprint:
     config, _ = validate(expansion.data, report)
     places, broken = loaded.places, loaded.broken
     check_server(loaded.config, places, report)
+    check_keys(loaded.config, report)
     catalogue = Catalogue(places.beside_config(config.plugins.folder))
     token = admin_token(loaded.config, places, report)
     sources = SourceBuilder(config, places, presets, catalogue, report).build()

@@ -23,13 +23,29 @@ from gateway.plugin import Options
 from gateway.plugin_host.foreign import raised
 from gateway.runtime import Runtime
 from gateway.wire.addresses import is_literal, literal
-from gateway.wire.guard import Own
+from gateway.wire.client_tls import TlsOptions, client_context
+from gateway.wire.guard import Own, parse_rule
 from gateway.wire.tls import server_context
 from gateway.wire.url import Url
 from gateway.wire.url_template import UrlTemplate
 
 SPAN_MIN_SECONDS: Final = 3600.0
 """Retries that span less lose events in any outage that needs a person."""
+
+
+def check_keys(config: Config, report: Report) -> None:
+    """Check that keys can be fetched as `[keys]` says."""
+    for number, rule in enumerate(config.keys.allow):
+        try:
+            parse_rule(rule)
+        except ValueError as error:
+            report.add(("keys", "allow", number), str(error))
+    if config.keys.ca is None:
+        return
+    try:
+        client_context(TlsOptions(ca=config.keys.ca))
+    except OSError as error:
+        report.add(("keys", "ca"), str(error))
 
 
 def check_server(config: Config, places: Places, report: Report) -> None:

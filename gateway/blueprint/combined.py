@@ -3,52 +3,107 @@
 A sender that signs and logs in is taken only with both; one that is moving from a token to a signature with either.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import TypeAlias
 
 from gateway.core.model import Proof, Request
+from gateway.core.published import NO_KEYS, KeyedVerifier, KeyRef, Keys, NeedsKey, keyed, proven
 from gateway.errors import VerificationError
 from gateway.plugin import Verifier
+
+Member: TypeAlias = tuple[Verifier, KeyedVerifier | None]
+"""A verifier, and again if it asks for keys."""
 
 
 class AllOf:
     """Every one must be proven; what each consumed is stored nowhere."""
 
     def __init__(self, verifiers: Sequence[Verifier]) -> None:
-        self._verifiers = tuple(verifiers)
+        self._members = tuple((verifier, keyed(verifier)) for verifier in verifiers)
+        self.keyed = _keyed_by(self._members)
 
     def verify(self, request: Request) -> Proof:
         """Prove all, in order. Raises the first VerificationError."""
-        return _merged([verifier.verify(request) for verifier in self._verifiers])
+        return proven(self.verify_with(request, NO_KEYS))
+
+    def verify_with(self, request: Request, keys: Keys) -> Proof | NeedsKey:
+        """Prove all, in order, so that nothing is asked for on behalf of whom an earlier one refuses."""
+        proofs: list[Proof] = []
+        for member in self._members:
+            found = _ask(member, request, keys)
+            if isinstance(found, NeedsKey):
+                return found
+            proofs.append(found)
+        return _merged(proofs)
 
     def sign(self, request: Request) -> Request:
         """Sign by all, in order."""
-        for verifier in self._verifiers:
+        for verifier, _ in self._members:
             request = verifier.sign(request)
         return request
+
+    def sign_with(self, request: Request, private: bytes) -> tuple[Request, Mapping[KeyRef, bytes]]:
+        """Sign by all, in order; those that ask for keys by `private`."""
+        published: dict[KeyRef, bytes] = {}
+        for member in self._members:
+            request, more = _sign(member, request, private)
+            published.update(more)
+        return request, published
 
 
 class AnyOf:
     """One must be proven; all are tried, so that what matches tells nobody how near he came."""
 
     def __init__(self, verifiers: Sequence[Verifier]) -> None:
-        self._verifiers = tuple(verifiers)
+        self._members = tuple((verifier, keyed(verifier)) for verifier in verifiers)
+        self.keyed = _keyed_by(self._members)
 
     def verify(self, request: Request) -> Proof:
         """Prove whichever can be. Raises the first VerificationError if none can."""
+        return proven(self.verify_with(request, NO_KEYS))
+
+    def verify_with(self, request: Request, keys: Keys) -> Proof | NeedsKey:
+        """Prove whichever can be; a key is asked for only if none can without it."""
         proofs: list[Proof] = []
+        need: NeedsKey | None = None
         refusal: VerificationError | None = None
-        for verifier in self._verifiers:
+        for member in self._members:
             try:
-                proofs.append(verifier.verify(request))
+                found = _ask(member, request, keys)
             except VerificationError as error:
                 refusal = refusal or error.with_traceback(None)
-        if not proofs:
-            raise refusal or VerificationError("no_scheme")
-        return _merged(proofs)
+                continue
+            if isinstance(found, NeedsKey):
+                need = need or found
+            else:
+                proofs.append(found)
+        if proofs:
+            return _merged(proofs)
+        if need is not None:
+            return need
+        raise refusal or VerificationError("no_scheme")
 
     def sign(self, request: Request) -> Request:
         """Sign by the first."""
-        return self._verifiers[0].sign(request)
+        return self._members[0][0].sign(request)
+
+    def sign_with(self, request: Request, private: bytes) -> tuple[Request, Mapping[KeyRef, bytes]]:
+        """Sign by the first."""
+        return _sign(self._members[0], request, private)
+
+
+def _keyed_by(members: Sequence[Member]) -> str:
+    return next((asking.keyed for _, asking in members if asking is not None), "")
+
+
+def _ask(member: Member, request: Request, keys: Keys) -> Proof | NeedsKey:
+    verifier, asking = member
+    return verifier.verify(request) if asking is None else asking.verify_with(request, keys)
+
+
+def _sign(member: Member, request: Request, private: bytes) -> tuple[Request, Mapping[KeyRef, bytes]]:
+    verifier, asking = member
+    return (verifier.sign(request), {}) if asking is None else asking.sign_with(request, private)
 
 
 def _merged(proofs: Sequence[Proof]) -> Proof:

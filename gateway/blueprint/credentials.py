@@ -17,10 +17,13 @@ from gateway.config.lines import Path
 from gateway.config.places import Places
 from gateway.config.problems import Report
 from gateway.config.secrets import Secret, SecretReference, read_secret
+from gateway.core.published import keyed
 from gateway.core.routing import Pattern
 from gateway.plugin import Verifier, VerifierKind
 
 MEMBERS_MAX: Final = 8
+SECRETLESS: Final = ("none", "ip", "sns", "paypal")
+"""Schemes that are whole without a secret: a source that names no credential has one of the scheme's name."""
 
 
 class _Made(NamedTuple):
@@ -45,9 +48,10 @@ class CredentialBuilder:
         """Give the sound credentials of the source at `path`; what is wrong with the others is in the report."""
         layers = [dict(preset.verify), as_written(source.verify)]
         named = dict(source.credentials)
-        scheme = merge_verify(*layers).get("scheme")
-        if not named and scheme in {"none", "ip"}:
-            named[scheme] = model.Credential()
+        options = merge_verify(*layers)
+        scheme = options.get("scheme")
+        if not named and (scheme in SECRETLESS or options.get("jwks")):
+            named[str(scheme)] = model.Credential()
         elif not named:
             example = 'credentials.main = { secret = { file = "name" } }'
             self._report.add(path, f"expected at least one credential, found none: write {example}")
@@ -88,6 +92,7 @@ class CredentialBuilder:
             secret_at=str(credential.secret or ""),
             secret_is_fixed=made.fixed,
             fingerprint=digest(scope, made.secret),
+            keyed=keyed(made.verifier),
         )
 
     def _verifier(
@@ -151,9 +156,10 @@ class CredentialBuilder:
         kind = self._kinds.find(scheme, (*below, "scheme"))
         if kind is None:
             return None
-        secret = self._secret(at, reference, needed=kind.needs_secret, shared=below != (*at, "verify"))
         table = {key: value for key, value in options.items() if key != "scheme"}
         chosen = self._kinds.options(kind.options, table, below, ["scheme"])
+        needed = kind.needs_secret is not False if chosen is None else kind.wants_secret(chosen)
+        secret = self._secret(at, reference, needed=needed, shared=below != (*at, "verify"))
         if chosen is None or secret is None:
             return None
         try:

@@ -16,7 +16,7 @@ from gateway.core.pace import Rate
 from gateway.core.render import Renderer
 from gateway.core.retry import Policy
 from gateway.core.routing import Pattern, Route, Router
-from gateway.plugin import Replays, TargetKind, Verifier
+from gateway.plugin import KeyedVerifier, Replays, TargetKind, Verifier
 from gateway.provider_api.resource import Resource
 
 OWN_SOURCE: Final = "hookgate"
@@ -38,6 +38,8 @@ class Credential:
     """True if a new secret needs a restart."""
     fingerprint: bytes = field(default=b"", repr=False)
     """Equal fingerprints = the same scheme, options, scope and secret; to tell a reload's differences."""
+    keyed: KeyedVerifier | None = None
+    """The verifier, if it asks for keys that are not in the configuration."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ def made_up_secret(options: Mapping[str, Any]) -> bytes:
     """Give a secret that fits a `verify` table; for public keys the private one, so that samples can be signed."""
     scheme, form = options.get("scheme"), options.get("key", "raw")
     if scheme == "signature" or (scheme == "jwt" and not str(options.get("algorithm", "")).startswith("HS")):
-        return _private_key(str(options.get("algorithm", "ed25519")))
+        return private_key(str(options.get("algorithm", "ed25519")))
     raw = Runtime().token_bytes(_RAW_BYTES)
     if form == "whsec":
         return b"whsec_" + b64encode(raw)
@@ -22,7 +22,8 @@ def made_up_secret(options: Mapping[str, Any]) -> bytes:
     return raw.hex().encode()
 
 
-def _private_key(algorithm: str) -> bytes:
+def private_key(algorithm: str) -> bytes:
+    """Make a private key (PEM) of the kind that `algorithm` signs with."""
     from cryptography.hazmat.primitives import serialization  # noqa: PLC0415 - 100 ms that few presets need
     from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa  # noqa: PLC0415
 

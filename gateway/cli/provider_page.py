@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from gateway.blueprint.expand import write_toml
 from gateway.blueprint.presets import Preset
-from gateway.cli.trial import KEYLESS, scheme_name
+from gateway.cli.trial import scheme_name, wants_secret
 
 PROOFS: Final[Mapping[str, str]] = {
     "sdk": "the provider's own code, which signs or verifies in our tests",
@@ -18,7 +18,7 @@ PROOFS: Final[Mapping[str, str]] = {
 def snippet(name: str, preset: Preset) -> str:
     """Give the TOML to paste: a source, and a route of all its events to a target `crm`."""
     source: dict[str, Any] = {"provider": name, **preset.source}
-    if scheme_name(preset) not in KEYLESS:
+    if wants_secret(preset):
         source["credentials"] = {"main": {"secret": {"file": name}}}
     if any(each.token for each in preset.handshake):
         source["handshake"] = {"secret": {"file": f"{name}-handshake"}}
@@ -51,7 +51,7 @@ def _lines(name: str, preset: Preset) -> Iterator[str]:
     yield "## Set it up\n"
     path = preset.source.get("path", f"/hooks/{name}")
     yield f"1. Give the provider the address `https://YOUR-HOST{path}`."
-    if scheme_name(preset) in KEYLESS:
+    if not wants_secret(preset):
         yield f"2. There is no secret. {preset.secret_help}"
     elif preset.secret_help:
         yield f"2. Its secret goes into the file `{name}` of the secrets folder, mode 0600. {preset.secret_help}"

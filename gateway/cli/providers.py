@@ -75,7 +75,7 @@ def check(file: Path, as_json: bool) -> None:
         raise Failure(f"{file} is no file: give the path of a preset", "hookgate providers list")
     try:
         with trial_source(file.stem, file) as (source, preset):
-            tried = [try_sample(source, sample) for sample in preset.samples]
+            tried = [try_sample(source, preset, sample) for sample in preset.samples]
     except ConfigError as error:
         raise Failure("the preset cannot be used:\n       " + "\n       ".join(map(str, error.problems)), "") from None
     wrong = [f"sample {each.sample} {problem}" for each in tried for problem in each.problems]

@@ -11,17 +11,19 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from gateway.blueprint import Source, build
+from gateway.blueprint.credentials import SECRETLESS
 from gateway.blueprint.expand import write_toml
 from gateway.blueprint.presets import COMBINED, Preset, Sample, merge_verify, read_preset
 from gateway.cli.failures import Failure
-from gateway.cli.made_up import made_up_secret
+from gateway.cli.made_up import made_up_secret, private_key
 from gateway.cli.sample import Plan, spoil
 from gateway.config.load import load
 from gateway.config.problems import Report
 from gateway.core.identify import identify
 from gateway.core.model import Event, Request
+from gateway.core.published import NO_KEYS, Keys, NeedsKey, Published
 from gateway.errors import RequestError, VerificationError
-from gateway.ingress.verify import verify
+from gateway.ingress.verify import verify_with
 
 NOW: Final = 1_900_000_000_000
 DAY_MS: Final = 86_400_000
@@ -78,56 +80,71 @@ def scheme_name(preset: Preset) -> str:
     return str(verify.get("scheme", "none"))
 
 
-def try_sample(source: Source, sample: Sample, number: int = 1) -> Tried:
+def wants_secret(preset: Preset) -> bool:
+    """Tell whether a source of `preset` has a secret."""
+    return scheme_name(preset) not in SECRETLESS and not merged_verify(preset).get("jwks")
+
+
+def covers_body(preset: Preset) -> bool:
+    """Tell whether a request of `preset` proves its body, and not only its sender."""
+    return scheme_name(preset) not in COVER_NO_BODY and not merged_verify(preset).get("unsigned_body")
+
+
+def try_sample(source: Source, preset: Preset, sample: Sample, number: int = 1) -> Tried:
     """Sign one sample, see it taken as what it says it is, and refused in every way that the scheme can tell."""
     plan = Plan(source, source.credentials[0], sample)
     problems: list[str] = []
     unsigned = plan.request(number, NOW, ())
     try:
-        signed = plan.signed(unsigned)
-        events = _taken(source, signed)
+        signed, keys = _signed(plan, unsigned)
+        events = _taken(source, signed, keys)
     except (Failure, RequestError) as error:
         return Tried(sample.name, (), (f"is not taken: {error}",))
     types = {(event.type, event.version) for event in events}
     if (sample.type, sample.version) not in types:
         problems.append(f"is said to be {(sample.type, sample.version)}, found {sorted(types)}")
-    problems += _wrongly_taken(source, plan, unsigned, signed)
+    spoilt = _spoilt(plan.credential.scheme, unsigned, signed, whole=covers_body(preset))
+    problems += (f"is taken {how}" for how, request in spoilt.items() if _passes(source, request, keys))
     return Tried(sample.name, events, tuple(problems))
 
 
-def _wrongly_taken(source: Source, plan: Plan, unsigned: Request, signed: Request) -> Iterator[str]:
-    scheme = plan.credential.scheme
+def _signed(plan: Plan, request: Request) -> tuple[Request, Keys]:
+    """Sign as the provider would; with a key made up and published, if it publishes its keys."""
+    asking = plan.credential.keyed
+    if asking is None:
+        return plan.signed(request), NO_KEYS
+    signed, published = asking.sign_with(request, private_key(asking.keyed))
+    return signed, {ref: Published(document, fresh=True) for ref, document in published.items()}
+
+
+def _spoilt(scheme: str, unsigned: Request, signed: Request, *, whole: bool) -> dict[str, Request]:
+    """Give requests that must not be taken, by what is wrong with them; `whole`: the body is proven, too."""
     if scheme == "none":
-        return
+        return {}
     spoilt = {"without its signature": unsigned, "with a spoilt signature": spoil(unsigned, signed)}
-    if scheme not in COVER_NO_BODY and signed.body == unsigned.body:
+    if whole and signed.body == unsigned.body:
         spoilt["with another body"] = signed._replace(body=signed.body[:-1] + b" " + signed.body[-1:])
-    for how, request in spoilt.items():
-        if _passes(source, request):
-            yield f"is taken {how}"
+    return spoilt
 
 
-def is_fresh_only(source: Source, signed: Request) -> bool:
-    """Tell whether the scheme refuses a request that is a day old."""
-    return not _passes(source, signed._replace(received_at=signed.received_at + DAY_MS))
-
-
-def _passes(source: Source, request: Request) -> bool:
+def _passes(source: Source, request: Request, keys: Keys) -> bool:
     try:
-        verify(source, request)
+        return not isinstance(verify_with(source, request, keys), NeedsKey)
     except VerificationError:
         return False
-    return True
 
 
-def _taken(source: Source, request: Request) -> tuple[Event, ...]:
-    first = verify(source, request)[0]
+def _taken(source: Source, request: Request, keys: Keys) -> tuple[Event, ...]:
+    found = verify_with(source, request, keys)
+    if isinstance(found, NeedsKey):
+        raise VerificationError("key_missing", f"asks for the key at {found.ref.url}, which its own sample has not")
+    first = found[0]
     return identify(source.identify, source.name, first.credential.name, request, first.proof)
 
 
 def _config(name: str, preset: Preset) -> str:
     table: dict[str, Any] = {**preset.source, "provider": name}
-    if scheme_name(preset) not in KEYLESS:
+    if wants_secret(preset):
         table["credentials"] = {"main": {"secret": {"file": "secret"}}}
     return write_toml(
         {

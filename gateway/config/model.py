@@ -2,6 +2,7 @@
 
 from pydantic import Field
 
+from gateway.config.model_keys import KeyFetching
 from gateway.config.model_routes import Alerts, Route
 from gateway.config.model_server import Admin, Log, Server
 from gateway.config.model_smtp import Smtp
@@ -29,6 +30,8 @@ class Config(Table):
     """Where events are made durable."""
     secrets: Secrets = Secrets()
     """Where secret files are."""
+    keys: KeyFetching = KeyFetching()
+    """How keys that a provider publishes are fetched."""
     presets: Presets = Presets()
     """Where your own presets are."""
     plugins: Plugins = Plugins()

@@ -62,6 +62,11 @@ class Identify(Table):
     """Selector of the time at which it happened; one that cannot be read counts as none."""
     split: Selector = None
     """Selector ending in `[]`: each item becomes an event of its own; `body.*` then means the item."""
+    unwrap: Selector = None
+    """Selector of a text of the body that is the event's own payload: routes and targets see what it holds, the other
+    rules here the body as it was sent. Finds nothing: the event is as it was sent."""
+    unwrap_encoding: Literal["text", "base64"] = "text"
+    """How that text is written."""
     type_aliases: dict[str, str] = Field(default={}, examples=[{"DigitalIdentity.*": "digital_identity.*"}])
     """Types as sent and as meant; one `*` on both sides stands for the same text."""
     aliases: dict[str, dict[str, str]] = Field(

@@ -14,8 +14,9 @@ from typing import Final
 import orjson
 
 from gateway.core.document import parse_document, parse_form, reads_as_form, refuse_repeated_keys
+from gateway.core.encodings import decode_base64
 from gateway.core.head import decode_head
-from gateway.core.identify_rule import IdentifyRule, Reading, Split, compile_identify
+from gateway.core.identify_rule import IdentifyRule, Reading, Split, Unwrap, compile_identify
 from gateway.core.model import Event, Json, Proof, Request, StoredEvent
 from gateway.core.moments import read_moment
 from gateway.core.selector import ABSENT, Scope
@@ -52,7 +53,8 @@ def identify(rule: IdentifyRule, source: str, credential: str, request: Request,
     if parts is not None:
         return tuple(_event(reading, version, part, _canonical(part.body), credential) for part in parts)
     payload = _canonical(whole.body) if proof.claims_are_payload else None
-    return (_event(reading, version, whole, payload, credential),)
+    event = _event(reading, version, whole, payload, credential)
+    return (_unwrapped(reading.unwrap, reading, event, whole) if reading.unwrap else event,)
 
 
 def remember(
@@ -88,8 +90,10 @@ def recall(rule: IdentifyRule, stored: StoredEvent) -> Scope:
     request = Request(method, path, query, headers, stored.body or b"", client, stored.accepted_at)
     form = stored.part is None and reads_as_form(request.header(b"content-type"), request.body)
     body = _readable(stored.payload or b"", parse_form if form else parse_document)
-    scope = Scope(request, body, body if stored.part is not None else None, None, stored.source)
-    for names in rule.reading(stored.version).value_names:
+    reading = rule.reading(stored.version)
+    claims = body if stored.part is not None and reading.unwrap is None else None
+    scope = Scope(request, body, claims, None, stored.source)
+    for names in reading.value_names:
         names.apply(scope)
     event = Event(
         stored.source,
@@ -148,7 +152,7 @@ def _part(rule: IdentifyRule, scope: Scope, credential: str) -> Event:
 
 def _event(reading: Reading, version: str, scope: Scope, part: bytes | None, credential: str) -> Event:
     request, body, claims, _, source = scope
-    for names in reading.value_names:
+    for names in reading.value_names if reading.unwrap is None else ():
         names.apply(scope)
     sent = _name(reading.type(scope))
     meant = reading.type_names.meant(sent) if reading.type_names else sent
@@ -160,6 +164,24 @@ def _event(reading: Reading, version: str, scope: Scope, part: bytes | None, cre
     if reading.key_reads_event:
         event = event._replace(key=_key(reading, Scope(request, body, claims, event, source)))
     return event
+
+
+def _unwrapped(unwrap: Unwrap, reading: Reading, event: Event, scope: Scope) -> Event:
+    """Give `event` with what it wraps as its payload; as it is if nothing is there."""
+    text = unwrap.selector.value(scope)
+    if not isinstance(text, str):
+        return event
+    payload = text.encode("utf-8", "replace")
+    if unwrap.base64:
+        try:
+            payload = decode_base64(payload)
+        except ValueError:
+            raise RequestError(400, "unwrap", f"{unwrap.selector.text} is no canonical base64") from None
+    body = _readable(payload)
+    for names in reading.value_names:
+        names.apply(scope._replace(body=body))
+    digest = blake2b(payload, digest_size=DIGEST_BYTES).digest()
+    return event._replace(part=payload, body=body, digest=digest)
 
 
 def _key(reading: Reading, scope: Scope) -> bytes | None:

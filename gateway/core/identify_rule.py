@@ -8,6 +8,8 @@
 | `id` or `key` | selector or list of selectors: what tells one event from another; without it there is no de-dup |
 | `occurred_at` | selector |
 | `split` | selector ending in `[]`: each item is an event of its own, and `body.*` then means the item |
+| `unwrap` | selector of a text of the body that is the event's own payload; `body.*` of routes then means that |
+| `unwrap_encoding` | `text` or `base64`: how it is written there |
 | `type_aliases` | table of types as sent and as meant; one `*` on both sides stands for the same text |
 | `aliases` | for a selector of body or claims, a table of values as sent and as meant |
 | `versions` | table of version globs, each with a table of what is different there; the first that fits counts |
@@ -46,6 +48,8 @@ KEYS: Final = (
     "type_aliases",
     "aliases",
     "versions",
+    "unwrap",
+    "unwrap_encoding",
 )
 KEY_PARTS_MAX: Final = 32
 NOTHING: Final = (ABSENT, None, "")
@@ -64,6 +68,14 @@ class Split:
 
 
 @dataclass(frozen=True, slots=True)
+class Unwrap:
+    """Where in the body the event's own payload stands as a text."""
+
+    selector: Selector
+    base64: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Reading:
     """How the events of some versions are read."""
 
@@ -77,6 +89,7 @@ class Reading:
     occurred_at: Selector | None
     value_names: tuple[ValueNames, ...]
     split: Split | None
+    unwrap: Unwrap | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +175,7 @@ class _Reader:
             occurred_at=self.selector("occurred_at"),
             value_names=self._read_value_names(),
             split=self._split,
+            unwrap=self._read_unwrap(),
         )
 
     def add(self, key: str, text: str, *below: str | int) -> None:
@@ -200,6 +214,19 @@ class _Reader:
             self.add("split", f"expected a list of body or claims, such as body.events[]; found {each.text!r}")
             return None
         return Split(each, parse_selector(each.text.removesuffix("[]")))
+
+    def _read_unwrap(self) -> Unwrap | None:
+        encoding = self._spec.get("unwrap_encoding", "text")
+        if encoding not in ("text", "base64"):
+            self.add("unwrap_encoding", f'expected "text" or "base64", found {encoding!r}')
+        selector = self.selector("unwrap")
+        if selector is None:
+            return None
+        if selector.root != "body" or len(selector.path) != 1 or not selector.path[0]:
+            self.add("unwrap", f"expected one field of the body, such as body.message.data; found {selector.text!r}")
+        if self._split is not None:
+            self.add("unwrap", "cannot stand beside split: a part is already an event's own payload")
+        return Unwrap(selector, encoding == "base64")
 
     def _read_type(self) -> Callable[[Scope], Json]:
         written = self._spec.get("type")

@@ -5,6 +5,7 @@ operator's ring of refusals say all. Trouble of ours is 503 with Retry-After, ne
 retries.
 """
 
+from math import ceil
 from typing import Final
 
 import structlog
@@ -13,9 +14,11 @@ from gateway.blueprint import Blueprint, Source
 from gateway.core.handshake import Answer, refuse_signable
 from gateway.core.identify import identify, remember
 from gateway.core.model import Headers, Proof, Request
-from gateway.errors import RequestError, StoreBusyError, StoreError, VerificationError
+from gateway.core.published import NeedsKey
+from gateway.errors import KeyUnavailableError, RequestError, StoreBusyError, StoreError, VerificationError
+from gateway.ingress.keyring import KeyRing, KeysOfRequest
 from gateway.ingress.refusals import Refusal, Refusals
-from gateway.ingress.verify import Match, verify, within_scope
+from gateway.ingress.verify import Match, verify_with, within_scope
 from gateway.intake import Intake
 from gateway.metrics import Counters
 from gateway.runtime import Runtime
@@ -27,6 +30,8 @@ REMOVED_SECONDS: Final = 86_400
 """How long the path of a source that a reload removed answers 503: a mistake in the file must not end a provider's
 retries.
 """
+KEYS_PER_REQUEST: Final = 8
+"""Documents with keys that are fetched for one request."""
 TEXTS: Final = {400: b"bad request\n", 401: b"unauthorized\n", 403: b"forbidden\n", 413: b"too large\n"}
 
 log = structlog.get_logger()
@@ -35,8 +40,9 @@ log = structlog.get_logger()
 class Receiver:
     """The listener's handler. One per daemon; a reload swaps its blueprint between two requests."""
 
-    def __init__(self, intake: Intake, counters: Counters, runtime: Runtime) -> None:
+    def __init__(self, intake: Intake, counters: Counters, keys: KeyRing, runtime: Runtime) -> None:
         self._intake = intake
+        self._keys = keys
         self._counters = counters
         self._runtime = runtime
         self._paths = intake.blueprint.paths
@@ -73,7 +79,9 @@ class Receiver:
                 return self._shaken(source, answer)
             if request.method != "POST":
                 return _not_allowed(source)
-            matches = verify(source, request)
+            matches = verify_with(source, request, self._keys)
+            if isinstance(matches, NeedsKey):
+                matches = await self._fetch_and_verify(source, request, matches)
             if source.handshakes:
                 if answer := shake_hands(source, request, matches[0].proof):
                     return self._shaken(source, answer)
@@ -81,8 +89,19 @@ class Receiver:
             return await self._take(source, request, matches)
         except RequestError as error:
             return self._refuse(source, request, error)
-        except StoreError as error:
+        except (StoreError, KeyUnavailableError) as error:
             return self._postpone(source, request, error)
+
+    async def _fetch_and_verify(self, source: Source, request: Request, need: NeedsKey) -> tuple[Match, ...]:
+        """Have keys fetched and verify again, as often as another one is asked for. Raises KeyUnavailableError."""
+        keys = KeysOfRequest(self._keys)
+        for _ in range(KEYS_PER_REQUEST):
+            await keys.fetch(need)
+            found = verify_with(source, request, keys)
+            if not isinstance(found, NeedsKey):
+                return found
+            need = found
+        raise VerificationError("keys_too_many", f"more than {KEYS_PER_REQUEST} documents with keys were asked for")
 
     async def _take(self, source: Source, request: Request, matches: tuple[Match, ...]) -> Reply:
         ack = self._acks[source.name]  # a reload may remove the source before its event is accepted
@@ -119,13 +138,18 @@ class Receiver:
             log.warning("request.refused", **refusal._asdict())
         return Reply(error.status, TEXTS.get(error.status, b"refused\n"))
 
-    def _postpone(self, source: Source, request: Request, error: StoreError) -> Reply:
-        reason = "store_busy" if isinstance(error, StoreBusyError) else "store_down"
+    def _postpone(self, source: Source, request: Request, error: StoreError | KeyUnavailableError) -> Reply:
+        reason, reply = "store_down", RETRY_LATER
+        if isinstance(error, KeyUnavailableError):
+            reason = "key_unavailable"
+            reply = RETRY_LATER._replace(headers=((b"retry-after", b"%d" % max(1, ceil(error.after))),))
+        elif isinstance(error, StoreBusyError):
+            reason = "store_busy"
         self._counters.refused(source.name, reason)
         refusal = Refusal(request.received_at, source.name, request.client, 503, reason, str(error)[:300])
         if self.refusals.add(refusal):
             log.error("request.postponed", **refusal._asdict())
-        return RETRY_LATER
+        return reply
 
 
 def _left_out(count: int, of: int, status: int) -> VerificationError:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from gateway.blueprint import Credential, Source
 from gateway.core.identify import UNKNOWN
 from gateway.core.model import Event, Proof, Request
+from gateway.core.published import NO_KEYS, Keys, NeedsKey
 from gateway.errors import RequestError, VerificationError
 
 
@@ -19,28 +20,50 @@ class Match(NamedTuple):
     proof: Proof
 
 
-def verify(source: Source, request: Request) -> tuple[Match, ...]:
+def verify(source: Source, request: Request, keys: Keys = NO_KEYS) -> tuple[Match, ...]:
+    """Do as `verify_with` does, with nobody there who would fetch a key: VerificationError if one is missing."""
+    found = verify_with(source, request, keys)
+    if isinstance(found, NeedsKey):
+        raise VerificationError("key_missing", f"the key at {found.ref.url} is not at hand")
+    return found
+
+
+def verify_with(source: Source, request: Request, keys: Keys) -> tuple[Match, ...] | NeedsKey:
     """Give every credential of `source` that `request` proves. Raises VerificationError if it proves none.
 
-    All credentials are tried even after one matched: the work does not tell a stranger which one he came near.
+    All credentials are tried even after one matched: the work does not tell a stranger which one he came near. If
+    none matched, but one could by a key that is not in `keys`, that key is asked for.
     """
     matches: list[Match] = []
+    need: NeedsKey | None = None
     refusal: VerificationError | None = None
     for credential in source.credentials:
         try:
-            matches.append(Match(credential, _prove(credential, request)))
+            proof = _prove(credential, request, keys)
         except VerificationError as error:
             # Its traceback leads back to this frame: a cycle for each request would keep the collector busy.
             refusal = refusal or error.with_traceback(None)
-    if not matches:
-        raise refusal or VerificationError("no_credential", f"source {source.name} has no credential")
-    return tuple(matches)
+            continue
+        if isinstance(proof, Proof):
+            matches.append(Match(credential, proof))
+        else:
+            need = need or proof
+    if matches:
+        return tuple(matches)
+    if need is not None:
+        return need
+    raise refusal or VerificationError("no_credential", f"source {source.name} has no credential")
 
 
-def _prove(credential: Credential, request: Request) -> Proof:
+def _prove(credential: Credential, request: Request, keys: Keys) -> Proof | NeedsKey:
     """Ask one verifier. A plugin's verifier runs in our process: whatever else it raises or gives is a refusal."""
     try:
-        proof = credential.verifier.verify(request)
+        if credential.keyed is None:
+            proof: Proof | NeedsKey = credential.verifier.verify(request)
+        else:
+            proof = credential.keyed.verify_with(request, keys)
+            if isinstance(proof, NeedsKey):
+                return proof
     except RequestError:
         raise
     except BaseException as error:  # even SystemExit must not end the daemon

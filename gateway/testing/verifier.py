@@ -54,7 +54,7 @@ def check_verifier(
     verifier = kind.build(chosen, secret)
     signed = verifier.sign(request)
     proof = _check_genuine(verifier, signed)
-    if not kind.needs_secret:
+    if not kind.wants_secret(chosen):
         return
     _check_secrets(kind, chosen, secret, signed, proof)
     _demand(other_secret not in {b"", secret}, "other_secret must be another fit secret")

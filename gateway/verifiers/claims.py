@@ -5,6 +5,7 @@ proven.
 """
 
 import math
+from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
 from gateway.plugin import Json, VerificationError
@@ -24,6 +25,8 @@ class ClaimRules(NamedTuple):
     """Seconds that clocks may differ."""
     max_age: float | None
     """Seconds since `iat`, at most."""
+    exact: Mapping[str, str | int | bool] = {}
+    """Claims with the only value, and type, that they may have."""
 
 
 def check_claims(claims: Json, rules: ClaimRules, now: float) -> dict[str, Any]:
@@ -40,6 +43,9 @@ def check_claims(claims: Json, rules: ClaimRules, now: float) -> dict[str, Any]:
     _check_times(times, rules, now)
     _check_text(claims, "iss", rules.issuer)
     _check_text(claims, "aud", rules.audience)
+    for name, value in rules.exact.items():
+        if type(claims.get(name)) is not type(value) or claims[name] != value:
+            raise VerificationError("claim", f"the claim {name} is not exactly what is configured")
     return claims
 
 

@@ -2,11 +2,13 @@
 
 One credential has one algorithm and one key. The form is checked before the signature, the signature before the
 claims are parsed, and times against the request's arrival: PyJWT's own `decode` reads the clock, takes strings for
-numbers and looks at its header fields, so only its algorithms are used here. Nothing is fetched.
+numbers and looks at its header fields, so only its algorithms are used here. The key is the credential's secret, or
+one of the set that the provider publishes (`gateway.verifiers.jwks`).
 """
 
 import hashlib
 import hmac
+from collections.abc import Mapping
 from typing import Any, Literal
 
 import orjson
@@ -14,16 +16,22 @@ from pydantic import Field
 
 from gateway.plugin import (
     ENCODERS,
+    NO_KEYS,
     Duration,
+    KeyRef,
+    Keys,
+    NeedsKey,
     Options,
     Proof,
     Request,
     VerificationError,
     encode_base64url,
+    proven,
     verifier,
 )
 from gateway.verifiers.claims import ClaimRules, check_claims
 from gateway.verifiers.compact import MAX_TOKEN_BYTES, cut_token, decode_segment, signing_input
+from gateway.verifiers.jwks import TRIAL_ID, KeySet, KeySource
 from gateway.verifiers.jwt_keys import HASH_BYTES, AlgorithmName, TokenKey
 from gateway.verifiers.places import header_name, only_header, read_json, with_header
 
@@ -33,6 +41,8 @@ class JwtOptions(Options):
 
     algorithm: AlgorithmName
     """The one algorithm; a token that names another is refused."""
+    jwks: str = Field(default="", examples=["https://acme.kinde.com/.well-known/jwks"])
+    """Address of the key set (RFC 7517) that the provider publishes, in the place of a secret."""
     header: str = Field(default="", examples=["Authorization", "X-Webhook-Signature"])
     """Header that carries the token; the body is the token unless this is written."""
     prefix: str = Field(default="", examples=["Bearer "])
@@ -45,6 +55,13 @@ class JwtOptions(Options):
     """The exact claim `iss`."""
     audience: str = ""
     """The exact claim `aud`."""
+    claims: dict[str, str | int | bool] = Field(
+        default={}, examples=[{"email": "push@project.iam.gserviceaccount.com", "email_verified": True}]
+    )
+    """Claims with the exact value that each must have."""
+    pin: tuple[str, ...] = Field(default=(), examples=[["aud", "email"]])
+    """Claims that a source must pin by `issuer`, `audience` or `claims`: for a provider that signs with one key for all
+    its customers, so that any of them could send."""
     leeway: Duration = Field(default="60s", validate_default=True)
     """How far the provider's clock may be from ours."""
     max_age: Duration | None = None
@@ -61,14 +78,21 @@ class JwtOptions(Options):
     shorter ones."""
 
 
-@verifier(JwtOptions)
+@verifier(JwtOptions, needs_secret=lambda options: not options.jwks)
 class Jwt:
     """A signed token. Raises ValueError for an unfit key and for options that leave the body unsigned."""
 
-    def __init__(self, options: JwtOptions, secret: bytes) -> None:
+    def __init__(self, options: JwtOptions, secret: bytes, source: KeySource | None = None) -> None:
+        """Get ready; keys come from `source`, if one is given, else from the options."""
         _check_options(options)
+        if options.jwks and secret:
+            raise ValueError("with jwks the provider's published keys count: remove secret, or jwks")
         self._options = options
-        self._key = TokenKey(options.algorithm, secret, options.min_secret_bytes)
+        self._source = KeySet(options.jwks, options.algorithm) if options.jwks else source
+        self._key = (
+            TokenKey.written(options.algorithm, secret, options.min_secret_bytes) if self._source is None else None
+        )
+        self.keyed = "" if self._source is None else options.algorithm
         self._header = header_name(options.header) if options.header else b""
         self._prefix = options.prefix.encode()
         implied = [
@@ -81,15 +105,23 @@ class Jwt:
             options.audience,
             options.leeway,
             options.max_age,
+            options.claims,
         )
-        names = {*self._rules.require, "exp", "nbf", "iat", "iss", "aud"}
+        names = {*self._rules.require, "exp", "nbf", "iat", "iss", "aud", *options.claims}
         self._claim_paths = tuple(((name,),) for name in sorted(names))
         self._consumed = (self._header,) if self._header else ()
 
     def verify(self, request: Request) -> Proof:
         """Prove the token and its claims; give the claims, as the payload if the body was the token."""
+        return proven(self.verify_with(request, NO_KEYS))
+
+    def verify_with(self, request: Request, keys: Keys) -> Proof | NeedsKey:
+        """Do so by a published key, or ask for it; nothing is asked for a token that is not well-formed."""
         compact = cut_token(self._token(request), self._options.algorithm)
-        if not self._key.verify(compact.signing_input, compact.signature):
+        key = self._key or (self._source.find(compact.key_id, keys) if self._source else None)
+        if isinstance(key, NeedsKey):
+            return key
+        if key is None or not key.verify(compact.signing_input, compact.signature):
             raise VerificationError("signature", "the token's signature does not match: another key, or it was changed")
         document = read_json(decode_segment(compact.payload_segment, "payload"), self._claim_paths)
         claims = check_claims(document, self._rules, request.received_at / 1000)
@@ -102,10 +134,21 @@ class Jwt:
 
         Raises ValueError if only a public key is there, or if a body that is to be a token is no JSON object.
         """
+        if self._key is None:
+            raise ValueError("only the provider has the key that signs: use its own test button")
+        return self._signed(request, self._key, "")
+
+    def sign_with(self, request: Request, private: bytes) -> tuple[Request, Mapping[KeyRef, bytes]]:
+        """Sign with a key made up for a trial, and give where the provider would publish it."""
+        key = TokenKey.written(self._options.algorithm, private)
+        return self._signed(request, key, TRIAL_ID), self._source.publish(key) if self._source else {}
+
+    def _signed(self, request: Request, key: TokenKey, key_id: str) -> Request:
         claims: dict[str, Any] = {} if self._header else _object(request.body)
         now = request.received_at // 1000
-        text = signing_input(self._options.algorithm, orjson.dumps({**self._usual_claims(request, now), **claims}))
-        token = text + b"." + encode_base64url(self._key.sign(text))
+        content = orjson.dumps({**self._usual_claims(request, now), **claims})
+        text = signing_input(self._options.algorithm, content, key_id)
+        token = text + b"." + encode_base64url(key.sign(text))
         if self._header:
             return with_header(request, self._header, self._prefix + token)
         return request._replace(body=token)
@@ -142,6 +185,7 @@ class Jwt:
         usual |= {"exp": now + 300} if "exp" in options.require else {}
         usual |= {"iss": options.issuer} if options.issuer else {}
         usual |= {"aud": options.audience} if options.audience else {}
+        usual |= options.claims
         usual |= {options.body_hash: self._hash(request.body).decode()} if options.body_hash else {}
         return usual
 
@@ -164,6 +208,12 @@ def _check_options(options: JwtOptions) -> None:
         raise ValueError(
             "a token in a header must hold the body's hash: name the claim in body_hash,"
             " or write unsigned_body = true instead to accept a body that nobody signed"
+        )
+    pinned = {*options.claims, *(["iss"] if options.issuer else []), *(["aud"] if options.audience else [])}
+    if missing := [name for name in options.pin if name not in pinned]:
+        raise ValueError(
+            f"expected the claims {', '.join(missing)} to be pinned, since the provider signs for others with the same "
+            'key: write verify = { audience = "…", claims = { email = "…" } } with yours'
         )
     if options.min_secret_bytes is not None and options.algorithm not in HASH_BYTES:
         raise ValueError(f"min_secret_bytes is for HS algorithms: {options.algorithm} has a public key")

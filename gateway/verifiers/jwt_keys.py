@@ -33,18 +33,29 @@ _ALGORITHMS: Final[Mapping[str, JwtAlgorithm]] = {
 class TokenKey:
     """One algorithm with its one key: `verify` takes the public part, `sign` the private part or the shared secret."""
 
-    def __init__(self, algorithm: AlgorithmName, secret: bytes, min_secret_bytes: int | None) -> None:
-        """Load the key. Raises ValueError, without quoting it, if it is unfit for `algorithm`."""
+    def __init__(self, algorithm: AlgorithmName, public: Any, private: Any = None) -> None:  # noqa: ANN401 - PyJWT's
+        """Hold a key of the type that `algorithm` has. Raises ValueError if it is unfit."""
         self._algorithm = _ALGORITHMS[algorithm]
-        self._private: Any = None
-        if algorithm in HASH_BYTES:
-            self._public: Any = _shared_secret(
-                secret, HASH_BYTES[algorithm] if min_secret_bytes is None else min_secret_bytes
-            )
-            self._private = self._public
-        else:
-            self._public, self._private = _pem_keys(secret)
-            _check_type(self._public, algorithm)
+        self._public, self._private = public, private
+        if algorithm not in HASH_BYTES:
+            _check_type(public, algorithm)
+
+    @classmethod
+    def written(cls, algorithm: AlgorithmName, secret: bytes, min_secret_bytes: int | None = None) -> "TokenKey":
+        """Load a secret: PEM, but for HS algorithms. Raises ValueError, without quoting it, if it is unfit."""
+        if algorithm not in HASH_BYTES:
+            return cls(algorithm, *_pem_keys(secret))
+        shared = _shared_secret(secret, HASH_BYTES[algorithm] if min_secret_bytes is None else min_secret_bytes)
+        return cls(algorithm, shared, shared)
+
+    @classmethod
+    def published(cls, algorithm: AlgorithmName, jwk: dict[str, Any]) -> "TokenKey":
+        """Load the public key of a JWK (RFC 7517), never for HS. Raises ValueError or jwt.InvalidKeyError."""
+        return cls(algorithm, _ALGORITHMS[algorithm].from_jwk(jwk))
+
+    def as_jwk(self) -> dict[str, Any]:
+        """Give the public part as a JWK."""
+        return dict(self._algorithm.to_jwk(self._public, as_dict=True))
 
     def verify(self, message: bytes, signature: bytes) -> bool:
         """Tell whether `signature` is this key's over `message`; constant time for shared secrets."""

@@ -8,6 +8,8 @@ from gateway.announce import Announcer
 from gateway.blueprint import build
 from gateway.config.load import load
 from gateway.core.model import Request
+from gateway.errors import KeyUnavailableError
+from gateway.ingress.keyring import KeyRing
 from gateway.ingress.receive import Receiver
 from gateway.intake import Intake
 from gateway.metrics import Counters
@@ -77,7 +79,11 @@ class Parts:
         self.admission = NoAdmission()
         narrator = Narrator(self.counters, self.announcer, self.runtime)
         self.intake = Intake(store, self.admission, narrator, self.blueprint())
-        self.receiver = Receiver(self.intake, self.counters, self.runtime)
+        self.receiver = Receiver(self.intake, self.counters, KeyRing(self.fetch, self.runtime), self.runtime)
+
+    async def fetch(self, ref):
+        """Be the server of a provider that publishes its keys; nobody here does."""
+        raise KeyUnavailableError(ref.url, 10)
 
     def blueprint(self, text=CONFIG):
         file = self.folder / "config.toml"

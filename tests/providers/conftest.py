@@ -3,15 +3,18 @@
 from contextlib import asynccontextmanager
 
 import pytest
+import trio
 
 from gateway.announce import Announcer
 from gateway.blueprint import build
 from gateway.blueprint.presets import BUILT_IN
-from gateway.cli.made_up import made_up_secret
+from gateway.cli.made_up import made_up_secret, private_key
 from gateway.cli.provider_page import snippet
 from gateway.cli.sample import Plan
 from gateway.cli.trial import merged_verify, read
 from gateway.config.load import load
+from gateway.errors import KeyUnavailableError
+from gateway.ingress.keyring import KeyRing
 from gateway.ingress.receive import Receiver
 from gateway.intake import Intake
 from gateway.metrics import Counters
@@ -34,6 +37,13 @@ class NoAdmission:
         pass
 
 
+class PublishingPlan(Plan):
+    """A plan that signs with the provider's own key, if it has one, and has it published."""
+
+    def signed(self, request):
+        return self.door.sign(request) if self.credential.keyed else super().signed(request)
+
+
 class Door:
     """One provider's door, as the lines that its page tells to paste open it."""
 
@@ -50,10 +60,28 @@ class Door:
         self.runtime = runtime = Runtime()
         counters = Counters()
         narrator = Narrator(counters, Announcer(runtime), runtime)
-        self.receiver = Receiver(Intake(store, NoAdmission(), narrator, blueprint), counters, runtime)
+        self.published, self.private = {}, None
+        self.ring = KeyRing(self.fetch, runtime)
+        self.receiver = Receiver(Intake(store, NoAdmission(), narrator, blueprint), counters, self.ring, runtime)
 
     def plan(self, sample):
-        return Plan(self.source, self.source.credentials[0], sample)
+        plan = PublishingPlan(self.source, self.source.credentials[0], sample)
+        object.__setattr__(plan, "door", self)
+        return plan
+
+    def sign(self, request):
+        """Sign with the provider's own key and publish it."""
+        asking = self.source.credentials[0].keyed
+        self.private = self.private or private_key(asking.keyed)
+        signed, published = asking.sign_with(request, self.private)
+        self.published.update(published)
+        return signed
+
+    async def fetch(self, ref):
+        """Be the provider's server."""
+        if ref not in self.published:
+            raise KeyUnavailableError("HTTP 404", 10)
+        return self.published[ref]
 
     async def post(self, request):
         """Send as the listener would; give the status."""
@@ -75,6 +103,10 @@ def open_door(tmp_path):
         folder = tmp_path / name
         folder.mkdir()
         async with open_memory(Runtime(), StoreSettings()) as store:
-            yield Door(name, folder, store, secret)
+            door = Door(name, folder, store, secret)
+            async with trio.open_nursery() as nursery:
+                await nursery.start(door.ring.run)
+                yield door
+                nursery.cancel_scope.cancel()
 
     return opened

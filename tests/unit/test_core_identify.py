@@ -526,3 +526,46 @@ def test_a_type_is_told_by_what_is_there_where_no_field_says_it(body, meant):
     assert event({"type": "body.kind", "type_where": where}, body).type == meant
     if "kind" not in body:
         assert event({"type_where": where}, body).type == meant
+
+
+WRAPPED = {"type": "body.subscription", "id": "body.message.id", "unwrap": "body.message.data"}
+
+
+def test_what_a_body_wraps_is_the_payload_and_the_rules_read_what_was_sent():
+    sent = {"subscription": "orders", "message": {"id": "m1", "data": '{"state": "paid"}'}, "attempt": 1}
+    found = event(WRAPPED, sent)
+    assert (found.type, found.body, found.part) == ("orders", {"state": "paid"}, b'{"state": "paid"}')
+    again = event(WRAPPED, {**sent, "attempt": 2})
+    assert (again.key, again.digest) == (found.key, found.digest), "what changes around it makes no conflict"
+
+
+def test_base64_is_unwrapped_strictly_and_text_that_is_no_json_is_a_payload_all_the_same():
+    spec = {**WRAPPED, "unwrap_encoding": "base64"}
+    assert event(spec, {"subscription": "a", "message": {"data": "aGVsbG8="}}).part == b"hello"
+    with pytest.raises(RequestError, match="unwrap"):
+        event(spec, {"subscription": "a", "message": {"data": "aGV sbG8="}})
+
+
+def test_a_body_that_wraps_nothing_stays_as_it_was_sent():
+    sent = {"subscription": "orders", "message": {"id": "m1"}}
+    found = event(WRAPPED, sent)
+    assert (found.part, found.body) == (None, sent)
+
+
+def test_aliases_mean_what_is_inside_and_a_stored_event_is_seen_as_it_was():
+    spec = {**WRAPPED, "aliases": {"body.state": {"payed": "paid"}}}
+    found = event(spec, {"subscription": "orders", "message": {"data": '{"state": "payed"}'}})
+    assert found.body == {"state": "paid"}
+    assert found.part == b'{"state": "payed"}'
+    request = posted({})
+    stored = StoredEvent(1, "acme", "main", "orders", "", None, 1, encode_head(request, (), ()), b"{}", found.part)
+    scope = recall(compile_identify(spec), stored)
+    assert (scope.body, scope.claims) == ({"state": "paid"}, None)
+
+
+@pytest.mark.parametrize(
+    "more", [{"split": "body.items[]"}, {"unwrap": "header.x"}, {"unwrap": "body.a[].b"}, {"unwrap_encoding": "hex"}]
+)
+def test_unwrap_is_one_field_of_a_body_that_is_not_split(more):
+    with pytest.raises(ProblemsError):
+        compile_identify({**WRAPPED, **more})
