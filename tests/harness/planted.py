@@ -1,10 +1,11 @@
-"""Bugs that the harnesses must find: runs the daemon's own program with one of them planted. For tests alone.
+"""Bugs that the harnesses must find: runs the daemon's own program with some of them planted. For tests alone.
 
-`python planted.py BUG PROGRAM ARGUMENTS…`; nothing of it is in the gateway, so no operator can meet it.
+`python planted.py BUG,… PROGRAM ARGUMENTS…`; nothing of it is in the gateway, so no operator can meet it.
 
 careless: the store does not notice that a write to its log failed.
 normal: the store does not flush its log at a commit (`synchronous=NORMAL`).
 off: the store flushes nothing at all (`synchronous=OFF`).
+eager is no bug: the log is copied and begun anew after a few commits, as it is after thousands.
 """
 
 import runpy
@@ -15,7 +16,7 @@ from typing import Any
 
 import apsw
 
-from gateway.store import start
+from gateway.store import checkpoints, start
 
 
 class _CarelessFile(apsw.VFSFile):
@@ -44,19 +45,25 @@ def _weaken(level: str) -> None:
     start.open_writer = open_weaker
 
 
+def _hurry() -> None:
+    for name, frames in (("COPY_FRAMES", 40), ("RESTART_FRAMES", 150), ("RESTART_AGAIN", 30)):
+        setattr(checkpoints, name, frames)
+
+
 PLANT: dict[str, Callable[[], object]] = {
     "careless": _CarelessDisk,
     "normal": lambda: _weaken("normal"),
     "off": lambda: _weaken("off"),
+    "eager": _hurry,
 }
 
 
-def planted(bug: str) -> tuple[str, ...]:
-    """Give what stands before the daemon's command so that it has `bug`."""
-    return (sys.executable, __file__, bug)
+def planted(*bugs: str) -> tuple[str, ...]:
+    """Give what stands before the daemon's command so that it has `bugs`."""
+    return (sys.executable, __file__, ",".join(bugs))
 
 
 if __name__ == "__main__":
-    kept = PLANT[sys.argv[1]]()
+    kept = [PLANT[bug]() for bug in sys.argv[1].split(",")]
     sys.argv = sys.argv[2:]
     runpy.run_path(sys.argv[0], run_name="__main__")
