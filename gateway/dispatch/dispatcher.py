@@ -82,6 +82,7 @@ class Dispatcher:
                 self._drain(runner, partial(self.hint, name))
                 # What the store said may be older: a gate may have moved since.
                 closed[name], memos[name] = tuple(runner.gates.closed), runner.gates.memo
+                runner.gates.retire()
         for name, plan in blueprint.targets.items():
             if name not in self._runners:
                 self._start(plan, closed.get(name, ()), memos.get(name, b""), blueprint)
@@ -171,6 +172,7 @@ class Dispatcher:
         try:
             return await runner.gates.open(kinds)
         finally:
+            runner.gates.retire()
             successor = self._runners.get(target)
             if successor is runner and self._blueprint is not None:
                 self._start(runner.plan, runner.gates.closed, runner.gates.memo, self._blueprint)

@@ -65,6 +65,7 @@ class Gates:
         self._kept = kept
         self._waiting: int | None = None
         """How many deliveries there were at the last look, while the breaker is not closed."""
+        self._retired = False
         self.pace = Pace(plan.rate)
         if memo.starting:
             self.pace.start_slowly(runtime.monotonic())
@@ -120,8 +121,14 @@ class Gates:
                 moves = self._disabled(now, failed[-1].reason) or moves
         return moves
 
+    def retire(self) -> None:
+        """Others are in charge of the target, perhaps under another name: what its last tries tell moves nothing."""
+        self._retired = True
+
     async def carry_out(self, moves: Iterable[GateMove]) -> None:
         """Tell of gates that moved, and have the store know; durable on return if it can write."""
+        if self._retired:
+            return
         now = self._runtime.now_ms()
         try:
             for move in moves:

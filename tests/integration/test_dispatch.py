@@ -2,6 +2,7 @@
 
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from gateway.core.model import Delivered, Delivery, NotTried, Rejected, Retry, S
 from gateway.dispatch.dispatcher import Dispatcher
 from gateway.errors import StoreBusyError, StoreFullError
 from gateway.runtime import Runtime
-from gateway.store.contract import Claim, DeliveryQuery
+from gateway.store.contract import Claim, DeliveryQuery, Rename
 
 SOON = {"delays": [0.01, 0.01], "give_up": 60}
 
@@ -181,6 +182,48 @@ async def test_P15_a_gate_that_closes_while_a_reload_reads_the_gates_stays_close
         await dispatcher.use(Plans(plan_for(script, fingerprint="2")))
         assert [gate.kind for gate in dispatcher.gates()] == ["held"]
         assert dispatcher.reserve("crm", 1, "acme") is None
+
+
+async def test_C7_the_last_try_of_a_renamed_target_closes_no_gate_under_its_former_name(tmp_path):
+    answer, old, new = trio.Event(), Script(), Script()
+
+    async def gone_at_last():
+        await answer.wait()
+        return TargetDown("410 gone", disable=True)
+
+    old.answer = lambda _: gone_at_last()
+    async with opened_store(tmp_path) as store, running(store, plan_for(old)) as (dispatcher, _):
+        await accept(store, 1, "crm")
+        await old.wait_seen(1)
+        assert await store.rename([Rename("target", "crm", "sales")])
+        await dispatcher.use(Plans(replace(plan_for(new, "sales"), formerly="crm")))
+        answer.set()
+        await new.wait_seen(1)
+        await wait_until(lambda: old.closed)
+        assert await store.gates() == []
+        assert await store.rename([Rename("target", "sales", "crm")]), "the way back is free"
+
+
+async def test_R5_the_last_try_before_an_operator_enabled_a_target_closes_nothing(tmp_path):
+    answer, answers = trio.Event(), [TargetDown("410 gone", disable=True)]
+
+    async def later():
+        await answer.wait()
+        return TargetDown("410 gone", disable=True)
+
+    script = Script(lambda message: answers.pop() if b"2" in message.content else later())
+    async with opened_store(tmp_path) as store, running(store, plan_for(script)) as (dispatcher, watcher):
+        await accept(store, 1, "crm")
+        await script.wait_seen(1)
+        await accept(store, 2, "crm")
+        await wait_until(lambda: watcher.closed)
+        script.closed = False
+        assert await dispatcher.open("crm", ("disabled", "breaker"))
+        script.answer = lambda _: Delivered()
+        answer.set()
+        await wait_until(lambda: script.closed)
+        await script.wait_seen(4)
+        assert dispatcher.gates() == await store.gates() == []
 
 
 @pytest.mark.parametrize("kind", ["held", "disabled"])
