@@ -15,7 +15,7 @@ from typing import Any, Final, NamedTuple
 
 import orjson
 
-from gateway.core.document import parse_document
+from gateway.core.document import parse_document, parse_form, reads_as_form
 from gateway.core.match import Match
 from gateway.core.model import Headers, Json, Proof, Request
 from gateway.core.selector import Scope, Selector, Template, TemplateError
@@ -106,8 +106,9 @@ class Handshake:
             return None
         if proof is not None and proof.claims_are_payload:
             return proof.claims
+        read = parse_form if reads_as_form(request.header(b"content-type"), request.body) else parse_document
         try:
-            return parse_document(request.body)
+            return read(request.body)
         except RequestError:
             return None
 

@@ -83,12 +83,13 @@ class Door:
             raise KeyUnavailableError("HTTP 404", 10)
         return self.published[ref]
 
-    async def post(self, request):
-        """Send as the listener would; give the status."""
+    async def ask(self, request):
+        """Send as the listener would; give the answer."""
         admitted = self.receiver.admit(request.method, request.path, request.headers)
-        if not isinstance(admitted, int):
-            return admitted.status
-        return (await self.receiver.handle(request)).status
+        return await self.receiver.handle(request) if isinstance(admitted, int) else admitted
+
+    async def post(self, request):
+        return (await self.ask(request)).status
 
     async def events(self):
         return await self.store.events(EventQuery(limit=1000))
