@@ -52,6 +52,7 @@ lock: ## renew the lock (needs uv)
 	echo 'hatchling>=1.27' | uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate - -o requirements/build.txt
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate pyproject.toml -o requirements/run.txt
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --extra dev pyproject.toml -o requirements/dev.txt
+	$(PYTHON) requirements/sbom.py > requirements/sbom.json
 
 install: ## install or upgrade the system service (sudo make install); DESTDIR= for a scratch root
 	@PYTHON="$(PYTHON)" DESTDIR="$(DESTDIR)" CHECK="$(CHECK)" systemd/install.sh install
