@@ -5,14 +5,13 @@ dispatch, then the store flushes. Whatever ends the process earlier costs no ack
 that was promised.
 """
 
-import gc
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Final, TypeVar, cast
+from typing import Final, cast
 
 import structlog
 import trio
@@ -27,6 +26,7 @@ from gateway.announce import Announcer
 from gateway.asgi.connection import over_hypercorn
 from gateway.asgi.types import AsgiApp
 from gateway.blueprint import Blueprint, build
+from gateway.collector import calm_collector
 from gateway.config.address import Address
 from gateway.config.load import load
 from gateway.config.model_server import HttpServer
@@ -36,7 +36,7 @@ from gateway.desk import OperatorDesk
 from gateway.dispatch.dispatcher import Dispatcher
 from gateway.dispatch.janitor import expire, keep_proving, mind_clock, retain
 from gateway.distress import Distress
-from gateway.errors import ConfigError, HookgateError
+from gateway.errors import ConfigError, HookgateError, leaves
 from gateway.ingress.asgi import asgi_app
 from gateway.ingress.key_fetch import KeyFetcher
 from gateway.ingress.keyring import KeyRing
@@ -69,8 +69,6 @@ BROKEN_ALERT_SECONDS: Final = 2.5
 GIL_SECONDS: Final = 0.0005
 """With a busy thread each switch may wait this long: the default of 5 ms would cost the writer its rhythm."""
 
-ExceptionT = TypeVar("ExceptionT", bound=BaseException)
-
 log = structlog.get_logger()
 
 
@@ -86,9 +84,9 @@ def run(config_path: Path) -> int:
     try:
         trio.run(_main, config_path)
     except* ConfigError as errors:
-        status = _tell(problem for error in _leaves(errors) for problem in error.problems)
+        status = _tell(problem for error in leaves(errors) for problem in error.problems)
     except* HookgateError as errors:
-        status = _tell(str(error) for error in _leaves(errors))
+        status = _tell(str(error) for error in leaves(errors))
     return status
 
 
@@ -207,7 +205,7 @@ class Daemon:
             nursery.start_soon(self.control.run_reloads)
             await nursery.start(self._admin.serve, [Listener(each) for each in self._admin_sockets])
             await nursery.start(self._server.serve, [Listener(each, self._tls_for(each)) for each in self._sockets])
-            _calm_collector()
+            calm_collector()
             self._tell_ready()
             await self._until_stopped(signals)
             nursery.start_soon(_ignore, signals)
@@ -285,17 +283,6 @@ async def _ignore(signals: AsyncIterator[int]) -> None:
         log.info("daemon.stopping", signal=signal.Signals(number).name)
 
 
-def _calm_collector() -> None:
-    """Keep the cycle collector away from what lives as long as the process, and from values that are in no cycle.
-
-    An event makes some fifty small values that die by reference count (it must make no cycle: a collection of 50,000
-    dead ones was a pause of 100 ms); looking for cycles among them every 700 cost a tenth of all time.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 50)
-
-
 def _connect(receiver: Receiver, http: HttpServer, runtime: Runtime) -> Connect:
     if http == "own":
         return over_http1(receiver)
@@ -308,14 +295,6 @@ def _connection_failed(error: Exception) -> None:
 
 def _admin_failed(error: Exception) -> None:
     log.error("connection.failed", problem=f"admin listener: {error!r}"[:500], exc_info=error)
-
-
-def _leaves(group: BaseExceptionGroup[ExceptionT]) -> Iterator[ExceptionT]:
-    for error in group.exceptions:
-        if isinstance(error, BaseExceptionGroup):
-            yield from _leaves(error)
-        else:
-            yield error
 
 
 def _tell(problems: Iterable[str]) -> int:

@@ -4,6 +4,9 @@ A failed delivery is no exception: it is an `Outcome` (`gateway.core.model`). Ev
 place, what was expected, what was found and what to do; none holds a secret or a payload.
 """
 
+from collections.abc import Iterator
+from typing import TypeVar
+
 
 class HookgateError(Exception):
     """The base of all that this package raises on purpose."""
@@ -70,3 +73,15 @@ class StoreBrokenError(StoreError):
 
     Never retried: a second fsync may report success for lost data (PostgreSQL's "fsync errors" page).
     """
+
+
+ExceptionT = TypeVar("ExceptionT", bound=BaseException)
+
+
+def leaves(group: BaseExceptionGroup[ExceptionT]) -> Iterator[ExceptionT]:
+    """Give the exceptions of a group and of the groups in it."""
+    for error in group.exceptions:
+        if isinstance(error, BaseExceptionGroup):
+            yield from leaves(error)
+        else:
+            yield error

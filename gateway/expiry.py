@@ -8,8 +8,6 @@ from datetime import UTC, date, datetime, time
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from cryptography import x509
-
 from gateway.blueprint import Blueprint
 from gateway.config.references import SecretText, read_small
 
@@ -44,6 +42,8 @@ def _certificates(blueprint: Blueprint) -> Iterator[End]:
 
 def _certificate(shown: str | SecretText, used_by: str) -> Iterator[End]:
     """Give the end of a chain's first certificate: the one that is ours."""
+    from cryptography import x509  # noqa: PLC0415 - a daemon without TLS need not load it
+
     try:
         pem = shown.reveal().encode() if isinstance(shown, SecretText) else read_small(Path(shown))
         own = x509.load_pem_x509_certificates(pem)[0]

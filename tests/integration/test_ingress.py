@@ -7,9 +7,11 @@ import trio.testing
 from ingress_bench import CONFIG, ORDERS, STATES, order, parts_of
 
 from gateway.announce import Announcer
+from gateway.core.disuse import DAY_MS, Disuse
 from gateway.core.model import event_text
 from gateway.errors import StoreBusyError
 from gateway.store.contract import DeliveryQuery, EventQuery
+from gateway.watch import Watch
 
 
 async def events(parts, **query):
@@ -267,6 +269,23 @@ async def test_the_only_alert_target_that_is_down_gets_nothing_about_itself(tmp_
         (row,) = await events(parts, source="hookgate")
         assert (row.hold, row.deliveries) == ("ignored", 0)
         assert len(await events(parts, source="hookgate")) == 1, "and its own event makes no other"
+
+
+async def test_a_credential_that_nobody_uses_is_told_while_the_other_is_used(tmp_path):
+    async with parts_of(tmp_path) as parts:
+        watch = Watch(lambda: parts.intake.blueprint, parts.counters, parts.announcer, parts.runtime)
+        long_ago = parts.runtime.now_ms() - 40 * DAY_MS
+        kept = {
+            f"used/truework/{name}": orjson.dumps(["truework", name, long_ago, True]) for name in ("orders", "states")
+        }
+        disuse = Disuse(kept)
+        watch.look_at_credentials(disuse)
+        assert not parts.announcer._queue, "a silent source has no unused credential"
+        await parts.post(order())
+        watch.look_at_credentials(disuse)
+        (telling,) = parts.announcer._queue
+        assert (telling.kind, telling.subject) == ("credential.unused", "truework states")
+        assert telling.data["days"] == 40
 
 
 async def test_trouble_with_an_own_event_makes_no_own_event(tmp_path):
