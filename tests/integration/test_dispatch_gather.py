@@ -108,7 +108,8 @@ async def test_a_probe_is_one_mail_and_so_is_a_try_of_a_slow_start_or_a_rate(aut
         assert 1 <= len(mailing.sent) <= 5, "only probes"
         tried = len(mailing.sent)
         mailing.outcome = Delivered()
-        await here.wait_settled()
+        with trio.fail_after(5 * MINUTE):
+            await here.wait_settled()
         assert [count for _, count in mailing.sent[tried:]] == [5] * 10
 
 
