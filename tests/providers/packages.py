@@ -5,6 +5,7 @@ import json
 from gateway.blueprint.presets import BUILT_IN
 from gateway.cli.made_up import made_up_secret
 from gateway.cli.trial import merged_verify, read
+from gateway.core.document import is_form
 
 
 def fresh_secret(name):
@@ -25,8 +26,14 @@ def takes(verify, secret, request):
 
 
 def compact(request):
-    """Write the body as JavaScript would, for packages that parse it and write it anew."""
+    """Write a JSON body as JavaScript would, for packages that parse it and write it anew."""
+    if is_form(request.header(b"content-type")):
+        return request
     return request._replace(body=json.dumps(json.loads(request.body), separators=(",", ":")).encode())
+
+
+def with_one_field_more(body):
+    return body.replace(b"{", b'{"x":1,', 1) if b"{" in body else body + b"&x=1"
 
 
 def signed_at(door, sample, at):
@@ -34,15 +41,15 @@ def signed_at(door, sample, at):
     return plan.signed(compact(plan.request(1, at, ())))
 
 
-async def check_agreement(open_door, name, verify, secret=None):
+async def check_agreement(open_door, name, verify, secret=None, ahead_seconds=0):
     """Sign each sample as our presets do; the package must take it, and refuse what we refuse."""
     secret, other = secret or fresh_secret(name), fresh_secret(name)
     async with open_door(name, secret) as door:
         for sample in door.preset.samples:
             # Whole seconds: some packages know no fractions, and no clock that is ahead of theirs.
-            signed = signed_at(door, sample, door.runtime.now_ms() // 1000 * 1000)
+            signed = signed_at(door, sample, (door.runtime.now_ms() // 1000 + ahead_seconds) * 1000)
             unsigned = compact(door.plan(sample).request(1, signed.received_at, ()))
-            changed = signed._replace(body=signed.body.replace(b"{", b'{"x":1,', 1))
+            changed = signed._replace(body=with_one_field_more(signed.body))
             assert takes(verify, secret, signed)
             assert await door.post(signed) == door.source.ack_status
             assert not takes(verify, other, signed)
