@@ -1,4 +1,4 @@
-"""Packages of npm verify what our presets sign, and sign what we take: LiveKit, Mux, Notion, Sanity, WorkOS."""
+"""Packages of npm verify what our presets sign, and sign what we take: GitHub, LiveKit, Mux, Notion, Sanity, WorkOS."""
 
 import base64
 
@@ -7,8 +7,8 @@ from packages import check_age, check_agreement, check_signed
 
 from harness.npm import INTEROP, install
 
-NAMES = ("livekit", "mux", "notion", "sanity", "workos")
-SIGNERS = ("livekit", "notion", "sanity")
+NAMES = ("github", "livekit", "mux", "notion", "sanity", "workos")
+SIGNERS = ("github", "livekit", "notion", "sanity")
 ISSUER = "APIkeyOfYours"
 """Of the source that LiveKit's preset shows."""
 

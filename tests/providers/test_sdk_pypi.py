@@ -14,7 +14,7 @@ from discord_interactions import verify_key
 from gocardless_pro.webhooks import parse_with_meta
 from mollie.utils.webhooks.signature_validator import SignatureValidator
 from onfido import WebhookEventVerifier
-from packages import check_age, check_agreement, fresh_secret
+from packages import check_age, check_agreement, check_signed, fresh_secret, takes
 from paddle_billing.Notifications import Secret, Verifier
 from razorpay.utility.utility import Utility
 from sendgrid.helpers.eventwebhook import EventWebhook
@@ -122,26 +122,27 @@ async def test_paddle_and_we_refuse_what_is_half_a_minute_older_than_its_five_se
         now = door.runtime.now_ms()
         plan = door.plan(door.preset.samples[0])
         old = plan.signed(plan.request(1, now - 35_000, ()))
-        with pytest.raises(AssertionError):
-            by_paddle(secret.decode(), {name.decode(): value.decode() for name, value in old.headers}, old.body)
+        assert not takes(by_paddle, secret, old)
         assert await door.post(old._replace(received_at=now)) == 401
 
 
-def signed_by_stripe(secret, text, now):
-    return {"stripe-signature": WebhookSignature.generate_signature_header(text, secret, timestamp=now)}
+def signed_by_stripe(secret, body, at):
+    header = WebhookSignature.generate_signature_header(body.decode(), secret, timestamp=at // 1000)
+    return {"stripe-signature": header}
 
 
-def signed_by_slack(secret, text, now):
-    signature = SignatureVerifier(secret).generate_signature(timestamp=str(now), body=text)
-    return {"x-slack-signature": signature, "x-slack-request-timestamp": str(now)}
+def signed_by_slack(secret, body, at):
+    stamp = str(at // 1000)
+    signature = SignatureVerifier(secret).generate_signature(timestamp=stamp, body=body)
+    return {"x-slack-signature": signature, "x-slack-request-timestamp": stamp}
 
 
-def signed_by_adyen(secret, text, _now):
-    return {"hmacsignature": generate_payload_sig(text.encode(), secret).decode()}
+def signed_by_adyen(secret, body, _at):
+    return {"hmacsignature": generate_payload_sig(body, secret).decode()}
 
 
-def signed_by_mollie(secret, text, _now):
-    return {"x-mollie-signature": SignatureValidator.create_signature(text, secret)}
+def signed_by_mollie(secret, body, _at):
+    return {"x-mollie-signature": SignatureValidator.create_signature(body.decode(), secret)}
 
 
 SIGNERS = {
@@ -153,13 +154,5 @@ SIGNERS = {
 
 
 @pytest.mark.parametrize("name", SIGNERS)
-async def test_what_the_package_of_pypi_signs_we_take_and_refuse_when_it_was_changed(open_door, name):
-    secret = fresh_secret(name)
-    async with open_door(name, secret) as door:
-        for sample in door.preset.samples:
-            request = door.plan(sample).request(1, door.runtime.now_ms(), ())
-            added = SIGNERS[name](secret.decode(), request.body.decode(), request.received_at // 1000)
-            pairs = tuple((key.encode(), value.encode()) for key, value in added.items())
-            signed = request._replace(headers=(*request.headers, *pairs))
-            assert await door.post(signed._replace(body=signed.body + b" ")) == 401
-            assert await door.post(signed) == door.source.ack_status
+async def test_what_the_package_of_pypi_signs_we_take(open_door, name):
+    await check_signed(open_door, name, SIGNERS[name])

@@ -4,6 +4,10 @@ const { readFileSync } = require("node:fs");
 const { createHash } = require("node:crypto");
 
 const VERIFY = {
+  async github({ secret, headers, body }) {
+    const { verify } = await import("@octokit/webhooks-methods");
+    if (!(await verify(secret, body, headers["x-hub-signature-256"]))) throw new Error("refused");
+  },
   async livekit({ secret, headers, body, key }) {
     const { WebhookReceiver } = require("livekit-server-sdk");
     await new WebhookReceiver(key, secret).receive(body, headers.authorization);
@@ -29,6 +33,10 @@ const VERIFY = {
 };
 
 const SIGN = {
+  async github({ secret, body }) {
+    const { sign } = await import("@octokit/webhooks-methods");
+    return { "x-hub-signature-256": await sign(secret, body) };
+  },
   async livekit({ secret, body, key }) {
     const { AccessToken } = require("livekit-server-sdk");
     const token = new AccessToken(key, secret);
