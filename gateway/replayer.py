@@ -5,6 +5,7 @@ far the replay has come, in one transaction: after a crash it goes on from there
 targets has much to do already, so that a replay is never the backlog that live events wait behind.
 """
 
+from contextlib import suppress
 from typing import Final
 
 import structlog
@@ -16,11 +17,12 @@ from gateway.intake import Admission, Intake
 from gateway.replay_plan import ReplayPlan, read_plan
 from gateway.runtime import Runtime
 from gateway.store.contract import NewDelivery, Store
-from gateway.store.operator import Advance, Planned, Replay, Replayable
+from gateway.store.operator import Advance, Note, Planned, Replay, Replayable
 
 BACKLOG_MAX: Final = 1000
 """Deliveries that may wait for a target before its replays wait too."""
 WAIT_SECONDS: Final = 1.0
+REASON_MAX: Final = 200
 
 log = structlog.get_logger()
 
@@ -115,6 +117,11 @@ class Replayer:
                 await self._walk(replay, read_plan(replay.plan))
         except StoreBrokenError:
             return  # the daemon ends; the next one goes on
+        except Exception as error:  # noqa: BLE001 - another version's plan, or a bug: no replay may end every start
+            log.error("replay.failed", replay=replay.id, who=replay.who, problem=repr(error)[:REASON_MAX])
+            with suppress(StoreError):
+                note = Note("the gateway", replay.id, f"it cannot go on: {error!r}"[:REASON_MAX])
+                await self._store.operator.cancel_replay(replay.id, note)
         finally:
             self.waits.pop(replay.id, None)
             del self._running[replay.id]

@@ -7,7 +7,7 @@ from typing import Any, Final, cast, get_args
 from gateway.admin.desk import DeliveryOrder
 from gateway.admin.queries import BadQueryError, read_event_id
 from gateway.core.model import HoldReason, State
-from gateway.core.moments import write_moment
+from gateway.core.moments import MILLISECONDS_MAX, write_moment
 from gateway.replay_plan import ReplayPlan, read_pace
 from gateway.store.codes import OUTCOME_CODES
 from gateway.store.operator import DeliveryFilter, EventFilter, Position
@@ -133,8 +133,8 @@ def _texts(body: Mapping[str, Any], name: str) -> list[str]:
 
 def _moment(body: Mapping[str, Any], name: str) -> int | None:
     value = body.get(name)
-    if value is not None and (type(value) is not int or not 0 <= value < 2**53):
-        raise BadQueryError(f"{name}: expected milliseconds since 1970")
+    if value is not None and (type(value) is not int or not 0 <= value < MILLISECONDS_MAX):
+        raise BadQueryError(f"{name}: expected milliseconds since 1970, before the year 10000")
     return value
 
 

@@ -227,6 +227,6 @@ def event_text(event_id: int) -> str:
 def event_number(text: str) -> int:
     """Read an event id as people paste it. Raises ValueError for anything that `event_text` did not write."""
     digits = text.removeprefix("evt_")
-    if len(digits) != 16 or not set(digits) <= set("0123456789abcdef"):
+    if len(digits) != 16 or digits[0] > "7" or not set(digits) <= set("0123456789abcdef"):
         raise ValueError(f"{text[:40]!r} is no event id: expected evt_ and 16 hex digits")
     return int(digits, 16)

@@ -13,7 +13,7 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND: Final = timedelta(milliseconds=1)
 _SECONDS_MAX: Final = 100_000_000_000
 """Numbers below are seconds (until the year 5138), from here on milliseconds (from 1973)."""
-_MILLISECONDS_MAX: Final = 253_402_300_800_000
+MILLISECONDS_MAX: Final = 253_402_300_800_000
 """The year 10000."""
 _CHARACTERS_MAX: Final = 40
 
@@ -51,10 +51,10 @@ def _from_text(text: str) -> int | None:
 
 
 def _from_number(number: float) -> int | None:
-    if not 0 < number < _MILLISECONDS_MAX:
+    if not 0 < number < MILLISECONDS_MAX:
         return None  # also NaN
     return _bounded(round(number * 1000) if number < _SECONDS_MAX else round(number))
 
 
 def _bounded(milliseconds: int) -> int | None:
-    return milliseconds if 0 < milliseconds < _MILLISECONDS_MAX else None
+    return milliseconds if 0 < milliseconds < MILLISECONDS_MAX else None

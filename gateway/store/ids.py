@@ -11,6 +11,7 @@ ORIGIN_MS: Final = 1_577_836_800_000
 NODE_BITS: Final = 8
 SEQUENCE_BITS: Final = 14
 SHIFT: Final = NODE_BITS + SEQUENCE_BITS
+ID_MAX: Final = 2**63 - 1
 
 
 class IdMint:
@@ -34,5 +35,5 @@ class IdMint:
 
 
 def first_id(at: int) -> int:
-    """Give the lowest id that an event accepted at `at` (milliseconds since 1970) can have."""
-    return max(at - ORIGIN_MS, 0) << SHIFT
+    """Give the lowest id that an event accepted at `at` (ms since 1970) can have; the last id if there is none."""
+    return min(max(at - ORIGIN_MS, 0) << SHIFT, ID_MAX)

@@ -6,6 +6,7 @@ from fnmatch import fnmatchcase
 import trio
 
 from gateway.runtime import Runtime
+from gateway.store.ids import ID_MAX
 from gateway.store.memory_delivery import MemoryDelivery
 from gateway.store.memory_rows import stored_event
 from gateway.store.memory_tables import MemoryEvent, MemoryTables
@@ -24,7 +25,7 @@ from gateway.store.operator import (
     SelectedDeliveries,
     SelectedEvents,
 )
-from gateway.store.selecting import HIGHEST, delivery_range, event_range
+from gateway.store.selecting import delivery_range, event_range
 
 
 class MemoryOperator:
@@ -73,7 +74,7 @@ class MemoryOperator:
     async def count_events(self, chosen: EventFilter, after: int) -> CountedEvents:
         """See `Operator.count_events`."""
         await trio.lowlevel.checkpoint()
-        return CountedEvents(len(list(self._events(chosen, after, HIGHEST))), None)
+        return CountedEvents(len(list(self._events(chosen, after, ID_MAX))), None)
 
     async def select_events(self, chosen: EventFilter, after: int, last: int, limit: int) -> SelectedEvents:
         """See `Operator.select_events`."""

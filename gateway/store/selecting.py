@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from gateway.core.model import StoredEvent
 from gateway.store.codes import HOLD_CODES, OUTCOME_CODES, REPLAY_STATE_CODES, REPLAY_STATES, STATE_CODES, NameKind
-from gateway.store.ids import first_id
+from gateway.store.ids import ID_MAX, first_id
 from gateway.store.operator import (
     AuditRow,
     CountedEvents,
@@ -32,7 +32,6 @@ SCAN: Final = 20_000
 """Rows that one step looks at."""
 BYTES: Final = 8 * 1024 * 1024
 """Of requests that one step loads; one event more may come on top."""
-HIGHEST: Final = 2**63 - 1
 LAST_N: Final = 2**31
 
 
@@ -74,7 +73,7 @@ def count_events(reads: Reads, chosen: EventFilter, after: int) -> CountedEvents
     """See `Operator.count_events`."""
     if chosen.event_ids:
         return CountedEvents(sum(bool(_rows_of(reads, event_id)) for event_id in chosen.event_ids), None)
-    values, bound = _stretch(reads, chosen, after, HIGHEST)
+    values, bound = _stretch(reads, chosen, after, ID_MAX)
     ((count,),) = reads.rows(_SQL["count_events"], values)
     return CountedEvents(count, bound)
 
@@ -116,7 +115,7 @@ class OperatorReads:
 
     def audit(self, before: int | None, limit: int) -> list[AuditRow]:
         """See `Operator.audit`."""
-        rows = self._reads.rows(_SQL["audit"], (HIGHEST if before is None else before, limit))
+        rows = self._reads.rows(_SQL["audit"], (ID_MAX if before is None else before, limit))
         return [AuditRow._make(row) for row in rows]
 
 
@@ -128,7 +127,7 @@ def as_replay(row: tuple[Any, ...]) -> Replay:
 def delivery_range(chosen: DeliveryFilter) -> tuple[int, int]:
     """Give the lowest and the highest id of events that `chosen` may select."""
     low = 0 if chosen.since is None else first_id(chosen.since)
-    high = HIGHEST if chosen.until is None else first_id(chosen.until) - 1
+    high = ID_MAX if chosen.until is None else first_id(chosen.until) - 1
     if chosen.event_id is not None:
         return max(low, chosen.event_id), min(high, chosen.event_id)
     return low, high

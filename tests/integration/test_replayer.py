@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import trio
 from ingress_bench import CONFIG, order, parts_of
+from structlog.testing import capture_logs
 
 from gateway import desk as desk_module
 from gateway import replayer as module
@@ -17,7 +18,7 @@ from gateway.narrator import Narrator
 from gateway.replay_plan import ReplayPlan
 from gateway.replayer import Replayer
 from gateway.store.contract import DeliveryQuery, Keep, Rename
-from gateway.store.operator import EventFilter, Note, Replay
+from gateway.store.operator import DeliveryFilter, EventFilter, Note, Position, Replay
 
 ALL = EventFilter(without_source=OWN_SOURCE)
 TO_CRM = ReplayPlan(ALL, ("crm",))
@@ -100,6 +101,24 @@ async def test_a_target_that_is_renamed_half_way_gets_the_rest_under_its_new_nam
         )
     assert (await desk.ended()).added == 3
     assert await desk.added() == ["sales"] * 3
+
+
+async def test_a_moment_beyond_all_ids_selects_nothing_or_everything_and_ends_nobody(desk):
+    moment = 253_402_300_799_999  # the last of the year 9999
+    assert (await desk.carried_out(TO_CRM._replace(chosen=ALL._replace(since=moment)))).events == 0
+    found = await desk.operator.select_deliveries(DeliveryFilter(("pending",), until=moment), Position(), 100)
+    assert len(found.found) == 6
+    assert not (await desk.operator.select_deliveries(DeliveryFilter(("pending",), since=moment), Position(), 1)).found
+
+
+async def test_P22_a_replay_that_cannot_be_read_is_ended_and_told_and_ends_nobody_else(desk):
+    await desk.operator.begin_replay(Replay("r", 0, "uid 0", '{"chosen":{"of another version":1}}'))
+    with capture_logs() as told:
+        desk.replayer.begin(await desk.operator.replay("r"))
+        row = await desk.ended()
+    assert row.state == "cancelled"
+    assert row.reason.startswith("it cannot go on: ")
+    assert [each["replay"] for each in told if each["event"] == "replay.failed"] == ["r"]
 
 
 async def test_nothing_is_planned_while_names_change_owners(desk):

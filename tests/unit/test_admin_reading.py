@@ -1,9 +1,11 @@
 """What the admin API and a stopped gateway's command line show of the store."""
 
 import base64
+from functools import partial
 
 import pytest
 
+from gateway.admin.orders import read_replay
 from gateway.admin.queries import BadQueryError, read_delivery_query, read_event_id, read_event_query
 from gateway.admin.reading import PAYLOAD_MAX, list_deliveries, list_events, show_delivery, show_event
 from gateway.core.head import encode_head
@@ -101,7 +103,13 @@ async def test_what_is_not_there_is_none(store):
         (read_event_query, {"hold": "x"}, "hold: expected one of unmatched"),
         (read_event_query, {"target": "crm"}, "unknown parameter 'target'"),
         (read_delivery_query, {"state": "late"}, "state: expected one of pending"),
+        (
+            partial(read_replay, own_source=""),
+            {"since": 253_402_300_800_000},
+            "since: expected milliseconds since 1970, bef",
+        ),
         (read_delivery_query, {"event": "17"}, "event: '17' is no event id"),
+        (read_delivery_query, {"event": "evt_8000000000000000"}, "event: 'evt_8000000000000000' is no event id"),
         (read_delivery_query, {"before": "evt_XYZ"}, "before"),
         (read_delivery_query, {"before": "evt_0123456789abcdef:x"}, "before: expected EVENT or EVENT:N"),
     ],
