@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 SECRETS := var/secrets
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check format bench lock install plugin uninstall clean
+.PHONY: help run test check format bench prove lock install plugin uninstall clean
 
 help: ## show what can be made
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -47,6 +47,9 @@ format: $(VENV)/.ready ## format the code
 
 bench: $(VENV)/.ready ## measure against the bare echo (needs wrk and two cores)
 	PYTHONPATH=tests $(BIN)/python benchmarks/run.py
+
+prove: $(VENV)/.ready ## try to break every promise, at release size: hours (PROVE="--size ci": minutes)
+	@PYTHONPATH=tests $(BIN)/python -m harness.prove $(PROVE)
 
 lock: ## renew the lock (needs uv)
 	echo 'hatchling>=1.27' | uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate - -o requirements/build.txt
