@@ -139,6 +139,13 @@ async def test_xero_gets_200_for_a_question_that_is_signed_rightly_and_exactly_4
         assert await door.events() == []
 
 
+async def test_what_looks_like_xeros_question_but_counts_events_is_kept(open_door):
+    question = QUESTIONS["xero", "intent-to-receive"]._replace(body={"lastEventSequence": 7})
+    async with open_door("xero") as door:
+        assert await door.post(signed(door, asked(door, question))) == 200
+        assert [row.type for row in await door.events()] == ["unknown"]
+
+
 async def test_meta_with_another_token_is_answered_by_403(open_door):
     async with open_door("meta") as door:
         assert await door.post(asked(door, QUESTIONS["meta", "subscribe"])) == 403
