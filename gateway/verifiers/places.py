@@ -161,7 +161,7 @@ def _scalar(value: Json, text: str) -> bytes:
 def _with_field(document: Json, path: Path, value: str) -> Json:
     if not path[0]:
         if len(path) == 1:
-            return value
+            return int(value) if type(document) is int and value.isdecimal() else value
         items = document if isinstance(document, list) and document else [{}]
         return [_with_field(item, path[1:], value) for item in items]
     table = document if isinstance(document, dict) else {}

@@ -1,5 +1,5 @@
-// Answers the questions on standard input with packages of providers: headers of a signed message, or "" for what a
-// package takes, or why not. A package is loaded when it is asked.
+// Answers the questions on standard input with packages of providers: headers of a signed message, what a challenge
+// is answered with, or "" for what a package takes, or why not. A package is loaded when it is asked.
 const { readFileSync } = require("node:fs");
 const { createHash } = require("node:crypto");
 
@@ -7,6 +7,16 @@ const VERIFY = {
   async github({ secret, headers, body }) {
     const { verify } = await import("@octokit/webhooks-methods");
     if (!(await verify(secret, body, headers["x-hub-signature-256"]))) throw new Error("refused");
+  },
+  async clerk({ secret, headers, body }) {
+    const { verifyWebhook } = require("@clerk/backend/webhooks");
+    const request = new Request("https://hooks.acme.example/", { method: "POST", headers, body });
+    await verifyWebhook(request, { signingSecret: secret });
+  },
+  async linear({ secret, headers, body }) {
+    const { LinearWebhookClient } = require("@linear/sdk/webhooks");
+    const { webhookTimestamp } = JSON.parse(body);
+    new LinearWebhookClient(secret).verify(Buffer.from(body), headers["linear-signature"], webhookTimestamp);
   },
   async livekit({ secret, headers, body, key }) {
     const { WebhookReceiver } = require("livekit-server-sdk");
@@ -24,6 +34,24 @@ const VERIFY = {
   async sanity({ secret, headers, body }) {
     const { assertValidRequest } = require("@sanity/webhook");
     await assertValidRequest({ headers, body }, secret);
+  },
+  async shopify({ secret, headers, body }) {
+    require("@shopify/shopify-api/adapters/node");
+    const { ApiVersion, shopifyApi } = require("@shopify/shopify-api");
+    const api = shopifyApi({
+      apiKey: "none",
+      apiSecretKey: secret,
+      hostName: "hooks.acme.example",
+      apiVersion: ApiVersion.October25,
+      isEmbeddedApp: false,
+      logger: { log: () => {} },
+    });
+    const rawRequest = { method: "POST", url: "/", headers };
+    const { valid, reason } = await api.webhooks.validate({ rawBody: body, rawRequest });
+    if (!valid) throw new Error(reason);
+  },
+  async zoom(asked) {
+    await ANSWER.zoom(asked);
   },
   async workos({ secret, headers, body }) {
     const { WorkOS } = require("@workos-inc/node");
@@ -53,10 +81,23 @@ const SIGN = {
   },
 };
 
+const ANSWER = {
+  async zoom({ secret, headers, body }) {
+    const { AwsLambdaReceiver } = require("@zoom/rivet/marketplace");
+    console.debug = () => {}; // it tells everything, on standard output
+    const receiver = new AwsLambdaReceiver({ webhooksSecretToken: secret });
+    receiver.init({ eventEmitter: { emit: async () => {} } });
+    const { statusCode, body: text } = await receiver.start()({ headers, body, isBase64Encoded: false }, {});
+    if (statusCode !== 200) throw new Error(text);
+    return JSON.parse(text);
+  },
+};
+
 async function answer(question) {
   const asked = { ...question, body: Buffer.from(question.body, "base64").toString() };
   try {
     if (question.kind === "sign") return await SIGN[question.provider](asked);
+    if (question.kind === "answer") return await ANSWER[question.provider](asked);
     await VERIFY[question.provider](asked);
     return "";
   } catch (error) {
