@@ -96,13 +96,20 @@ class CredentialBuilder:
         )
 
     def _verifier(
-        self, at: Path, below: Path, options: dict[str, Any], secret: SecretReference | None, depth: int = 0
+        self,
+        at: Path,
+        below: Path,
+        options: dict[str, Any],
+        secret: SecretReference | None,
+        *,
+        depth: int = 0,
+        shared: bool = False,
     ) -> _Made | None:
-        """Make what `options`, which stand at `below`, describe; a member without a secret gets the credential's."""
+        """Make what `options`, which stand at `below`, describe; `shared`: the secret is the credential's."""
         for word in COMBINED:
             if word in options:
                 return self._combined((*below, word), word, options, secret, depth)
-        return self._plain(at, below, options, secret)
+        return self._plain(at, below, options, secret, shared=shared)
 
     def _combined(
         self, below: Path, word: str, options: dict[str, Any], secret: SecretReference | None, depth: int
@@ -122,7 +129,7 @@ class CredentialBuilder:
             if table.get("scheme") == "none":
                 self._report.add(place, f"scheme none would let everybody in: it cannot stand in {word}")
                 continue
-            each = self._verifier(place, place, table, own or secret, depth + 1)
+            each = self._verifier(place, place, table, own or secret, depth=depth + 1, shared=own is None)
             if each is not None:
                 made.append(each)
         if len(made) < len(members):
@@ -148,7 +155,9 @@ class CredentialBuilder:
             self._report.add_invalid(error, member["secret"], SecretReference.model_json_schema(), (*place, "secret"))
             return None, None
 
-    def _plain(self, at: Path, below: Path, options: dict[str, Any], reference: SecretReference | None) -> _Made | None:
+    def _plain(
+        self, at: Path, below: Path, options: dict[str, Any], reference: SecretReference | None, *, shared: bool
+    ) -> _Made | None:
         scheme = options.get("scheme")
         if scheme is None:
             self._report.add(at, f"expected a scheme, as the provider has none: {self._kinds.names_text()}")
@@ -159,7 +168,7 @@ class CredentialBuilder:
         table = {key: value for key, value in options.items() if key != "scheme"}
         chosen = self._kinds.options(kind.options, table, below, ["scheme"])
         needed = kind.needs_secret is not False if chosen is None else kind.wants_secret(chosen)
-        secret = self._secret(at, reference, needed=needed, shared=below != (*at, "verify"))
+        secret = self._secret(at, reference, needed=needed, shared=shared)
         if chosen is None or secret is None:
             return None
         try:
@@ -174,7 +183,7 @@ class CredentialBuilder:
         return _Made(scheme, verifier, secret.reveal().hex(), fixed)
 
     def _secret(self, at: Path, reference: SecretReference | None, *, needed: bool, shared: bool) -> Secret | None:
-        """Read the secret; a member of a combination that needs none does not get the credential's."""
+        """Read the secret; a member of a combination that needs none does not get the credential's, only its own."""
         if shared and not needed:
             return Secret(b"")
         if reference is None:

@@ -115,6 +115,7 @@ async def test_V3_addresses_prove_the_sender_and_need_no_credential(tmp_path):
         (ALL.replace('{ file = "states" }', '{ fil = "states" }'), "secret"),
         (IP.replace("192.0.2.0/24", "192.0.2.1/24"), "expected a network such as"),
         (IP + '\ncredentials.main = { secret = { file = "orders" } }', "checks no secret"),
+        (ALL.replace(TOKEN, '{ scheme = "ip", ranges = ["::1"], secret = { file = "states" } }'), "checks no secret"),
     ],
 )
 async def test_what_is_wrong_with_a_combination_is_told_with_its_place(tmp_path, verify, told):
