@@ -13,7 +13,6 @@ from gateway.cli.failures import Failure
 from gateway.cli.format import point, say, table, write_json
 from gateway.cli.locate import require_config
 from gateway.cli.options import examples, with_config, with_json
-from gateway.config.units import parse_duration
 
 if TYPE_CHECKING:
     from gateway.blueprint.presets import Sample
@@ -25,6 +24,8 @@ if TYPE_CHECKING:
 
 def _seconds(_context: click.Context, _option: click.Parameter, text: str | None) -> float:
     """Read a duration as the configuration writes it."""
+    from gateway.config.units import parse_duration  # noqa: PLC0415 - pydantic, which --help can do without
+
     try:
         return parse_duration(text) if text else 0.0
     except ValueError as error:
