@@ -154,7 +154,7 @@ class Daemon:
         self._replayer = Replayer(store, self._intake, self._dispatcher, runtime)
         fetcher = KeyFetcher(lambda: self._blueprint.config.keys, own, runtime)
         self._keys = KeyRing(fetcher.fetch, runtime)
-        self._receiver = Receiver(self._intake, counters, self._keys, runtime)
+        self._receiver = Receiver(self._intake, counters, self._keys, fetcher.visit, runtime)
         self._server = Server(
             _connect(self._receiver, config.server.http, runtime),
             listener_limits(config),

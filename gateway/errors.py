@@ -50,10 +50,18 @@ class VerificationError(RequestError):
 class KeyUnavailableError(HookgateError):
     """A key that the provider publishes cannot be had now: the sender gets 503, since the fault is not proven his."""
 
+    reason = "key_unavailable"
+
     def __init__(self, detail: str, after: float) -> None:
         super().__init__(detail)
         self.after = after
         """Seconds after which another try may help."""
+
+
+class VisitFailedError(KeyUnavailableError):
+    """An address that the provider wants to see visited did not answer: the sender gets 503 and asks again."""
+
+    reason = "visit_failed"
 
 
 class StoreError(HookgateError):

@@ -47,6 +47,10 @@ class PresetHandshake(Table):
     """False: answered without verification, since the provider does not sign it."""
     token: str = ""
     """Selector of the text that must equal the secret in `[sources.NAME] handshake`; else 403."""
+    visit: str = ""
+    """Selector of an https address that is fetched before the answer; only of what passed verification."""
+    visit_hosts: tuple[str, ...] = ()
+    """The only hosts that it may be of; a `*` stands for one label."""
     status: Annotated[int, Field(ge=200, le=299)] = 200
     """Status of the answer."""
     content_type: Literal["", "text/plain", "application/json", "application/xml", "text/xml"] = ""
@@ -65,6 +69,8 @@ class PresetHandshake(Table):
             raise ValueError("body and json cannot stand together: write one of them")
         if "POST" in self.methods and not self.verified and not self.match:
             raise ValueError("an unverified POST needs match: else no event would ever be taken")
+        if self.visit and (not self.verified or not self.visit_hosts):
+            raise ValueError("visit needs verified = true and visit_hosts: a stranger must not send us anywhere")
         return self
 
 

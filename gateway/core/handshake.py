@@ -42,6 +42,8 @@ class Answer(NamedTuple):
     body: bytes
     content_type: str
     headers: Headers
+    visit: str = ""
+    """The https address to fetch before the answer is given; empty: none."""
 
 
 class Computed(NamedTuple):
@@ -73,6 +75,9 @@ class Handshake:
     reads_body: bool
     secret: bytes
     key: bytes
+    visit: Selector | None = None
+    """What is fetched before the answer: only of what passed verification."""
+    visit_hosts: re.Pattern[str] | None = None
 
     def __repr__(self) -> str:
         return f"Handshake({self.name!r})"
@@ -97,7 +102,8 @@ class Handshake:
             self._check_token(self.token.value(scope))
         try:
             headers = tuple((name, _header(text.render(scope))) for name, text in self.headers)
-            return Answer(self.name, self.status, self._body(scope), self.content_type, headers)
+            visit = self._visit(self.visit.value(scope)) if self.visit is not None else ""
+            return Answer(self.name, self.status, self._body(scope), self.content_type, headers, visit)
         except TemplateError as error:
             raise RequestError(400, "handshake", f"{self.name}: {error}") from None
 
@@ -116,6 +122,12 @@ class Handshake:
         sent = found.encode() if isinstance(found, str) else b""
         if not self.secret or not hmac.compare_digest(sent, self.secret):
             raise VerificationError("handshake_token", f"{self.name}: another token than the source's", status=403)
+
+    def _visit(self, address: Json) -> str:
+        fits = isinstance(address, str) and self.visit_hosts is not None and self.visit_hosts.fullmatch(address)
+        if not isinstance(address, str) or not fits:
+            raise TemplateError("the address to visit is of no host in visit_hosts")
+        return address
 
     def _body(self, scope: Scope) -> bytes:
         if self.json is not None:

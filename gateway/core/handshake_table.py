@@ -1,6 +1,7 @@
 """Reads a handshake as a preset gives it and compiles it, or tells everything that is wrong with it by key path."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from gateway.core.handshake import DIGESTS, Computed, Handshake
@@ -18,12 +19,13 @@ def compile_handshake(spec: Mapping[str, Any], *, secret: bytes, key: bytes) -> 
     """
     reader = _Reader(spec)
     json = reader.json(spec["json"], ("json",)) if spec.get("json") is not None else None
+    visit = reader.selector("visit")
     handshake = Handshake(
         name=spec["name"],
         methods=frozenset(spec["methods"]),
         match=reader.match(),
         verified=spec["verified"],
-        token=reader.token(),
+        token=reader.selector("token"),
         status=spec["status"],
         content_type=spec["content_type"] or ("application/json" if json is not None else "text/plain"),
         headers=tuple((name.lower().encode(), reader.text(text, ("headers", name))) for name, text in reader.headers()),
@@ -32,9 +34,17 @@ def compile_handshake(spec: Mapping[str, Any], *, secret: bytes, key: bytes) -> 
         reads_body=any(selector.root in ("body", "claims") for selector in reader.selectors),
         secret=secret,
         key=key,
+        visit=visit,
+        visit_hosts=_hosts(spec["visit_hosts"]) if visit else None,
     )
     reader.findings.check()
     return handshake
+
+
+def _hosts(names: Sequence[str]) -> re.Pattern[str]:
+    """Give what https addresses of the hosts in `names` fit, on their usual port; `*` stands for one label."""
+    hosts = "|".join(re.escape(name).replace(r"\*", "[a-z0-9-]+") for name in names)
+    return re.compile(rf"https://(?:{hosts})/[!-~]{{0,2000}}")
 
 
 class _Reader:
@@ -58,13 +68,13 @@ class _Reader:
         self.selectors += match.selectors
         return match
 
-    def token(self) -> Selector | None:
-        if not self._spec["token"]:
+    def selector(self, key: str) -> Selector | None:
+        if not self._spec[key]:
             return None
         try:
-            selector = parse_selector(self._spec["token"])
+            selector = parse_selector(self._spec[key])
         except ValueError as error:
-            self.findings.add(("token",), str(error))
+            self.findings.add((key,), str(error))
             return None
         self.selectors.append(selector)
         return selector

@@ -11,7 +11,7 @@ import trio
 
 from gateway.config.model_keys import KeyFetching
 from gateway.core.published import KeyRef
-from gateway.errors import KeyUnavailableError
+from gateway.errors import KeyUnavailableError, VisitFailedError
 from gateway.runtime import Runtime
 from gateway.wire.addresses import AddressClass
 from gateway.wire.client import HttpClient, HttpReply, TlsOptions, WireError, parse_url
@@ -38,8 +38,11 @@ class KeyFetcher:
         return reply.body
 
     async def visit(self, url: str) -> None:
-        """GET `url` and see it answered with 2xx. Raises KeyUnavailableError."""
-        await self._ask("GET", url, (), b"")
+        """GET `url` and see it answered with 2xx. Raises VisitFailedError."""
+        try:
+            await self._ask("GET", url, (), b"")
+        except KeyUnavailableError as error:
+            raise VisitFailedError(str(error), error.after) from None
 
     async def _ask(self, method: str, url: str, headers: Sequence[tuple[str, str]], body: bytes) -> HttpReply:
         try:

@@ -5,8 +5,9 @@ operator's ring of refusals say all. Trouble of ours is 503 with Retry-After, ne
 retries.
 """
 
+from collections.abc import Awaitable, Callable
 from math import ceil
-from typing import Final
+from typing import Final, TypeAlias
 
 import structlog
 
@@ -34,14 +35,18 @@ KEYS_PER_REQUEST: Final = 8
 """Documents with keys that are fetched for one request."""
 TEXTS: Final = {400: b"bad request\n", 401: b"unauthorized\n", 403: b"forbidden\n", 413: b"too large\n"}
 
+Visit: TypeAlias = Callable[[str], Awaitable[None]]
+"""Fetches an address that a handshake wants visited; raises VisitFailedError."""
+
 log = structlog.get_logger()
 
 
 class Receiver:
     """The listener's handler. One per daemon; a reload swaps its blueprint between two requests."""
 
-    def __init__(self, intake: Intake, counters: Counters, keys: KeyRing, runtime: Runtime) -> None:
+    def __init__(self, intake: Intake, counters: Counters, keys: KeyRing, visit: Visit, runtime: Runtime) -> None:
         self._intake = intake
+        self._visit = visit
         self._keys = keys
         self._counters = counters
         self._runtime = runtime
@@ -84,7 +89,7 @@ class Receiver:
                 matches = await self._fetch_and_verify(source, request, matches)
             if source.handshakes:
                 if answer := shake_hands(source, request, matches[0].proof):
-                    return self._shaken(source, answer)
+                    return await self._shaken_after_visit(source, answer)
                 refuse_signable(source.handshakes, request)
             return await self._take(source, request, matches)
         except RequestError as error:
@@ -117,6 +122,11 @@ class Receiver:
         self._count(source, request, matches)
         return ack
 
+    async def _shaken_after_visit(self, source: Source, answer: Answer) -> Reply:
+        if answer.visit:
+            await self._visit(answer.visit)
+        return self._shaken(source, answer)
+
     def _shaken(self, source: Source, answer: Answer) -> Reply:
         self._counters.shaken(source.name, answer.name)
         headers = (*answer.headers, (b"x-content-type-options", b"nosniff"))
@@ -141,7 +151,7 @@ class Receiver:
     def _postpone(self, source: Source, request: Request, error: StoreError | KeyUnavailableError) -> Reply:
         reason, reply = "store_down", RETRY_LATER
         if isinstance(error, KeyUnavailableError):
-            reason = "key_unavailable"
+            reason = error.reason
             reply = RETRY_LATER._replace(headers=((b"retry-after", b"%d" % max(1, ceil(error.after))),))
         elif isinstance(error, StoreBusyError):
             reason = "store_busy"

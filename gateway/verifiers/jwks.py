@@ -22,8 +22,11 @@ TRIAL_ID: Final = "trial"
 class KeySource(Protocol):
     """Where the key of a token comes from."""
 
-    def find(self, key_id: str, keys: Keys) -> "TokenKey | NeedsKey":
-        """Give the key that a token names, or ask for what holds it. Raises VerificationError if there is none."""
+    def find(self, key_id: str, keys: Keys, now: float, /) -> "TokenKey | NeedsKey":
+        """Give the key that a token names, or ask for what holds it; `now` is the arrival in seconds since 1970.
+
+        Raises VerificationError if there is none.
+        """
         ...
 
     def publish(self, private: TokenKey) -> Mapping[KeyRef, bytes]:
@@ -42,7 +45,7 @@ class KeySet:
         self._ref = KeyRef(url)
         self._algorithm: AlgorithmName = algorithm
 
-    def find(self, key_id: str, keys: Keys) -> TokenKey | NeedsKey:
+    def find(self, key_id: str, keys: Keys, _now: float, /) -> TokenKey | NeedsKey:
         """Give the key called `key_id`; of a token that names none, the only one there is."""
         published = keys.get(self._ref)
         if published is None:

@@ -78,8 +78,7 @@ class JwtOptions(Options):
     shorter ones."""
 
 
-@verifier(JwtOptions, needs_secret=lambda options: not options.jwks)
-class Jwt:
+class SignedToken:
     """A signed token. Raises ValueError for an unfit key and for options that leave the body unsigned."""
 
     def __init__(self, options: JwtOptions, secret: bytes, source: KeySource | None = None) -> None:
@@ -118,7 +117,9 @@ class Jwt:
     def verify_with(self, request: Request, keys: Keys) -> Proof | NeedsKey:
         """Do so by a published key, or ask for it; nothing is asked for a token that is not well-formed."""
         compact = cut_token(self._token(request), self._options.algorithm)
-        key = self._key or (self._source.find(compact.key_id, keys) if self._source else None)
+        key = self._key or (
+            self._source.find(compact.key_id, keys, request.received_at / 1000) if self._source else None
+        )
         if isinstance(key, NeedsKey):
             return key
         if key is None or not key.verify(compact.signing_input, compact.signature):
@@ -188,6 +189,9 @@ class Jwt:
         usual |= options.claims
         usual |= {options.body_hash: self._hash(request.body).decode()} if options.body_hash else {}
         return usual
+
+
+Jwt = verifier(JwtOptions, needs_secret=lambda options: not options.jwks)(SignedToken)
 
 
 def _object(body: bytes) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import pytest
 from gateway.plugin import load_kinds
 
 PAGE = (Path(__file__).parents[2] / "docs" / "verification.md").read_text(encoding="utf-8")
-SCHEMES = ("token", "basic", "hmac", "signature", "jwt", "ip", "none")
+SCHEMES = ("token", "basic", "hmac", "signature", "jwt", "ip", "sns", "paypal", "plaid", "none")
 EXAMPLES = [text for text in re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL) if "[verify]" in text]
 KEYS = {
     "whsec": b"whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD",

@@ -79,7 +79,9 @@ class Parts:
         self.admission = NoAdmission()
         narrator = Narrator(self.counters, self.announcer, self.runtime)
         self.intake = Intake(store, self.admission, narrator, self.blueprint())
-        self.receiver = Receiver(self.intake, self.counters, KeyRing(self.fetch, self.runtime), self.runtime)
+        self.receiver = Receiver(
+            self.intake, self.counters, KeyRing(self.fetch, self.runtime), self.fetch, self.runtime
+        )
 
     async def fetch(self, ref):
         """Be the server of a provider that publishes its keys; nobody here does."""

@@ -60,9 +60,11 @@ class Door:
         self.runtime = runtime = Runtime()
         counters = Counters()
         narrator = Narrator(counters, Announcer(runtime), runtime)
-        self.published, self.private = {}, None
+        self.published, self.private, self.visited = {}, None, []
         self.ring = KeyRing(self.fetch, runtime)
-        self.receiver = Receiver(Intake(store, NoAdmission(), narrator, blueprint), counters, self.ring, runtime)
+        self.receiver = Receiver(
+            Intake(store, NoAdmission(), narrator, blueprint), counters, self.ring, self.visit, runtime
+        )
 
     def plan(self, sample):
         plan = PublishingPlan(self.source, self.source.credentials[0], sample)
@@ -82,6 +84,10 @@ class Door:
         if ref not in self.published:
             raise KeyUnavailableError("HTTP 404", 10)
         return self.published[ref]
+
+    async def visit(self, url):
+        """Be the address that a handshake wants visited."""
+        self.visited.append(url)
 
     async def ask(self, request):
         """Send as the listener would; give the answer."""
