@@ -20,6 +20,7 @@ from razorpay.utility.utility import Utility
 from sendgrid.helpers.eventwebhook import EventWebhook
 from slack_sdk.signature import SignatureVerifier
 from square.utils.webhooks_helper import verify_signature
+from standardwebhooks import Webhook
 from stripe import WebhookSignature
 
 SQUARE_URL = "https://hooks.acme.example/hooks/square"
@@ -88,7 +89,13 @@ def by_sendgrid(secret, headers, body):
     assert webhook.verify_signature(body.decode(), headers[f"{SENDGRID}signature"], headers[f"{SENDGRID}timestamp"])
 
 
+def by_the_reference_library(secret, headers, body):
+    """GitLab has no package; its signing token is Standard Webhooks."""
+    Webhook(secret).verify(body, headers)
+
+
 PACKAGES = {
+    "gitlab_signed": by_the_reference_library,
     "stripe": by_stripe,
     "square": by_square,
     "adyen_platform": by_adyen,
