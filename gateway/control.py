@@ -17,6 +17,7 @@ import trio
 from gateway import __version__
 from gateway.admin.exposition import Exposition, gather
 from gateway.admin.operations import (
+    PollerStatus,
     RefusalStatus,
     ReloadResult,
     Status,
@@ -32,6 +33,7 @@ from gateway.errors import ConfigError, StoreError
 from gateway.ingress.receive import Receiver
 from gateway.intake import Intake
 from gateway.metrics import Counters
+from gateway.pollers.pollers import Pollers
 from gateway.runtime import Runtime
 from gateway.store.contract import Gate, Rename, Store
 from gateway.systemd import Supervisor
@@ -64,6 +66,7 @@ class Control:
         intake: Intake,
         desk: OperatorDesk,
         receiver: Receiver,
+        pollers: Pollers,
         server: Server,
         exposition: Exposition,
         build: Callable[[], Blueprint],
@@ -80,6 +83,7 @@ class Control:
         self._dispatcher = dispatcher
         self._intake = intake
         self._receiver = receiver
+        self._pollers = pollers
         self._server = server
         self._exposition = exposition
         self._build = build
@@ -114,6 +118,7 @@ class Control:
             store=report_store(self._database, self.store.health(), monotonic),
             sources=report_sources(blueprint, self._counters),
             targets=report_targets(blueprint, self._counters, self.store, gates, self._dispatcher.slow_targets()),
+            pollers=[PollerStatus(*each) for each in self._pollers.states()],
             refusals=[RefusalStatus(*each) for each in self._receiver.refusals.newest(REFUSALS_SHOWN)],
         )
 
@@ -185,6 +190,7 @@ class Control:
             await self._dispatcher.use(new)
             self._intake.use(new)
             self._receiver.use(new)
+        self._pollers.use(new)
 
     def _refused(self, problems: list[str]) -> ReloadResult:
         log.error("config.refused", problems=problems)

@@ -46,6 +46,7 @@ from gateway.listeners import describe, open_listeners, own_address, refuse_clea
 from gateway.log import configure
 from gateway.metrics import Counters
 from gateway.narrator import Narrator
+from gateway.pollers.pollers import Pollers
 from gateway.replayer import Replayer
 from gateway.runtime import Runtime
 from gateway.settings import keep_times, listener_limits, server_tls, store_settings
@@ -53,6 +54,7 @@ from gateway.store.contract import Keep, Store
 from gateway.store.sqlite import open_sqlite
 from gateway.systemd import Supervisor, inherited_listeners
 from gateway.watch import Watch
+from gateway.wire.guard import Guard
 from gateway.wire.listener import Listener, Server, over_http1
 from gateway.wire.state import Connect
 from gateway.wire.tls import ServerTls
@@ -152,6 +154,7 @@ class Daemon:
         self._dispatcher = Dispatcher(store, runtime, narrator, places.state, own)
         self._intake = Intake(store, self._dispatcher, narrator, blueprint)
         self._replayer = Replayer(store, self._intake, self._dispatcher, runtime)
+        self._pollers = Pollers(store, self._intake, runtime, counters, self._announcer, Guard(own=tuple(own)))
         fetcher = KeyFetcher(lambda: self._blueprint.config.keys, own, runtime)
         self._keys = KeyRing(fetcher.fetch, runtime)
         self._receiver = Receiver(self._intake, counters, self._keys, fetcher.visit, runtime)
@@ -171,6 +174,7 @@ class Daemon:
             intake=self._intake,
             desk=OperatorDesk(store, self._intake, self._dispatcher, self._replayer, runtime),
             receiver=self._receiver,
+            pollers=self._pollers,
             server=self._server,
             exposition=Exposition(CollectorRegistry(), counters, __version__, runtime),
             build=self._build,
@@ -202,6 +206,7 @@ class Daemon:
             nursery.start_soon(mind_clock, self._dispatcher, self._dispatcher.clock, self._runtime)
             nursery.start_soon(keep_proving, self._store, self._runtime, self._supervisor.feed_watchdog)
             nursery.start_soon(self._exit_if_broken)
+            await nursery.start(self._pollers.run, self._blueprint)
             nursery.start_soon(self.control.run_reloads)
             await nursery.start(self._admin.serve, [Listener(each) for each in self._admin_sockets])
             await nursery.start(self._server.serve, [Listener(each, self._tls_for(each)) for each in self._sockets])

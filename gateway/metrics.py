@@ -121,6 +121,18 @@ class TargetCounts:
         self.last_error_at = at
 
 
+class PollerCounts:
+    """What one poller found."""
+
+    __slots__ = ("items", "polls")
+
+    def __init__(self) -> None:
+        self.polls = Tally()
+        """Polls, by what came of them: `done`, `cut`, `failed`."""
+        self.items = Tally()
+        """Items that were offered to the store: `missed` (their webhook never came), `known`."""
+
+
 CountsT = TypeVar("CountsT")
 
 
@@ -143,11 +155,12 @@ class Family(dict[str, CountsT], Generic[CountsT]):
 class Counters:
     """All numbers of the process; made once by the daemon, passed down. Every method belongs to the trio thread."""
 
-    __slots__ = ("accept_seconds", "last_accepted_at", "sources", "targets")
+    __slots__ = ("accept_seconds", "last_accepted_at", "pollers", "sources", "targets")
 
     def __init__(self) -> None:
         self.sources: Family[SourceCounts] = Family(SourceCounts)
         self.targets: Family[TargetCounts] = Family(TargetCounts)
+        self.pollers: Family[PollerCounts] = Family(PollerCounts)
         self.accept_seconds = Histogram(ACCEPT_SECONDS)
         """From a request's last byte to its durable answer."""
         self.last_accepted_at: int | None = None

@@ -75,6 +75,7 @@ class Exposition:
         yield _gauge("hookgate_info", "Always 1; the running version", [((self._version,), 1)], ["version"])
         yield from self._of_sources()
         yield from self._of_targets()
+        yield from self._of_pollers()
         counters = self._counters
         seconds = "From a request's last byte to its durable answer"
         yield _histogram("hookgate_accept_seconds", seconds, [((), counters.accept_seconds)], [])
@@ -103,6 +104,13 @@ class Exposition:
         yield _counter("hookgate_events_held", "New events kept without deliveries", held, ["source", "hold"])
         used = _spread((name, counts.used) for name, counts in sources)
         yield _counter("hookgate_credential_uses", "Requests a credential proved", used, ["source", "credential"])
+
+    def _of_pollers(self) -> Iterator[Metric]:
+        pollers = list(self._counters.pollers.items())
+        polls = _spread((name, counts.polls) for name, counts in pollers)
+        yield _counter("hookgate_polls", "Polls, by what came of them", polls, ["poller", "result"])
+        items = _spread((name, counts.items) for name, counts in pollers)
+        yield _counter("hookgate_polled_events", "Events found by polling", items, ["poller", "verdict"])
 
     def _of_targets(self) -> Iterator[Metric]:
         targets = list(self._counters.targets.items())

@@ -149,6 +149,23 @@ class TargetStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class PollerStatus:
+    """One poller. Times are milliseconds since 1970."""
+
+    name: str
+    source: str
+    asked_at: int | None
+    cursor: int | None
+    """When the newest event that it knows of happened."""
+    missed: int
+    """Events since the start whose webhook never came."""
+    failures: int
+    """How many polls in a row failed."""
+    problem: str
+    """Why the last one did; empty = it did not."""
+
+
+@dataclass(frozen=True, slots=True)
 class Status:
     """All that `hookgate status` shows."""
 
@@ -165,6 +182,7 @@ class Status:
     store: StoreStatus
     sources: Sequence[SourceStatus] = field(default=())
     targets: Sequence[TargetStatus] = field(default=())
+    pollers: Sequence[PollerStatus] = field(default=())
     refusals: Sequence[RefusalStatus] = field(default=())
     """The newest, newest first; at most 10."""
 

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from gateway.blueprint.checks import admin_token, check_keys, check_loops, check_server, warn
 from gateway.blueprint.expansion import Expansion
+from gateway.blueprint.pollers import PollerBuilder
 from gateway.blueprint.presets import Presets
 from gateway.blueprint.routes import RouteBuilder
 from gateway.blueprint.sources import SourceBuilder, own_source
@@ -31,6 +32,7 @@ def build(loaded: Loaded) -> Blueprint:
     token = admin_token(loaded.config, places, report)
     sources = SourceBuilder(config, places, presets, catalogue, report).build()
     targets = TargetBuilder(config, expansion.data.get("smtp"), places, presets, catalogue, broken, report).build()
+    pollers = PollerBuilder(config, places, report).build(sources)
     routes = RouteBuilder(config, broken, report).build()
     check_loops(config, places, targets, report)
     report.check()
@@ -43,6 +45,7 @@ def build(loaded: Loaded) -> Blueprint:
         routes={route.name: route for route in routes},
         targets=targets,
         own_source=own_source(),
+        pollers=pollers,
         digest=loaded.digest,
         admin_token=token,
     )

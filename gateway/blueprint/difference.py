@@ -22,6 +22,11 @@ def difference(old: Blueprint, new: Blueprint, started: Config) -> list[str]:
             {name: plan.fingerprint for name, plan in old.targets.items()},
             {name: plan.fingerprint for name, plan in new.targets.items()},
         ),
+        *_named(
+            "poller",
+            {name: plan.fingerprint for name, plan in old.pollers.items()},
+            {name: plan.fingerprint for name, plan in new.pollers.items()},
+        ),
         *_restart(started, new.config),
         *_fixed_secrets(new),
     ]
@@ -82,6 +87,9 @@ def _fixed_secrets(blueprint: Blueprint) -> Iterable[str]:
             if credential.secret_is_fixed:
                 place = f"{source.name}.{credential.name}"
                 yield f"credential {place} keeps its secret ({credential.secret_at}) until the next restart"
+    for poller in blueprint.pollers.values():
+        for place in poller.fixed_secrets:
+            yield f"poller {poller.name} keeps its secret ({place}) until the next restart"
     for target in blueprint.targets.values():
         for place in target.fixed_secrets:
             yield f"target {target.name} keeps its secret ({place}) until the next restart"

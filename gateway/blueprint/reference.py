@@ -19,6 +19,7 @@ _TITLES: Final = {
     "routes": "routes.NAME",
     "targets": "targets.NAME",
     "policies": "policies.NAME",
+    "pollers": "pollers.NAME",
 }
 
 

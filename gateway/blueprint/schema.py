@@ -9,6 +9,7 @@ from pydantic import BaseModel
 from gateway.config.load import config_schema
 from gateway.plugin import kind_names, load_kinds
 from gateway.provider_api.fetch_options import FetchOptions
+from gateway.provider_api.options import ApiOptions
 
 Node = dict[str, Any]
 
@@ -18,6 +19,7 @@ def schema() -> Node:
     whole = deepcopy(config_schema())
     definitions: Node = whole["$defs"]
     _describe_targets(definitions)
+    _describe_pollers(definitions)
     _describe_verify(definitions)
     definitions["SendTransform"].pop("x-options")
     plain: Node = _plain({key: value for key, value in whole.items() if key != "title"})
@@ -73,6 +75,13 @@ def _describe_targets(definitions: Node) -> None:
             }
         )
     definitions["Target"] = {"description": common["description"], "anyOf": forms}
+
+
+def _describe_pollers(definitions: Node) -> None:
+    node = definitions["Poller"]
+    node["properties"] |= _options("poller", ApiOptions, definitions)["properties"]
+    node["additionalProperties"] = False
+    del node["x-options"]
 
 
 def _describe_verify(definitions: Node) -> None:

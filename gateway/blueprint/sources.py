@@ -51,6 +51,8 @@ class SourceBuilder:
         if preset is None:
             return None
         rule = _rule(source, preset)
+        if all(poller.source != name for poller in self._config.pollers.values()):
+            rule.pop("occurrence", None)  # nobody would look for it, and it costs every event a second key
         identify = self._identify(path, source, rule)
         credentials = tuple(self._credentials.build(path, source, preset))
         if identify is None:

@@ -17,6 +17,7 @@ from gateway.core.render import Renderer
 from gateway.core.retry import Policy
 from gateway.core.routing import Pattern, Route, Router
 from gateway.plugin import KeyedVerifier, Replays, TargetKind, Verifier
+from gateway.provider_api.poll_plan import PollerPlan
 from gateway.provider_api.resource import Resource
 
 OWN_SOURCE: Final = "hookgate"
@@ -123,6 +124,8 @@ class Blueprint:
     """The built-in source `hookgate`; it has no path and no credential, and stands in neither mapping."""
     digest: str
     """Of the files it came from; shown in `status` and the log."""
+    pollers: Mapping[str, PollerPlan] = field(default_factory=dict)
+    """By name."""
     admin_token: Secret | None = None
     """What a request to an admin listener on TCP must carry."""
     warnings: tuple[str, ...] = ()

@@ -58,7 +58,20 @@ def _show(found: Json) -> None:
     if found["targets"]:
         click.echo()
         show_targets(found["targets"], now)
+    if found["pollers"]:
+        click.echo()
+        table(
+            ["poller", "source", "asked", "knows until", "webhooks missed"], [_poller(e, now) for e in found["pollers"]]
+        )
+        for each in found["pollers"]:
+            if each["failures"]:
+                say(f"{each['name']}: {each['failures']} polls in a row failed: {each['problem']}")
     _show_refusals(found["refusals"], now)
+
+
+def _poller(each: Json, now: int) -> list[str]:
+    times = ["never" if at is None else ago(at, now) for at in (each["asked_at"], each["cursor"])]
+    return [each["name"], each["source"], *times, str(each["missed"])]
 
 
 def _show_reload(reload: Json | None, now: int) -> None:

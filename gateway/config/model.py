@@ -3,6 +3,7 @@
 from pydantic import Field
 
 from gateway.config.model_keys import KeyFetching
+from gateway.config.model_pollers import Poller
 from gateway.config.model_routes import Alerts, Route
 from gateway.config.model_server import Admin, Log, Server
 from gateway.config.model_smtp import Smtp
@@ -46,3 +47,5 @@ class Config(Table):
     """How: a table for each target."""
     policies: dict[Name, Policy] = written({})
     """Retry policies by name."""
+    pollers: dict[Name, Poller] = written({})
+    """What is asked for whether a webhook never came: a table for each list of a provider's API."""

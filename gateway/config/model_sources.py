@@ -60,6 +60,9 @@ class Identify(Table):
     """Selectors that together tell one event from another, where there is no id. None found: no de-dup."""
     occurred_at: Selector = None
     """Selector of the time at which it happened; one that cannot be read counts as none."""
+    occurrence: Selectors = None
+    """Selector or list of selectors of what is the same in a webhook and in a poller's item about the same thing, and
+    differs from one occurrence to the next; counts only where a poller of `[pollers.*]` names the source."""
     split: Selector = None
     """Selector ending in `[]`: each item becomes an event of its own; `body.*` then means the item."""
     unwrap: Selector = None

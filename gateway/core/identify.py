@@ -19,7 +19,7 @@ from gateway.core.head import decode_head
 from gateway.core.identify_rule import IdentifyRule, Reading, Split, Unwrap, compile_identify
 from gateway.core.model import Event, Json, Proof, Request, StoredEvent
 from gateway.core.moments import read_moment
-from gateway.core.selector import ABSENT, Scope
+from gateway.core.selector import ABSENT, Reader, Scope
 from gateway.errors import RequestError
 
 __all__ = ["IdentifyRule", "compile_identify", "identify", "recall", "remember"]
@@ -163,7 +163,25 @@ def _event(reading: Reading, version: str, scope: Scope, part: bytes | None, cre
     event = Event(source, credential, meant, version, key, occurred_at, part, digest, body, claims)
     if reading.key_reads_event:
         event = event._replace(key=_key(reading, Scope(request, body, claims, event, source)))
-    return event
+    return _marked(reading, Scope(request, body, claims, event, source), event) if reading.occurrence else event
+
+
+def polled(event: Event) -> Event:
+    """Give an event that was read from a poller's list: it is one with a webhook of the same occurrence.
+
+    One without occurrence has no key: it would come again with every poll. The caller leaves it out.
+    """
+    key = event.seen_as
+    return event._replace(key=key, digest=key or event.digest, mark=None, seen_as=event.mark or event.key, polled=True)
+
+
+def _marked(reading: Reading, scope: Scope, event: Event) -> Event:
+    """Give the event with the marks by which polling and sending find each other; where it has no key they are it."""
+    parts = _digest_of(reading.occurrence, scope)
+    if parts is None:
+        return event
+    sent, seen = (blake2b(parts, digest_size=DIGEST_BYTES, person=way).digest() for way in (b"sent", b"polled"))
+    return event._replace(key=event.key or sent, mark=sent if event.key else None, seen_as=seen)
 
 
 def _unwrapped(unwrap: Unwrap, reading: Reading, event: Event, scope: Scope) -> Event:
@@ -190,9 +208,15 @@ def _key(reading: Reading, scope: Scope) -> bytes | None:
     The parts are hashed as a JSON list, which ends each part unmistakably and tells "1" from 1 and null from "". The
     places of absent parts stand in front, so that absent differs from null.
     """
-    parts = [read(scope) for read in reading.key]
+    if reading.key_is_id and reading.key[0](scope) in (None, ""):
+        return None
+    return _digest_of(reading.key, scope)
+
+
+def _digest_of(readers: Sequence[Reader], scope: Scope) -> bytes | None:
+    parts = [read(scope) for read in readers]
     absent = [place for place, part in enumerate(parts) if part is ABSENT] if ABSENT in parts else []
-    if len(absent) == len(parts) or (reading.key_is_id and parts[0] in (None, "")):
+    if len(absent) == len(parts):
         return None
     for place in absent:
         parts[place] = None

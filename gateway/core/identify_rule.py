@@ -7,6 +7,7 @@
 | `version` | selector; read before anything else |
 | `id` or `key` | selector or list of selectors: what tells one event from another; without it there is no de-dup |
 | `occurred_at` | selector |
+| `occurrence` | selector or list of selectors: what is the same in a webhook and in a poller's item for it |
 | `split` | selector ending in `[]`: each item is an event of its own, and `body.*` then means the item |
 | `unwrap` | selector of a text of the body that is the event's own payload; `body.*` of routes then means that |
 | `unwrap_encoding` | `text` or `base64`: how it is written there |
@@ -44,6 +45,7 @@ KEYS: Final = (
     "id",
     "key",
     "occurred_at",
+    "occurrence",
     "split",
     "type_aliases",
     "aliases",
@@ -90,6 +92,7 @@ class Reading:
     value_names: tuple[ValueNames, ...]
     split: Split | None
     unwrap: Unwrap | None = None
+    occurrence: tuple[Reader, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +179,7 @@ class _Reader:
             value_names=self._read_value_names(),
             split=self._split,
             unwrap=self._read_unwrap(),
+            occurrence=tuple(selector.value for selector in self._selectors("occurrence")),
         )
 
     def add(self, key: str, text: str, *below: str | int) -> None:
@@ -279,7 +283,9 @@ class _Reader:
     def _read_key(self) -> tuple[Selector, ...]:
         if "id" in self._spec and "key" in self._spec:
             self.add("key", "cannot stand beside id: write one of them")
-        name = "id" if "id" in self._spec else "key"
+        return self._selectors("id" if "id" in self._spec else "key")
+
+    def _selectors(self, name: str) -> tuple[Selector, ...]:
         written = self._spec.get(name)
         if not isinstance(written, (list, tuple)):
             found = self.selector(name)

@@ -78,6 +78,12 @@ class Event(NamedTuple):
     """The verified claims of the whole request, for `claims.x` selectors; None if there are none."""
     former_keys: tuple[bytes, ...] = ()
     """What `key` would be by rules that the source had until lately, where it differs: only looked up, never kept."""
+    mark: bytes | None = None
+    """16 bytes: kept beside `key`, so that `seen_as` of another event finds this one. Needs a key."""
+    seen_as: bytes | None = None
+    """16 bytes: an event that has this as key or mark came before this one, whatever its payload; only looked up."""
+    polled: bool = False
+    """True: it was found by asking. Its repeats are no word of the provider's that what is dead be tried again."""
 
 
 HoldReason: TypeAlias = Literal["unmatched", "version", "conflict", "ignored"]

@@ -35,6 +35,7 @@ KINDS: Final[Mapping[str, Kind]] = {
     "event.conflict": Kind(("source", "type", "event_id"), HOUR),
     "poller.behind": Kind(("poller", "reason"), HOUR, "poller"),
     "poller.caught_up": Kind(("poller", "reason"), HOUR, "poller"),
+    "webhook.missed": Kind(("poller", "source", "missed", "event_id"), HOUR),
     "certificate.expiring": Kind(("certificate", "used_by", "expires", "days"), DAY),
     "secret.expiring": Kind(("secret", "used_by", "expires", "days"), DAY),
     "store.troubled": Kind(("reason",), HOUR),

@@ -130,7 +130,8 @@ def accept_all(ledger: Ledger, turn: Turn, offers: Sequence[Offer]) -> list[tupl
         for new, event_id in zip(acceptance.events, event_ids, strict=True):
             verdict = next(claimed) if new.event.key is not None else None
             if verdict is not None and verdict.kind == "duplicate":
-                rows.repeats.append(_Repeat(index, len(given), verdict.event_id, new.deliveries))
+                if not new.event.polled:
+                    rows.repeats.append(_Repeat(index, len(given), verdict.event_id, new.deliveries))
                 given.append(Verdict("duplicate", verdict.event_id))
                 continue
             if not request:
@@ -154,7 +155,8 @@ def _key_claims(offers: Sequence[Offer], ids: Sequence[Sequence[int]]) -> list[K
         for new, event_id in zip(offer.acceptance.events, event_ids, strict=True):
             event: Event = new.event
             if event.key is not None:
-                claims.append(KeyClaim(event.source, event.key, event.digest, event_id, event.former_keys))
+                marks = (event.mark, event.seen_as)
+                claims.append(KeyClaim(event.source, event.key, event.digest, event_id, event.former_keys, *marks))
     return claims
 
 

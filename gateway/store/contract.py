@@ -86,8 +86,8 @@ class Store(Protocol):
 
         A key that repeats inside the request, or inside one group commit, counts as a duplicate of its first use. A
         duplicate revives the first event's dead deliveries and, if that event was held as `unmatched`, plans the
-        deliveries given here for it. Raises `StoreBusyError`, `StoreFullError` or `StoreBrokenError`; then nothing
-        may be acknowledged.
+        deliveries given here for it, unless it was `polled`. What `seen_as` finds is a duplicate, too. Raises
+        `StoreBusyError`, `StoreFullError` or `StoreBrokenError`; then nothing may be acknowledged.
         """
         ...
 

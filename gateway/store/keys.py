@@ -31,6 +31,10 @@ class KeyClaim(NamedTuple):
     event_id: int
     former: Sequence[bytes] = ()
     """Keys that it would have had by rules of its source that count no more for new events."""
+    mark: bytes | None = None
+    """Kept beside the key, if nobody has it."""
+    seen_as: bytes | None = None
+    """Whoever has this as key or mark is the event whose repeat it is, whatever its digest."""
 
 
 class KeyVerdict(NamedTuple):
@@ -114,10 +118,16 @@ class KeyGenerations:
         known = self._find(keys)
         if any(claim.former for claim in batch):
             self._add_former(batch, keys, known)
+        if any(claim.mark or claim.seen_as for claim in batch):
+            also = {key[:4] + each for key, claim in zip(keys, batch, strict=True) for each in claim[5:] if each}
+            known |= self._find(sorted(also - known.keys()))
         fresh: Values = []
         verdicts: list[KeyVerdict] = []
-        for key, (_, _, digest, event_id, _) in zip(keys, batch, strict=True):
+        for key, (_, _, digest, event_id, _, mark, seen_as) in zip(keys, batch, strict=True):
             rivals = known.get(key)
+            if seen_as and digest not in (rivals or ()) and (seen := known.get(key[:4] + seen_as)):
+                verdicts.append(KeyVerdict("duplicate", min(seen.values())))
+                continue
             if rivals is None:
                 known[key] = {digest: event_id}
                 verdicts.append(KeyVerdict("new", event_id))
@@ -128,6 +138,9 @@ class KeyGenerations:
                 verdicts.append(KeyVerdict("conflict", min(rivals.values())))
                 rivals[digest] = event_id
             fresh += (key, digest, event_id)
+            if mark and key[:4] + mark not in known:
+                known[key[:4] + mark] = {digest: event_id}
+                fresh += (key[:4] + mark, digest, event_id)
         self._generations[-1].insert.execute(self._cursor, fresh)
         return verdicts
 

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 
 import trio
 
-from gateway.core.model import Delivery, StoredEvent
+from gateway.core.model import Delivery, Event, StoredEvent
 from gateway.errors import StoreError
 from gateway.runtime import Runtime
 from gateway.store.contract import (
@@ -77,12 +77,13 @@ class MemoryStore:
     def _accept(self, acceptance: Acceptance, new: NewEvent, request: int, *, awaited: bool) -> tuple[Verdict, int]:
         tables, event = self._tables, new.event
         event_id = tables.ids.mint(self._runtime.now_ms())
+        if (seen := self._seen(event)) is not None:
+            return self._repeated(new, seen), request
         rivals = self._rivals(new, event_id)
         if rivals.get(event.digest, event_id) != event_id:
-            first = rivals[event.digest]
-            return Verdict(
-                "duplicate", first, tables.act_on_repeat(first, new.deliveries, self._runtime.now_ms())
-            ), request
+            return self._repeated(new, rivals[event.digest]), request
+        if event.key is not None and event.mark is not None:
+            tables.keys.setdefault((event.source, event.mark), MemoryKey(self._dedup_now(), {event.digest: event_id}))
         replaces = min((rival for rival in rivals.values() if rival != event_id), default=None)
         held = replaces is not None and new.on_conflict == "hold"
         if not request:
@@ -99,6 +100,19 @@ class MemoryStore:
             one = tables.add_delivery(event_id, planned, self._runtime.now_ms(), epoch, acceptance.received_at)
             waiting += [one.n] if planned.admitted and one.state == "pending" and one.due is None else ()
         return Verdict("new", event_id, 0, tuple(waiting)), request
+
+    def _repeated(self, new: NewEvent, first: int) -> Verdict:
+        if new.event.polled:
+            return Verdict("duplicate", first)
+        revived = self._tables.act_on_repeat(first, new.deliveries, self._runtime.now_ms())
+        return Verdict("duplicate", first, revived)
+
+    def _seen(self, event: Event) -> int | None:
+        """Give the event that `seen_as` finds; None for none, or if the key finds a repeat."""
+        if event.key is None or event.seen_as is None:
+            return None
+        own, seen = (self._tables.keys.get((event.source, each)) for each in (event.key, event.seen_as))
+        return None if seen is None or (own and event.digest in own.events) else min(seen.events.values())
 
     def _rivals(self, new: NewEvent, event_id: int) -> dict[bytes, int]:
         """Give the events with this key by digest, this one's own included unless it repeats one of them."""

@@ -17,6 +17,7 @@ TITLES: Final = {
     "credential.unused": "Nobody uses credential {subject}",
     "poller.behind": "Poller {subject} is behind",
     "poller.caught_up": "Poller {subject} has caught up",
+    "webhook.missed": "Poller {subject} found webhooks that never came",
     "certificate.expiring": "Certificate {subject} ends soon",
     "secret.expiring": "Secret {subject} ends soon",
     "store.troubled": "New events are not accepted",
@@ -94,6 +95,10 @@ MEANINGS: Final = {
         (("hookgate status", "the uses of each credential"),),
     ),
     "poller.behind": Advice("Nothing is lost: it asks again by itself.", (("hookgate status", "how things are"),)),
+    "webhook.missed": Advice(
+        "They are delivered now. Ask the provider why it does not send them.",
+        (("hookgate status", "how things are"),),
+    ),
     "poller.caught_up": Advice("There is nothing to do.", (("hookgate status", "how things are"),)),
     "certificate.expiring": Advice(
         "Once it has ended, connections fail.", (("hookgate reload", "read a new certificate"),)

@@ -141,6 +141,49 @@ def _formerly(key: object, event: NewEvent) -> NewEvent:
     return event._replace(event=event.event._replace(former_keys=(digest(key),)))
 
 
+async def what_was_polled_and_what_was_sent_are_one_event(open_store: OpenStore) -> None:
+    """Either finds the other by `seen_as`, in one request or later, whatever the payload; of their source only."""
+    runtime = SteppedRuntime()
+    async with open_store(runtime, SETTINGS) as store:
+        desk = Desk(store, runtime)
+        first = await desk.accept(_sent("k", "o"))
+        expect(first[0].kind, "new", "what was sent is new")
+        expect(await desk.accept(_polled("o")), (Verdict("duplicate", first[0].event_id),), "asking finds nothing new")
+        other = await desk.accept(_sent("another subscription", "o"))
+        expect(other[0].kind, "new", "a mark keeps no event away that was sent under another key")
+        found, again, late = await desk.accept(_polled("p"), _polled("p"), _sent("late", "p"))
+        expect(found.kind, "new", "what never came is found")
+        expect((again, late), (Verdict("duplicate", found.event_id),) * 2, "it is found once, and not doubled")
+        later = await desk.accept(_sent("late", "p"))
+        expect(later, (Verdict("duplicate", found.event_id),), "nor later")
+        elsewhere = await desk.accept(_polled("o", source="bank"))
+        expect(elsewhere[0].kind, "new", "marks belong to their source")
+
+
+async def a_repeat_that_was_polled_revives_nothing(open_store: OpenStore) -> None:
+    """Asking again and again must not try again and again what is dead."""
+    runtime = SteppedRuntime()
+    async with open_store(runtime, SETTINGS) as store:
+        desk = Desk(store, runtime)
+        (sent,) = await desk.accept(_sent("k", "o"))
+        await desk.settle(await desk.claim_one(), "dead")
+        expect(await desk.accept(_polled("o")), (Verdict("duplicate", sent.event_id),), "a polled repeat is counted")
+        expect(store.backlog("crm").dead, 1, "the dead delivery rests")
+        again = await desk.accept(_sent("k", "o"))
+        expect(again, (Verdict("duplicate", sent.event_id, 1),), "the provider's own repeat revives it")
+
+
+def _sent(key: object, occurrence: object) -> NewEvent:
+    event = new(key)
+    mark, seen_as = digest(f"sent {occurrence}"), digest(f"polled {occurrence}")
+    return event._replace(event=event.event._replace(mark=mark, seen_as=seen_as))
+
+
+def _polled(occurrence: object, source: str = "shop") -> NewEvent:
+    event = new(f"polled {occurrence}", payload="as the list says it", source=source)
+    return event._replace(event=event.event._replace(seen_as=digest(f"sent {occurrence}"), polled=True))
+
+
 async def a_repeat_revives_dead_deliveries(open_store: OpenStore) -> None:
     """A provider's Resend button: what is dead is due again, with attempts from 0; what was delivered is not."""
     runtime = SteppedRuntime()
@@ -217,6 +260,8 @@ ACCEPT_CHECKS = (
     a_conflict_is_kept_without_deliveries,
     a_conflict_is_delivered_where_the_source_says_so,
     a_former_key_finds_a_repeat_but_never_a_conflict,
+    what_was_polled_and_what_was_sent_are_one_event,
+    a_repeat_that_was_polled_revives_nothing,
     a_repeat_revives_dead_deliveries,
     a_repeat_plans_an_event_that_no_route_had_taken,
     a_cancelled_acceptance_is_carried_out_and_delivered,

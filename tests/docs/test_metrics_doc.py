@@ -38,6 +38,8 @@ def filled():
     target.attempted("delivered", 0.1)
     target.settled.add("delivered")
     counters.gate_closed("crm", "breaker")
+    counters.pollers["orders"].polls.add("done")
+    counters.pollers["orders"].items.add("missed")
     return counters
 
 
