@@ -30,7 +30,7 @@ class Former(NamedTuple):
 async def with_former_rules(blueprint: Blueprint, store: Store, now: int) -> Blueprint:
     """Give `blueprint` with the rules that its sources had until lately, and note today's. Durable on return.
 
-    To be called after names changed owners. Raises StoreError: then nothing was noted.
+    Finds what is noted under a source's former name, too. Raises StoreError: then nothing was noted.
     """
     window = int(blueprint.config.store.keep.keys * 1000)
     kept = await store.notes(NOTE)

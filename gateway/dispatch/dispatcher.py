@@ -5,6 +5,7 @@ back.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -225,7 +226,8 @@ class Dispatcher:
             left = plan.formerly is not None and plan.formerly not in blueprint.targets
             if left and (memo := notes.pop(f"{NOTE}{plan.formerly}", None)) is not None:
                 notes[NOTE + plan.name] = memo
-                await self._store.keep_notes({NOTE + plan.name: memo, f"{NOTE}{plan.formerly}": None})
+                with suppress(StoreError):  # it is known here; a restart would find it under the former name
+                    await self._store.keep_notes({NOTE + plan.name: memo, f"{NOTE}{plan.formerly}": None})
         return {name.removeprefix(NOTE): memo for name, memo in notes.items()}
 
     async def _keep_memos(self) -> None:

@@ -204,6 +204,18 @@ async def test_C7_the_last_try_of_a_renamed_target_closes_no_gate_under_its_form
         assert await store.rename([Rename("target", "sales", "crm")]), "the way back is free"
 
 
+async def test_P15_what_gates_remember_follows_a_rename_also_where_that_cannot_be_written(tmp_path, monkeypatch):
+    async with opened_store(tmp_path) as store:
+        await store.keep_notes({"gates/crm": b'{"failures":[],"starting":true}'})
+
+        async def fail(_notes):
+            raise StoreFullError("no room")
+
+        monkeypatch.setattr(store, "keep_notes", fail)
+        async with running(store, replace(plan_for(Script(), "sales"), formerly="crm")) as (dispatcher, _):
+            assert dispatcher.slow_targets() == {"sales"}
+
+
 async def test_R5_the_last_try_before_an_operator_enabled_a_target_closes_nothing(tmp_path):
     answer, answers = trio.Event(), [TargetDown("410 gone", disable=True)]
 

@@ -1,0 +1,50 @@
+"""A reload while the store takes some changes and refuses others: all of it, or nothing."""
+
+from functools import partial
+
+from dispatch_bench import Watcher
+from ingress_bench import CONFIG, order, parts_of
+
+from gateway.control import Control
+from gateway.dispatch.dispatcher import Dispatcher
+from gateway.errors import StoreFullError
+from gateway.store.contract import DeliveryQuery
+from gateway.systemd import Supervisor
+
+
+async def test_P15_a_reload_that_cannot_be_noted_leaves_each_name_its_backlog(tmp_path, nursery, monkeypatch):
+    async with parts_of(tmp_path) as parts:
+        dispatcher = Dispatcher(parts.store, parts.runtime, Watcher(), tmp_path)
+        await nursery.start(dispatcher.run, parts.intake.blueprint)
+        await dispatcher.hold("crm", "so that it waits")
+        renamed = CONFIG.replace("[targets.crm]", '[targets.sales]\nformerly = "crm"').replace('"crm"]', '"sales"]')
+        renamed = renamed.replace('["crm",', '["sales",')
+        control = Control(
+            **dict.fromkeys(("exposition", "desk", "server", "counters", "admin_failures")),
+            config_path=tmp_path / "config.toml",
+            store=parts.store,
+            runtime=parts.runtime,
+            dispatcher=dispatcher,
+            intake=parts.intake,
+            receiver=parts.receiver,
+            build=partial(parts.blueprint, renamed),
+            swapped=lambda _: None,
+            supervisor=Supervisor(parts.runtime, {}),
+            listening=(),
+        )
+        nursery.start_soon(control.run_reloads)
+        await parts.post(order("before"))
+        with monkeypatch.context() as patch:
+
+            async def fail(_notes):
+                raise StoreFullError("no room")
+
+            patch.setattr(parts.store, "keep_notes", fail)
+            assert not (await control.reload()).ok
+        await parts.post(order("between"))
+        assert (await control.reload()).ok
+        await parts.post(order("after"))
+        rows = await parts.store.deliveries(DeliveryQuery(limit=100))
+        assert sorted({row.target for row in rows}) == ["audit", "sales"]
+        assert [row.state for row in rows if row.target == "sales"] == ["pending"] * 3
+        nursery.cancel_scope.cancel()
