@@ -1,7 +1,9 @@
 """Values that providers print in their documentation or in the tests of their packages, against their presets."""
 
 import json
+from pathlib import Path
 from typing import Any, NamedTuple
+from urllib.parse import urlencode
 
 import pytest
 
@@ -34,6 +36,8 @@ TWILIO_HASH = "0a1ff7634d9ab3b95db5c9a2dfe9416e41502b283a80c7cf19632632f96e6620"
 # The token of Twilio's tests is as short as no real one.
 TWILIO = {"url": ["https://mycompany.com/myapp.php", "https://mycompany.com:443/myapp.php"], "min_secret_bytes": 5}
 FORM = {"content-type": "application/x-www-form-urlencoded"}
+MANDRILL_CLICK = json.loads((Path(__file__).parent / "mandrill_click.json").read_bytes())
+MANDRILL_TEXT = json.dumps([MANDRILL_CLICK, MANDRILL_CLICK], separators=(",", ":")).replace("/", "\\/")
 
 
 class Vector(NamedTuple):
@@ -60,6 +64,37 @@ VECTORS = {
         "It's a Secret to Everybody",
         {"x-hub-signature": "sha256=a4771c39fbe90f317c7824e83ddef3caae9cb3d976c214ace1f2937e133263c9"},
         "Hello World!",
+    ),
+    "jira": Vector(
+        "developer.atlassian.com/cloud/jira/platform/webhooks",
+        "It's a Secret to Everybody",
+        {"x-hub-signature": "sha256=a4771c39fbe90f317c7824e83ddef3caae9cb3d976c214ace1f2937e133263c9"},
+        "Hello World!",
+    ),
+    "mandrill": Vector(
+        "sent by Mandrill, kept in github.com/evendis/mandrill-rails spec/fixtures/webhook_examples",
+        "ntynTMaFpM_octE5R1DKAw",
+        {**FORM, "x-mandrill-signature": "7rUa4lNJitlb178MgGOcHO6T4Bg="},
+        urlencode({"mandrill_events": MANDRILL_TEXT}),
+        verify={"url": "http://requestb.in/q9a918q9"},
+    ),
+    "svix": Vector(
+        "github.com/svix/svix-webhooks, the README of every package",
+        "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+        {
+            "svix-id": "msg_p5jXN8AQM9LWM0D4loKWxJek",
+            "svix-timestamp": "1614265330",
+            "svix-signature": "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=",
+        },
+        '{"test": 2432232314}',
+        at=1614265330,
+    ),
+    "woocommerce": Vector(
+        "github.com/woocommerce/woocommerce plugins/woocommerce/tests/legacy/unit-tests/webhooks/crud.php",
+        "\0",  # its test has no secret at all, which is the same key
+        {"x-wc-webhook-signature": "GBDo00G55h6IiV+6CxqivQPLbI//KzaOZm747971tPs="},
+        "secret",
+        verify={"min_secret_bytes": 1},
     ),
     "slack": Vector(
         "docs.slack.dev/authentication/verifying-requests-from-slack",

@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+import json
 from base64 import b64decode, b64encode, urlsafe_b64encode
 from urllib.parse import urlencode
 
@@ -616,3 +617,11 @@ def test_options_that_would_prove_nothing_are_refused_and_told(options, told):
 def test_a_signature_in_the_body_cannot_claim_to_cover_that_body():
     with pytest.raises(ValueError, match="cannot cover the body"):
         make_verifier(Hmac, body="signature")
+
+
+def test_a_timestamp_that_is_a_number_of_the_body_is_still_one_when_a_sample_is_signed():
+    options = {"header": "Linear-Signature", "timestamp": "body.webhookTimestamp", "timestamp_unit": "ms"}
+    for body, written in ((b'{"webhookTimestamp": 1}', int), (b'{"webhookTimestamp": "1"}', str), (b"{}", str)):
+        signed = make_verifier(Hmac, **options).sign(make_request(body))
+        assert type(json.loads(signed.body)["webhookTimestamp"]) is written
+        assert make_verifier(Hmac, **options).verify(signed)
