@@ -38,7 +38,8 @@ async def with_former_rules(blueprint: Blueprint, store: Store, now: int) -> Blu
     sources: dict[str, Source] = {}
     for name, source in blueprint.sources.items():
         held = kept.get(NOTE + name) or kept.get(f"{NOTE}{source.formerly}")
-        rule = json.loads(json.dumps(source.rule))
+        keys = {key: value for key, value in source.rule.items() if key != "occurrence"}  # a mark, no part of the key
+        rule = json.loads(json.dumps(keys))
         former = [*_former(held, rule, now, window)][:FORMER_MAX]
         note = json.dumps({"rule": rule, "former": former}, sort_keys=True).encode()
         if note != kept.get(NOTE + name):
