@@ -3,11 +3,15 @@
 from base64 import b64encode
 from datetime import UTC, datetime
 from functools import partial
+from typing import get_args, get_type_hints
 
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519
 from packages import check_age, check_agreement, check_signed, takes
+
+from gateway.blueprint.presets import BUILT_IN
+from gateway.cli.trial import read
 
 URL = "https://hooks.acme.example/hooks/hubspot"
 KEY = ed25519.Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
@@ -158,3 +162,29 @@ async def test_the_public_key_as_telnyx_shows_it_takes_what_its_library_of_keys_
         signed = request._replace(headers=(*request.headers, *added))
         assert await door.post(signed._replace(body=request.body + b" ")) == 401
         assert await door.post(signed) == 200
+
+
+def types_of_openai():
+    from openai.types.webhooks import UnwrapWebhookEvent
+
+    union = get_args(UnwrapWebhookEvent)[0]
+    return {name for event in get_args(union) for name in get_args(event.model_fields["type"].annotation)}
+
+
+def types_of_polar():
+    from polar.v2026_10 import webhooks
+
+    return webhooks._KNOWN_EVENT_TYPES
+
+
+def types_of_resend():
+    from resend.webhooks._webhook_event import WebhookEventPayload
+
+    return {name for event in get_args(WebhookEventPayload) for name in get_args(get_type_hints(event)["type"])}
+
+
+@pytest.mark.parametrize(
+    ("name", "types"), [("openai", types_of_openai), ("polar", types_of_polar), ("resend", types_of_resend)]
+)
+def test_the_types_that_a_preset_knows_are_those_of_the_package(name, types):
+    assert set(read(BUILT_IN / f"{name}.toml").types) == types()
