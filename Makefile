@@ -10,19 +10,24 @@ SECRETS := var/secrets
 help: ## show what can be made
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
 
-$(VENV)/.ready: requirements/dev.txt pyproject.toml
+# What the gateway needs, for `make run`; what tests and linters need comes on top, for everything else.
+$(VENV)/.run: requirements/run.txt requirements/build.txt pyproject.toml
 	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) not found: install Python 3.11 or newer, or say make PYTHON=/path/to/python3.12"; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Hookgate needs Python 3.11 or newer, this is $$($(PYTHON) -V)"; exit 1; }
 	$(PYTHON) -m venv --clear $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/run.txt -r requirements/build.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/.ready: $(VENV)/.run requirements/dev.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
 	@touch $@
 
 $(SECRETS)/%:
 	@mkdir -p $(SECRETS) && chmod 700 $(SECRETS)
 	@(umask 077 && $(PYTHON) -c 'import secrets; print(secrets.token_urlsafe(32))' > $@)
 
-run: $(VENV)/.ready $(SECRETS)/truework-orders $(SECRETS)/truework-states $(SECRETS)/truora ## run the gateway on config.example.toml, data under ./var
+run: $(VENV)/.run $(SECRETS)/truework-orders $(SECRETS)/truework-states $(SECRETS)/truora ## run the gateway on config.example.toml, data under ./var
 	@echo
 	@echo "Hookgate is about to listen on 127.0.0.1:8080 for webhooks, and on var/run/admin.sock for you."
 	@echo "Once it says daemon.started, paste this into a second terminal, in this folder:"
@@ -52,7 +57,7 @@ prove: $(VENV)/.ready ## try to break every promise, at release size: hours (PRO
 	@PYTHONPATH=tests $(BIN)/python -m harness.prove $(PROVE)
 
 lock: ## renew the lock (needs uv)
-	echo 'hatchling>=1.27' | uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate - -o requirements/build.txt
+	printf 'hatchling>=1.27\neditables>=0.5\n' | uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate - -o requirements/build.txt
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate pyproject.toml -o requirements/run.txt
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --extra dev pyproject.toml -o requirements/dev.txt
 	$(PYTHON) requirements/sbom.py > requirements/sbom.json
