@@ -8,14 +8,18 @@ from ingress_bench import CONFIG, order, parts_of
 from gateway.control import Control
 from gateway.dispatch.dispatcher import Dispatcher
 from gateway.errors import StoreFullError
+from gateway.pollers.pollers import Pollers
 from gateway.store.contract import DeliveryQuery
 from gateway.systemd import Supervisor
+from gateway.wire.guard import Guard
 
 
 async def test_P15_a_reload_that_cannot_be_noted_leaves_each_name_its_backlog(tmp_path, nursery, monkeypatch):
     async with parts_of(tmp_path) as parts:
         dispatcher = Dispatcher(parts.store, parts.runtime, Watcher(), tmp_path)
         await nursery.start(dispatcher.run, parts.intake.blueprint)
+        pollers = Pollers(parts.store, parts.intake, parts.runtime, parts.counters, parts.announcer, Guard())
+        await nursery.start(pollers.run, parts.intake.blueprint)
         await dispatcher.hold("crm", "so that it waits")
         renamed = CONFIG.replace("[targets.crm]", '[targets.sales]\nformerly = "crm"').replace('"crm"]', '"sales"]')
         renamed = renamed.replace('["crm",', '["sales",')
@@ -26,6 +30,7 @@ async def test_P15_a_reload_that_cannot_be_noted_leaves_each_name_its_backlog(tm
             runtime=parts.runtime,
             dispatcher=dispatcher,
             intake=parts.intake,
+            pollers=pollers,
             receiver=parts.receiver,
             build=partial(parts.blueprint, renamed),
             swapped=lambda _: None,
