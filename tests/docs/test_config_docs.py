@@ -48,6 +48,7 @@ def world(tmp_path_factory):
         "standard-new": standard,
         "signed-public-key": pem,
         "discord-public-key": ED25519_KEY,
+        "adyen": b"6b" * 32,
     }
     for name in re.findall(r'file = "([\w-]+)"', EXAMPLE):
         write_secret(secrets / name, special.get(name, b"a-demonstration-secret-" + name.encode() * 3))

@@ -10,7 +10,7 @@ import pytest
 from gateway.plugin import load_kinds
 
 PAGE = (Path(__file__).parents[2] / "docs" / "verification.md").read_text(encoding="utf-8")
-SCHEMES = ("token", "basic", "hmac", "signature", "jwt", "ip", "sns", "paypal", "plaid", "none")
+SCHEMES = ("token", "basic", "hmac", "signature", "jwt", "ip", "sns", "paypal", "plaid", "adyen", "none")
 EXAMPLES = [text for text in re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL) if "[verify]" in text]
 KEYS = {
     "whsec": b"whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD",
@@ -33,7 +33,8 @@ def test_every_example_builds(text):
     table = tomllib.loads(text)["verify"]
     kind = load_kinds("verifiers", {table["scheme"]})[table.pop("scheme")]
     options = kind.options.model_validate_json(json.dumps(table), strict=True)
-    secret = KEYS.get(table.get("key"), b"an-example-of-a-32-byte-secret!!") if kind.wants_secret(options) else b""
+    key = "hex" if kind.options.__name__ == "AdyenOptions" else table.get("key")
+    secret = KEYS.get(key, b"an-example-of-a-32-byte-secret!!") if kind.wants_secret(options) else b""
     assert kind.build(options, secret)
 
 
