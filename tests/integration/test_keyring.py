@@ -172,6 +172,15 @@ async def test_an_old_key_set_is_used_while_it_is_renewed_and_given_up_after_a_d
         assert (await world.post(event="e3")).status == 503
 
 
+async def test_a_reload_keeps_what_was_fetched(opened):
+    async with opened() as world:
+        await world.post()
+        world.provider.down = True
+        world.receiver.use(world.blueprint())
+        assert (await world.post(event="e2")).status == 200
+        assert world.provider.asked == 1
+
+
 async def test_a_sender_waits_a_few_seconds_for_a_slow_provider_and_the_fetch_goes_on(opened, monkeypatch):
     monkeypatch.setattr(keyring, "WAIT_SECONDS", 0.01)
     async with opened() as world:
