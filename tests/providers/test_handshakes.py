@@ -14,7 +14,8 @@ from gateway.cli.trial import read
 from gateway.plugin import Request
 
 PRESETS = {file.stem: read(file) for file in BUILT_IN.glob("*.toml")}
-HANDSHAKES = {(name, each.name) for name, preset in PRESETS.items() for each in preset.handshake}
+HANDSHAKES = {(name, each.name) for name, preset in PRESETS.items() for each in preset.handshake if not each.visit}
+"""Without those that are confirmed by a visit (test_certificates_and_api.py)."""
 TOKEN = "qgg8vlvZRS6UYooatFL8AwXq"
 
 
@@ -62,6 +63,16 @@ QUESTIONS = {
         answer={"validationResponse": "512d38b6-c7b8-40c8-89fe-f46f9e9622b6"},
     ),
     ("bitbucket", "test"): Question(headers={"x-event-key": "diagnostics:ping"}, body={"test": True}),
+    ("cloudevents_http", "consent"): Question(
+        "OPTIONS",
+        headers={"webhook-request-origin": "sender.example"},
+        sent_back=("webhook-allowed-origin", "sender.example"),
+    ),
+    ("cloudevents_http", "consent-with-rate"): Question(
+        "OPTIONS",
+        headers={"webhook-request-origin": "sender.example", "webhook-request-rate": "120"},
+        sent_back=("webhook-allowed-rate", "120"),
+    ),
     ("discord", "interactions-ping"): Question(body={"type": 1}, answer={"type": 1}),
     ("discord", "webhook-events-ping"): Question(body={"version": 1, "type": 0}, status=204),
     ("dropbox", "challenge"): Question("GET", f"challenge={TOKEN}", answer=TOKEN.encode()),
