@@ -36,6 +36,7 @@ from measure import (
     measure_pending,
 )
 from servers import busy_cores
+from verify import verify_costs
 
 T = TypeVar("T")
 
@@ -75,6 +76,7 @@ class Results:
     busy_latency: Latency
     end_to_end: EndToEnd
     pending: Pending
+    verify: dict[str, float]
     seconds: float
 
 
@@ -97,9 +99,23 @@ async def measure_all(plan: Plan) -> Results:
     guess = truework.rate * 0.45
     through = await _say("end to end", lambda: measure_end_to_end(guess, plan.trial, plan.hold))
     pending = await _say("a large backlog", lambda: measure_pending(plan.pending, plan.side))
+    verify = verify_costs()
     seconds = time.monotonic() - began
     return Results(
-        plan, echo, hypercorn, idle, truework, truora, latency, two_cores, busy, busy_latency, through, pending, seconds
+        plan,
+        echo,
+        hypercorn,
+        idle,
+        truework,
+        truora,
+        latency,
+        two_cores,
+        busy,
+        busy_latency,
+        through,
+        pending,
+        verify,
+        seconds,
     )
 
 
@@ -136,7 +152,12 @@ def report(found: Results) -> str:
         "Each run counted afterwards: distinct 2xx = events in the store = deliveries made (= lines of the file).",
         "",
     ]
-    return "\n".join([*head, *_goals(found)])
+    return "\n".join([*head, *_verify(found), "", *_goals(found)])
+
+
+def _verify(found: Results) -> list[str]:
+    rows = [f"| {name} | {cost:.1f} | {cost / found.echo.cpu_us:.2f} |" for name, cost in found.verify.items()]
+    return ["| verify, 1 kB | CPU µs | requests to the echo in that time |", "|---|---|---|", *rows]
 
 
 def _goals(found: Results) -> list[str]:

@@ -124,7 +124,7 @@ async def test_P1_P16_kill_9_and_stops_under_load_over_http2_lose_nothing_acknow
         async with running(home) as daemon:
             await drain(daemon)
             assert await daemon.stop() == 0
-    account = ledger.account(line["payload"]["data"]["order_id"] for line in home.lines("audit.jsonl"))
+    account = ledger.account(line["payload"]["data"]["order_id"] for line in home.lines("audit.jsonl", after_kill=True))
     tell(f"3 kills and 3 stops under load over HTTP/2: {account}")
     assert not account.lost
     assert not account.unexpected

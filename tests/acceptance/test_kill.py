@@ -30,7 +30,7 @@ def _order(document):
 
 
 def _in_file(home):
-    return [_order(line["payload"]) for line in home.lines("audit.jsonl")]
+    return [_order(line["payload"]) for line in home.lines("audit.jsonl", after_kill=True)]
 
 
 @pytest.mark.skipif(not is_installed(), reason="strace is not installed: kills could not be aimed")

@@ -36,7 +36,7 @@ async def send(daemon, *names):
 
 
 def orders(home, name):
-    return [line["payload"]["data"]["order_id"] for line in home.lines(name)]
+    return [line["payload"]["data"]["order_id"] for line in home.lines(name, after_kill=True)]
 
 
 def files(home, *names, options=""):

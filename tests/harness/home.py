@@ -41,10 +41,22 @@ class Home:
         fresh.chmod(0o600)
         fresh.rename(self.config)
 
-    def lines(self, name: str) -> list[dict[str, Any]]:
-        """Read a JSON-lines file that a file target wrote under `files`, rotated parts included."""
+    def lines(self, name: str, *, after_kill: bool = False) -> list[dict[str, Any]]:
+        """Read a JSON-lines file that a file target wrote under `files`, rotated parts included.
+
+        A kill may tear the line that is being written, which is then no JSON: only with `after_kill` it is passed over.
+        """
         parts = sorted(self.files.glob(f"{name}*"))
-        return [json.loads(line) for part in parts for line in part.read_bytes().splitlines()]
+        written = [line for part in parts for line in part.read_bytes().splitlines()]
+        return [json.loads(line) for line in written if not after_kill or _is_json(line)]
+
+
+def _is_json(line: bytes) -> bool:
+    try:
+        json.loads(line)
+    except ValueError:
+        return False
+    return True
 
 
 @contextmanager
