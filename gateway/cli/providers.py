@@ -53,7 +53,7 @@ def show(name: str, config: Path, as_json: bool) -> None:
     if name not in files:
         raise Failure(f"there is no provider {name!r}", "hookgate providers list")
     preset = read(files[name])
-    remedy = f"hookgate send {name}"
+    remedy = "hookgate check"
     if as_json:
         write_json(
             {"name": name, "snippet": snippet(name, preset), **preset.model_dump(mode="json", by_alias=True)}, remedy

@@ -1,9 +1,12 @@
 """Where each key of a TOML text stands, so that a problem can name file, line and column.
 
-tomli gives values without places; tree-sitter gives places and is never asked for values. Its grammar is TOML 1.0: a
-text with 1.1 syntax that it cannot read has no places, and problems then name the file alone.
+tomli gives values without places; tree-sitter gives places and is never asked for values. Its grammar is TOML 1.0: of
+1.1 it is shown inline tables over several lines, with blanks for what it does not know; a text with other 1.1 syntax
+has no places, and problems then name the file alone.
 """
 
+import re
+from bisect import bisect_right
 from collections.abc import Iterator
 from typing import Any, Final, NamedTuple, TypeAlias
 
@@ -16,6 +19,10 @@ Path: TypeAlias = tuple[str | int, ...]
 
 
 _LINE_BYTES_COUNTED: Final = 4096
+_TOKEN: Final = re.compile(
+    rb'"""(?:\\.|[^\\])*?"{3,5}|\'\'\'.*?\'{3,5}|"(?:\\.|[^"\\\n])*"|\'[^\'\n]*\'|#[^\n]*|[{},\n]', re.DOTALL
+)
+"""Strings and comments, whose signs mean nothing, and the signs that matter."""
 
 
 class Position(NamedTuple):
@@ -32,15 +39,41 @@ class Position(NamedTuple):
 def find_positions(text: str, file: str) -> dict[Path, Position]:
     """Map the path of every key and list item of `text` to its place; empty if the text cannot be read that way."""
     content = text.encode()
-    tree = Parser(Language(tree_sitter_toml.language())).parse(content)
+    parser = Parser(Language(tree_sitter_toml.language()))
+    tree = parser.parse(content)
+    if tree.root_node.has_error:
+        tree = parser.parse(_on_one_line(content))
     if tree.root_node.has_error:
         return {}
     found: dict[Path, Position] = {}
     lines = content.split(b"\n")
+    starts = [0]
+    for line in lines:
+        starts.append(starts[-1] + len(line) + 1)
     for path, node in _document(tree.root_node, {}):
-        line, byte = node.start_point
-        found.setdefault(path, Position(file, line + 1, _column(lines[line], byte)))
+        number = bisect_right(starts, node.start_byte) - 1
+        found.setdefault(path, Position(file, number + 1, _column(lines[number], node.start_byte - starts[number])))
     return found
+
+
+def _on_one_line(content: bytes) -> bytes:
+    """Give a TOML 1.1 text with blanks for line ends, comments and last commas of inline tables: no byte moves."""
+    shown = bytearray(content)
+    depth, comma = 0, -1
+    for token in _TOKEN.finditer(content):
+        start, end = token.span()
+        sign = content[start:end] if end - start == 1 else content[start : start + 1]
+        if sign == b"{":
+            depth += 1
+        elif sign == b"}":
+            if comma >= 0 and not shown[comma + 1 : start].strip():
+                shown[comma:start] = b" " * (start - comma)
+            depth, comma = max(depth - 1, 0), -1
+        elif depth and sign == b",":
+            comma = start
+        elif depth and sign in b"#\n":
+            shown[start:end] = b" " * (end - start)
+    return bytes(shown)
 
 
 def _column(line: bytes, byte: int) -> int:

@@ -1,3 +1,7 @@
+from pathlib import Path
+
+import tomli
+
 from gateway.config.lines import Position, find_positions
 
 TEXT = """alerts = { targets = ["a", "é"] } # x
@@ -53,10 +57,40 @@ def test_places_in_one_very_long_line_cost_little():
     assert found["x", 99_999].column == 6 + 99_999 * 6
 
 
-def test_a_text_that_only_toml_1_1_allows_has_no_places():
-    assert find_positions("x = {\n a = 1,\n}\n", "f") == {}
+def test_a_text_with_other_syntax_of_toml_1_1_has_no_places():
+    assert find_positions('x = "\\e"\n', "f") == {}
 
 
 def test_a_place_reads_as_file_line_column():
     assert str(Position("f.toml", 3, 7)) == "f.toml:3:7"
     assert str(Position("f.toml", 0, 0)) == "f.toml"
+
+
+OVER_LINES = '''alerts = {
+  targets = ["audit"], # why { not
+  again = { "delivery.dead" = "10m" },
+  text = """a
+  } {""",
+}
+[sources.a]
+provider = "git,hub}" # {
+steps = [
+  { c = 1, d = 2 },
+  { c = 1,
+    d = 3, },
+]
+'''
+
+
+def test_inline_tables_over_several_lines_have_places_and_move_none_behind_them():
+    found = {path: (place.line, place.column) for path, place in find_positions(OVER_LINES, "f").items()}
+    assert found["alerts", "again", "delivery.dead"] == (3, 13)
+    assert found["alerts", "text"] == (4, 3)
+    assert found["sources", "a", "provider"] == (8, 1)
+    assert found["sources", "a", "steps", 1, "d"] == (12, 5)
+
+
+def test_every_table_of_the_example_has_its_place():
+    text = (Path(__file__).parents[2] / "config.example.toml").read_text()
+    places = find_positions(text, "f")
+    assert {(key,) for key in tomli.loads(text)} <= set(places)
