@@ -56,7 +56,7 @@ def _lines(name: str, preset: Preset) -> Iterator[str]:
     elif preset.secret_help:
         yield f"2. Its secret goes into the file `{name}` of the secrets folder, mode 0600. {preset.secret_help}"
         yield f"   One that you choose yourself: `(umask 077; openssl rand -hex 32 > SECRETS-FOLDER/{name})`."
-    yield "3. Add this to the configuration, with a target of yours for `crm`; then `hookgate check`, `hookgate reload`:\n"
+    yield "3. Add this to the configuration, with a target of yours for `crm`, then say `hookgate reload`:\n"
     yield f"```toml\n{snippet(name, preset)}```\n"
     if preset.samples:
         yield f"4. Try it: `hookgate send {name} {preset.samples[0].name}`.\n"
