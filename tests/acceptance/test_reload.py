@@ -8,6 +8,7 @@ import os
 import random
 import signal
 import sqlite3
+from contextlib import closing
 
 import pytest
 import trio
@@ -212,5 +213,5 @@ async def test_a_repeat_over_a_change_of_the_dedup_rule_is_still_a_repeat(home):
             assert (await post(daemon.port, request)).status == 200
         await daemon.wait_settled()
         assert await daemon.stop() == 0
-    with sqlite3.connect(home.database) as store:
+    with closing(sqlite3.connect(home.database)) as store:
         assert store.execute("SELECT count(*) FROM event").fetchone() == (2,)

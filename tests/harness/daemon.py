@@ -246,8 +246,8 @@ class Daemon:
         while True:
             try:
                 datagram = await self._notify.recv(4096)
-            except trio.ClosedResourceError:
-                return
+            except (trio.ClosedResourceError, OSError):
+                return  # closed, perhaps after it had become readable
             self.notices.extend(datagram.decode().splitlines())
             self._noticed.set()
 

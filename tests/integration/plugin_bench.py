@@ -71,7 +71,8 @@ class Bench:
         return TargetPlan(name, name, kind, None, Renderer("payload"), policy, timeout, concurrency, None, "1")
 
     def worker(self, name):
-        return self.targets[name]._host.worker
+        host = getattr(self.targets[name], "_host", None)  # none before it is opened
+        return host.worker if host is not None else None
 
 
 def file_plan(folder):
