@@ -108,7 +108,7 @@ def test_several_problems_of_one_table_are_all_told(folder):
 
 
 def test_toml_1_1_is_read_and_its_problems_name_the_file(folder):
-    text = "[log]\nlevel = 'x'\n[server]\ntls = {\n  cert = 'a',\n  key = 'b',\n}\n"
+    text = "[log]\nlevel = 'x'\n[server]\ntls = {\n  cert = 'a',\n  key = \"\\e\",\n}\n"
     assert problems(folder, text) == [
         'config.toml: [log].level: expected "debug", "info", "warning" or "error", found "x"'
     ]
@@ -153,7 +153,7 @@ class TestIncludes:
         assert "log: stands in two files" in problems(folder, self.MAIN + "\n[log]\n")[0]
 
     def test_places_are_told_as_far_as_they_are_known(self, folder):
-        write(folder, "[targets.a]\ntype = 'y'\nx = {\n a = 1,\n}", "conf.d/1.toml")
+        write(folder, "[targets.a]\ntype = 'y'\nx = \"\\e\"", "conf.d/1.toml")
         assert "the second time at conf.d/1.toml: keep" in problems(folder, self.MAIN)[0]
 
     def test_a_file_that_includes_itself_or_another_twice_is_an_error(self, folder):
