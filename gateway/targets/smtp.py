@@ -153,7 +153,11 @@ class _Session(smtplib.SMTP):
     def _start_tls(self) -> None:
         self.stage = "tls"
         if not self.has_extn("starttls"):
-            raise ConversationError(self.stage, "the server offers no STARTTLS, or somebody in between removed it")
+            raise ConversationError(
+                self.stage,
+                "the server offers no STARTTLS, or somebody in between removed it; "
+                'for a relay on this machine write tls = "none" in [smtp]',
+            )
         self._demand((220,), lambda: self.docmd("STARTTLS"), "the server refuses STARTTLS:")
         if self._received:
             raise ConversationError(self.stage, "the server, or somebody in between, said more before TLS began")
