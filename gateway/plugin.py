@@ -59,7 +59,7 @@ from gateway.core.signing import (
     signed_variables,
     standard_key,
 )
-from gateway.errors import PluginError, RequestError, VerificationError
+from gateway.errors import KeyUnavailableError, PluginError, RequestError, VerificationError
 from gateway.runtime import Runtime, Socket
 from gateway.wire.client import HttpClient, HttpReply, TlsOptions, Url, WireError, check_headers, parse_url
 from gateway.wire.dial import dial_blocking, tls_cause
@@ -95,6 +95,7 @@ __all__ = [
     "Json",
     "KeyForm",
     "KeyRef",
+    "KeyUnavailableError",
     "KeyedVerifier",
     "Keys",
     "Memory",

@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 from gateway.core.model import Proof, Request
 from gateway.core.published import NO_KEYS, KeyedVerifier, KeyRef, Keys, NeedsKey, keyed, proven
-from gateway.errors import VerificationError
+from gateway.errors import KeyUnavailableError, VerificationError
 from gateway.plugin import Verifier
 
 Member: TypeAlias = tuple[Verifier, KeyedVerifier | None]
@@ -66,12 +66,16 @@ class AnyOf:
         """Prove whichever can be; a key is asked for only if none can without it."""
         proofs: list[Proof] = []
         need: NeedsKey | None = None
+        trouble: KeyUnavailableError | None = None
         refusal: VerificationError | None = None
         for member in self._members:
             try:
                 found = _ask(member, request, keys)
             except VerificationError as error:
                 refusal = refusal or error.with_traceback(None)
+                continue
+            except KeyUnavailableError as error:
+                trouble = trouble or error.with_traceback(None)
                 continue
             if isinstance(found, NeedsKey):
                 need = need or found
@@ -81,7 +85,7 @@ class AnyOf:
             return _merged(proofs)
         if need is not None:
             return need
-        raise refusal or VerificationError("no_scheme")
+        raise trouble or refusal or VerificationError("no_scheme")
 
     def sign(self, request: Request) -> Request:
         """Sign by the first."""

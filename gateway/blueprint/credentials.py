@@ -1,7 +1,7 @@
 """Credentials: options of preset, source and credential laid over each other, secrets read, verifiers made."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from hashlib import blake2b
 from pathlib import Path as Folder
 from typing import Any, Final, NamedTuple
@@ -50,7 +50,7 @@ class CredentialBuilder:
         named = dict(source.credentials)
         options = merge_verify(*layers)
         scheme = options.get("scheme")
-        if not named and (scheme in SECRETLESS or options.get("jwks")):
+        if not named and is_secretless(options):
             named[str(scheme)] = model.Credential()
         elif not named:
             example = 'credentials.main = { secret = { file = "name" } }'
@@ -191,6 +191,11 @@ class CredentialBuilder:
                 self._report.add(at, 'expected a secret, found none: write secret = { file = "name" }')
             return None if needed else Secret(b"")
         return self.read(reference, (*at, "secret"))
+
+
+def is_secretless(options: Mapping[str, Any]) -> bool:
+    """Tell whether a scheme with these options is whole without a secret."""
+    return options.get("scheme") in SECRETLESS or bool(options.get("jwks") or options.get("discovery"))
 
 
 def as_written(verify: model.Verify | None) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from gateway.blueprint import Source, build
-from gateway.blueprint.credentials import SECRETLESS
+from gateway.blueprint.credentials import is_secretless
 from gateway.blueprint.expand import write_toml
 from gateway.blueprint.presets import COMBINED, Preset, Sample, merge_verify, read_preset
 from gateway.cli.failures import Failure
@@ -82,7 +82,7 @@ def scheme_name(preset: Preset) -> str:
 
 def wants_secret(preset: Preset) -> bool:
     """Tell whether a source of `preset` has a secret."""
-    return scheme_name(preset) not in SECRETLESS and not merged_verify(preset).get("jwks")
+    return scheme_name(preset) != "none" and not is_secretless(merged_verify(preset))
 
 
 def covers_body(preset: Preset) -> bool:

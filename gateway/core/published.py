@@ -14,7 +14,8 @@ from gateway.errors import VerificationError
 class KeyRef(NamedTuple):
     """Where a document with a key is had.
 
-    Its address is the operator's, or one that a verifier has compared with a fixed list of hosts: never a stranger's.
+    Its address is the operator's, or named by what was fetched from there (an issuer's key set), or one that a verifier
+    has compared with a fixed list of hosts: never a stranger's.
     """
 
     url: str
@@ -56,7 +57,10 @@ class KeyedVerifier(Protocol):
     """The algorithm of the keys that it asks for (`RS256`, `ES256`); empty: this one asks for none."""
 
     def verify_with(self, request: Request, keys: Keys, /) -> Proof | NeedsKey:
-        """Prove `request` by the documents in `keys`, or say which is missing. Raises VerificationError."""
+        """Prove `request` by the documents in `keys`, or say which is missing.
+
+        Raises VerificationError, and KeyUnavailableError if what is published, and fresh, is not what it should be.
+        """
         ...
 
     def sign_with(self, request: Request, private: bytes, /) -> tuple[Request, Mapping[KeyRef, bytes]]:

@@ -10,7 +10,7 @@ from gateway.blueprint import Credential, Source
 from gateway.core.identify import UNKNOWN
 from gateway.core.model import Event, Proof, Request
 from gateway.core.published import NO_KEYS, Keys, NeedsKey
-from gateway.errors import RequestError, VerificationError
+from gateway.errors import KeyUnavailableError, RequestError, VerificationError
 
 
 class Match(NamedTuple):
@@ -32,10 +32,12 @@ def verify_with(source: Source, request: Request, keys: Keys) -> tuple[Match, ..
     """Give every credential of `source` that `request` proves. Raises VerificationError if it proves none.
 
     All credentials are tried even after one matched: the work does not tell a stranger which one he came near. If
-    none matched, but one could by a key that is not in `keys`, that key is asked for.
+    none matched, but one could by a key that is not in `keys`, that key is asked for. Raises KeyUnavailableError if
+    what is published in its place is of no use.
     """
     matches: list[Match] = []
     need: NeedsKey | None = None
+    trouble: KeyUnavailableError | None = None
     refusal: VerificationError | None = None
     for credential in source.credentials:
         try:
@@ -43,6 +45,9 @@ def verify_with(source: Source, request: Request, keys: Keys) -> tuple[Match, ..
         except VerificationError as error:
             # Its traceback leads back to this frame: a cycle for each request would keep the collector busy.
             refusal = refusal or error.with_traceback(None)
+            continue
+        except KeyUnavailableError as error:
+            trouble = trouble or error.with_traceback(None)
             continue
         if isinstance(proof, Proof):
             matches.append(Match(credential, proof))
@@ -52,7 +57,7 @@ def verify_with(source: Source, request: Request, keys: Keys) -> tuple[Match, ..
         return tuple(matches)
     if need is not None:
         return need
-    raise refusal or VerificationError("no_credential", f"source {source.name} has no credential")
+    raise trouble or refusal or VerificationError("no_credential", f"source {source.name} has no credential")
 
 
 def _prove(credential: Credential, request: Request, keys: Keys) -> Proof | NeedsKey:
@@ -64,7 +69,7 @@ def _prove(credential: Credential, request: Request, keys: Keys) -> Proof | Need
             proof = credential.keyed.verify_with(request, keys)
             if isinstance(proof, NeedsKey):
                 return proof
-    except RequestError:
+    except (RequestError, KeyUnavailableError):
         raise
     except BaseException as error:  # even SystemExit must not end the daemon
         # Its text is not told: it may quote the secret.

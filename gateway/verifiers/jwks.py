@@ -1,7 +1,8 @@
 """Keys of signed tokens that their provider publishes: a key set (RFC 7517), of which a token names one by `kid`.
 
 The algorithm is the credential's, never the key's or the token's; a key that is for something else is not seen. Asks
-for the set, and for a newer one if a name is not in it; fetches nothing.
+for the set, and for a newer one if a name is not in it; fetches nothing. A document that is no key set is trouble of
+its publisher's, not the sender's: the key is unavailable then, never wrong.
 """
 
 from collections.abc import Mapping
@@ -11,12 +12,24 @@ from typing import Any, Final, Protocol
 import jwt
 import orjson
 
-from gateway.plugin import KeyRef, Keys, NeedsKey, RequestError, VerificationError, parse_document, parse_url
+from gateway.plugin import (
+    KeyRef,
+    Keys,
+    KeyUnavailableError,
+    NeedsKey,
+    Published,
+    RequestError,
+    VerificationError,
+    parse_document,
+    parse_url,
+)
 from gateway.verifiers.jwt_keys import HASH_BYTES, AlgorithmName, TokenKey
 
 KEYS_MAX: Final = 100
 """Of one set; a longer one is refused."""
 TRIAL_ID: Final = "trial"
+UNFIT_SECONDS: Final = 60.0
+"""After which a sender may ask again while what is published is of no use."""
 
 
 class KeySource(Protocol):
@@ -51,6 +64,8 @@ class KeySet:
         if published is None:
             return NeedsKey(self._ref)
         known = read_key_set(published.document, self._algorithm)
+        if known is None:
+            return ask_again(self._ref, published, "no key set (RFC 7517)")
         if not key_id and len(known) == 1:
             return next(iter(known.values()))
         if key_id in known:
@@ -67,12 +82,14 @@ class KeySet:
 
 
 @lru_cache(maxsize=64)
-def read_key_set(document: bytes, algorithm: AlgorithmName) -> Mapping[str, TokenKey]:
-    """Give the keys of a set that are for `algorithm`, by name; of two of one name neither. Pure, so remembered."""
-    found = _parsed(document)
-    keys = found.get("keys") if isinstance(found, dict) else None
+def read_key_set(document: bytes, algorithm: AlgorithmName) -> Mapping[str, TokenKey] | None:
+    """Give the keys of a set that are for `algorithm`, by name; of two of one name neither. Pure, so remembered.
+
+    None: it is no key set.
+    """
+    keys = parsed_table(document).get("keys")
     if not isinstance(keys, list) or len(keys) > KEYS_MAX:
-        return {}
+        return None
     known: dict[str, TokenKey | None] = {}
     for each in keys:
         name = each.get("kid", "") if isinstance(each, dict) else None
@@ -92,8 +109,17 @@ def read_key(written: dict[str, Any], algorithm: AlgorithmName) -> TokenKey | No
         return None
 
 
-def _parsed(document: bytes) -> Any:  # noqa: ANN401 - JSON
+def ask_again(ref: KeyRef, published: Published, found: str) -> NeedsKey:
+    """Ask for a document anew that is `found` to be something else. Raises KeyUnavailableError if it is fresh."""
+    if published.fresh:
+        raise KeyUnavailableError(f"what is published at {ref.url} is {found}", UNFIT_SECONDS)
+    return NeedsKey(ref, newer=True)
+
+
+def parsed_table(document: bytes) -> dict[str, Any]:
+    """Give the JSON object that a document is; an empty one if it is none."""
     try:
-        return parse_document(document)
+        found = parse_document(document)
     except RequestError:
-        return None
+        return {}
+    return found if isinstance(found, dict) else {}

@@ -3,7 +3,7 @@
 One credential has one algorithm and one key. The form is checked before the signature, the signature before the
 claims are parsed, and times against the request's arrival: PyJWT's own `decode` reads the clock, takes strings for
 numbers and looks at its header fields, so only its algorithms are used here. The key is the credential's secret, or
-one of the set that the provider publishes (`gateway.verifiers.jwks`).
+one of the set that the provider publishes (`gateway.verifiers.jwks`, and `issuer` where that set is to be found).
 """
 
 import hashlib
@@ -31,6 +31,7 @@ from gateway.plugin import (
 )
 from gateway.verifiers.claims import ClaimRules, check_claims
 from gateway.verifiers.compact import MAX_TOKEN_BYTES, cut_token, decode_segment, signing_input
+from gateway.verifiers.issuer import Issuer
 from gateway.verifiers.jwks import TRIAL_ID, KeySet, KeySource
 from gateway.verifiers.jwt_keys import HASH_BYTES, AlgorithmName, TokenKey
 from gateway.verifiers.places import header_name, only_header, read_json, with_header
@@ -43,6 +44,9 @@ class JwtOptions(Options):
     """The one algorithm; a token that names another is refused."""
     jwks: str = Field(default="", examples=["https://acme.kinde.com/.well-known/jwks"])
     """Address of the key set (RFC 7517) that the provider publishes, in the place of a secret."""
+    discovery: bool = False
+    """True: the address of the key set is asked of `issuer`, an https address, at its
+    `/.well-known/openid-configuration` (OpenID Connect Discovery), in the place of `jwks`."""
     header: str = Field(default="", examples=["Authorization", "X-Webhook-Signature"])
     """Header that carries the token; the body is the token unless this is written."""
     prefix: str = Field(default="", examples=["Bearer "])
@@ -84,10 +88,10 @@ class SignedToken:
     def __init__(self, options: JwtOptions, secret: bytes, source: KeySource | None = None) -> None:
         """Get ready; keys come from `source`, if one is given, else from the options."""
         _check_options(options)
-        if options.jwks and secret:
-            raise ValueError("with jwks the provider's published keys count: remove secret, or jwks")
+        if (options.jwks or options.discovery) and secret:
+            raise ValueError("with jwks or discovery the provider's published keys count: remove secret, or these")
         self._options = options
-        self._source = KeySet(options.jwks, options.algorithm) if options.jwks else source
+        self._source = _published(options) or source
         self._key = (
             TokenKey.written(options.algorithm, secret, options.min_secret_bytes) if self._source is None else None
         )
@@ -191,7 +195,13 @@ class SignedToken:
         return usual
 
 
-Jwt = verifier(JwtOptions, needs_secret=lambda options: not options.jwks)(SignedToken)
+Jwt = verifier(JwtOptions, needs_secret=lambda options: not (options.jwks or options.discovery))(SignedToken)
+
+
+def _published(options: JwtOptions) -> KeySource | None:
+    if options.discovery:
+        return Issuer(options.issuer, options.algorithm)
+    return KeySet(options.jwks, options.algorithm) if options.jwks else None
 
 
 def _object(body: bytes) -> dict[str, Any]:
@@ -202,6 +212,8 @@ def _object(body: bytes) -> dict[str, Any]:
 
 
 def _check_options(options: JwtOptions) -> None:
+    if options.jwks and options.discovery:
+        raise ValueError("jwks and discovery both say where the keys are: keep one of them")
     if not options.header and (options.prefix or options.body_hash or options.unsigned_body):
         raise ValueError(
             "prefix, body_hash and unsigned_body are for a token in a header: write header, or leave them out"

@@ -93,14 +93,72 @@ class World(Parts):
 @pytest.fixture
 def opened(tmp_path):
     @asynccontextmanager
-    async def world():
+    async def world(kind=World):
         async with open_memory(Runtime(), StoreSettings()) as store, trio.open_nursery() as nursery:
-            made = World(tmp_path, store)
+            made = kind(tmp_path, store)
             await nursery.start(made.ring.run)
             yield made
             nursery.cancel_scope.cancel()
 
     return world
+
+
+ISSUER = "https://issuer.acme.example"
+BY_ISSUER = CONFIG.replace(f'jwks = "{URL}"', f'discovery = true, issuer = "{ISSUER}"')
+
+
+class TellingWorld(World):
+    """The receiver of a source whose issuer tells where its keys are, by `document`."""
+
+    document = orjson.dumps({"issuer": ISSUER, "jwks_uri": URL})
+
+    def __init__(self, folder, store):
+        super().__init__(folder, store)
+        self.asked = []
+        self.receiver._keys = self.ring = KeyRing(self.fetch, self.clock)
+
+    def blueprint(self, text=BY_ISSUER):
+        return super().blueprint(text)
+
+    async def fetch(self, ref):
+        self.asked.append(ref.url)
+        return await self.provider.fetch(ref) if ref.url == URL else self.document
+
+    async def post(self):
+        claims = {"type": "paid", "id": "e1", "exp": NOW + 60, "iss": ISSUER}
+        token = jwt.encode(claims, FIRST, "RS256", headers={"kid": "first"}).encode()
+        return await self.receiver.handle(Request("POST", "/hooks/acme", "", (), token, "192.0.2.7", NOW * 1000))
+
+
+async def test_an_issuer_is_asked_where_its_keys_are_once_for_many_requests(opened):
+    async with opened(TellingWorld) as world:
+        assert [(await world.post()).status for _ in range(3)] == [200] * 3
+        assert world.asked == [f"{ISSUER}/.well-known/openid-configuration", URL]
+
+
+async def test_V7_a_sender_gets_503_and_never_401_for_an_issuers_page_that_says_something_else(opened):
+    async with opened(TellingWorld) as world:
+        world.document = b"<html>We are back soon</html>"
+        reply = await world.post()
+        assert (reply.status, dict(reply.headers)[b"retry-after"]) == (503, b"60")
+        assert world.receiver.refusals.newest(1)[0].reason == "key_unavailable"
+        world.document = TellingWorld.document
+        assert (await world.post()).status == 503, "it is not asked for again at once"
+        world.clock.seconds += keyring.RENEW_SECONDS
+        assert (await world.post()).status == 200
+
+
+async def test_a_sender_gets_503_while_what_is_published_is_no_key_set(opened):
+    async with opened() as world:
+        world.ring._fetch = _page
+        assert (await world.post()).status == 503
+        world.ring._fetch = world.provider.fetch
+        world.clock.seconds += keyring.RENEW_SECONDS
+        assert (await world.post()).status == 200
+
+
+async def _page(_ref):
+    return b"<html>We are back soon</html>"
 
 
 async def test_a_key_set_is_fetched_once_for_many_requests(opened):

@@ -7,7 +7,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from verify_harness import NOW, make_request
 
-from gateway.plugin import KeyRef, NeedsKey, Proof, Published, VerificationError
+from gateway.plugin import KeyRef, KeyUnavailableError, NeedsKey, Proof, Published, VerificationError
 from gateway.verifiers.jwt import Jwt
 
 URL = "https://keys.acme.example/jwks"
@@ -88,8 +88,10 @@ def test_of_two_keys_of_one_name_neither_is_believed():
 
 
 @pytest.mark.parametrize("document", [b"", b"[]", b"null", b'{"keys":{}}', b"\xff", b'{"keys":' + b"[" * 5000])
-def test_a_document_that_is_no_key_set_holds_no_key(document):
-    assert reason({REF: Published(document, fresh=True)}) == "key_id"
+def test_a_document_that_is_no_key_set_is_asked_for_again_and_then_its_publishers_trouble(document):
+    assert verifier().verify_with(sent(), {REF: Published(document)}) == NeedsKey(REF, newer=True)
+    with pytest.raises(KeyUnavailableError, match="no key set"):
+        verifier().verify_with(sent(), {REF: Published(document, fresh=True)})
 
 
 def test_the_signature_is_by_that_very_key():
