@@ -47,7 +47,9 @@ class TailMark:
             self._salt = read_log_header(self._log)[_LOG_SALT]  # the log began anew
         self._frames = frames
         body = _MARK.pack(_MAGIC, self._salt if frames else b"", frames, 0)[:-4]
-        os.pwrite(self._descriptor, body + zlib.crc32(body).to_bytes(4, "big"), 0)
+        mark, written = body + zlib.crc32(body).to_bytes(4, "big"), 0
+        while written < len(mark):  # a system may take a part: a torn mark would notice nothing
+            written += os.pwrite(self._descriptor, mark[written:], written)
 
     def flush(self) -> None:
         """Make the mark durable. From any thread."""

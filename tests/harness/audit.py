@@ -16,21 +16,27 @@ class Found(NamedTuple):
     """What a start finds."""
 
     orders: dict[str, str]
-    """The state of its one delivery by the name of each Truework event."""
+    """The state of its first delivery by the name of each Truework event."""
+    delivered: dict[str, set[str]]
+    """By target, the names of those that it has, as the store believes."""
     faults: list[str]
     """What contradicts itself: an event with another number of deliveries, or one that is there twice."""
 
 
 async def open_and_look(database: Path, deliveries: int = 1) -> Found:
     """Recover the store and list it. Raises StoreError if it cannot be opened."""
-    orders, faults = dict[str, str](), list[str]()
+    orders, delivered, faults = dict[str, str](), dict[str, set[str]](), list[str]()
     async with open_sqlite(database, Runtime(), SETTINGS) as store:
         for row in await store.events(EventQuery(source="truework", limit=1000)):
             event = await store.event(row.id)
             assert event is not None
             name = json.loads(event.payload or b"{}")["data"]["order_id"]
-            states = [each.state for each in await store.deliveries(DeliveryQuery(event_id=row.id))]
+            made = await store.deliveries(DeliveryQuery(event_id=row.id))
+            states = [each.state for each in made]
+            for each in made:
+                if each.state == "delivered":
+                    delivered.setdefault(each.target, set()).add(name)
             if name in orders or len(states) != deliveries:
                 faults.append(f"{name}: {states}")
             orders[name] = states[0] if states else "none"
-    return Found(orders, faults)
+    return Found(orders, delivered, faults)

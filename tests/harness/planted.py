@@ -3,11 +3,13 @@
 `python planted.py BUG,… PROGRAM ARGUMENTS…`; nothing of it is in the gateway, so no operator can meet it.
 
 careless: the store does not notice that a write to its log failed.
+hasty: neither the store nor the file target notices that a write took only a part.
 normal: the store does not flush its log at a commit (`synchronous=NORMAL`).
 off: the store flushes nothing at all (`synchronous=OFF`).
 eager is no bug: the log is copied and begun anew after a few commits, as it is after thousands.
 """
 
+import os
 import runpy
 import sys
 from collections.abc import Callable
@@ -17,6 +19,7 @@ from typing import Any
 import apsw
 
 from gateway.store import checkpoints, start
+from gateway.targets import lines
 
 
 class _CarelessFile(apsw.VFSFile):
@@ -32,6 +35,25 @@ class _CarelessDisk(apsw.VFS):
 
     def xOpen(self, name: Any, flags: list[int]) -> apsw.VFSFile:
         return _CarelessFile(self._base, name, flags)
+
+
+class _HastyFile(apsw.VFSFile):
+    def __init__(self, base: str, name: Any, flags: list[int]) -> None:
+        super().__init__(base, name, flags)
+        self._descriptor = os.open(name.filename() if isinstance(name, apsw.URIFilename) else name, os.O_RDWR)
+
+    def xWrite(self, data: Any, offset: int) -> None:
+        os.pwrite(self._descriptor, data, offset)
+
+
+class _HastyDisk(apsw.VFS):
+    def __init__(self) -> None:
+        self._base = apsw.vfs_names()[0]
+        super().__init__("hasty", self._base, makedefault=True)
+        lines.write_all = os.write  # type: ignore[assignment]
+
+    def xOpen(self, name: Any, flags: list[int]) -> apsw.VFSFile:
+        return _HastyFile(self._base, name, flags)
 
 
 def _weaken(level: str) -> None:
@@ -52,6 +74,7 @@ def _hurry() -> None:
 
 PLANT: dict[str, Callable[[], object]] = {
     "careless": _CarelessDisk,
+    "hasty": _HastyDisk,
     "normal": lambda: _weaken("normal"),
     "off": lambda: _weaken("off"),
     "eager": _hurry,

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-SEEDS = ("HOOKGATE_KILL_SEED", "HOOKGATE_FAULT_SEED", "HOOKGATE_CRASH_SEED")
+SEEDS = ("HOOKGATE_KILL_SEED", "HOOKGATE_FAULT_SEED", "HOOKGATE_CRASH_SEED", "HOOKGATE_SHORT_SEED")
 DOTS = re.compile(r"^[.sFEx]+(\s+\[\s*\d+%\])?$")
 LINES_MAX = 30
 """Of what a failed harness said, from its end."""
@@ -45,6 +45,7 @@ HARNESSES = (
         "P1 states after a power loss", "tests/acceptance/test_crash_states.py", {"HOOKGATE_CRASH_STATES": "500000"}
     ),
     Harness("P2 P18 system calls fail", "tests/acceptance/test_syscall_faults.py", {"HOOKGATE_FAULT_RUNS": "all"}),
+    Harness("P2 P18 writes that take a part", "tests/acceptance/test_short_writes.py", {"HOOKGATE_SHORT_RUNS": "1000"}),
     Harness("P15 reloads under load", "tests/acceptance/test_reload.py", {"HOOKGATE_RELOADS": "5000"}),
     Harness("P19 a full disk", "tests/acceptance/test_disk_full.py"),
     Harness("P16 stop", "tests/acceptance/test_stop.py"),

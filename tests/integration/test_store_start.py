@@ -269,6 +269,16 @@ def test_the_mark_of_the_log_survives_only_whole(tmp_path):
     mark.close()
 
 
+def test_the_mark_of_the_log_is_whole_though_the_system_takes_a_part_at_a_time(monkeypatch, tmp_path):
+    store, pwrite = tmp_path / "h.db", os.pwrite
+    store.with_name("h.db-wal").write_bytes(bytes(range(32)))
+    mark = TailMark(store)
+    monkeypatch.setattr(os, "pwrite", lambda descriptor, data, at: pwrite(descriptor, data[:5], at))
+    mark.write(7)
+    assert mark.read() == Mark(bytes(range(16, 24)), 7)
+    mark.close()
+
+
 def test_a_log_that_began_anew_is_not_a_lost_one():
     header = bytes.fromhex("377f0682002de21800001000000000012e1f0c8f9a7a4d4a") + b"\0" * 8
     assert lost_tail(Mark(b"other" + bytes(3), 9), header, 0) is not None, "this header's own checksum is wrong"
