@@ -11,7 +11,7 @@ from gateway.config.units import ByteCount, size_between
 _SELECTOR = {"type": "string", "examples": ["body.id", "header.x-request-id", "claims.events[]"]}
 
 Selector = Annotated[Any, WithJsonSchema(_SELECTOR)]
-"""A selector; read by `gateway.core.identify_rule`, which tells what is wrong with it."""
+"""A selector; read by `gateway.core.identify_reader`, which tells what is wrong with it."""
 
 Selectors = Annotated[Any, WithJsonSchema({"anyOf": [_SELECTOR, {"type": "array", "items": _SELECTOR}]})]
 """A selector or a list of them."""
@@ -63,6 +63,9 @@ class Identify(Table):
     occurrence: Selectors = None
     """Selector or list of selectors of what is the same in a webhook and in a poller's item about the same thing, and
     differs from one occurrence to the next; counts only where a poller of `[pollers.*]` names the source."""
+    repeats_differ_in: Selectors = Field(default=None, examples=[["body.meta.attempt"]])
+    """Selectors of what the provider writes anew into each repeat, such as a count of its tries: left out when an event
+    is compared with an earlier one of the same key. What else differs makes it a conflict."""
     split: Selector = None
     """Selector ending in `[]`: each item becomes an event of its own; `body.*` then means the item."""
     unwrap: Selector = None

@@ -3,7 +3,7 @@
 The version is read first, because it is all that some providers promise; then the rule for that version reads type,
 de-dup key and time. A type that is not there is `UNKNOWN`; only a payload that cannot be read at all is
 RequestError(400). Aliases change what the de-dup key and routes see; the payload's bytes, and the digest over them,
-stay as sent.
+stay as sent. `repeats_differ_in` leaves fields out of that digest, which is then over the parsed document.
 """
 
 from collections.abc import Callable, Sequence
@@ -16,7 +16,8 @@ import orjson
 from gateway.core.document import parse_document, parse_form, reads_as_form, refuse_repeated_keys
 from gateway.core.encodings import decode_base64
 from gateway.core.head import decode_head
-from gateway.core.identify_rule import IdentifyRule, Reading, Split, Unwrap, compile_identify
+from gateway.core.identify_reader import compile_identify
+from gateway.core.identify_rule import IdentifyRule, Reading, Split, Unwrap
 from gateway.core.model import Event, Json, Proof, Request, StoredEvent
 from gateway.core.moments import read_moment
 from gateway.core.selector import ABSENT, Reader, Scope
@@ -60,7 +61,7 @@ def identify(rule: IdentifyRule, source: str, credential: str, request: Request,
 def remember(
     former: Sequence[IdentifyRule], events: tuple[Event, ...], request: Request, proof: Proof
 ) -> tuple[Event, ...]:
-    """Give `events` with the keys that they would have had by the rules in `former`, to find repeats of older events.
+    """Give `events` with what they would have been known by under the rules in `former`, to find repeats of older ones.
 
     A rule that reads another number of events out of the request, or cannot read it, adds nothing.
     """
@@ -72,7 +73,9 @@ def remember(
             continue
         if len(then) == len(events):
             events = tuple(
-                event._replace(former_keys=(*event.former_keys, old.key)) if old.key not in (None, event.key) else event
+                event._replace(former=(*event.former, (old.key, old.digest)))
+                if old.key is not None and (old.key, old.digest) != (event.key, event.digest)
+                else event
                 for event, old in zip(events, then, strict=True)
             )
     return events
@@ -152,13 +155,14 @@ def _part(rule: IdentifyRule, scope: Scope, credential: str) -> Event:
 
 def _event(reading: Reading, version: str, scope: Scope, part: bytes | None, credential: str) -> Event:
     request, body, claims, _, source = scope
+    payload = part if part is not None else request.body if request else b""
+    same = payload if reading.omission is None or body is None else _canonical(reading.omission.rest(body))
     for names in reading.value_names if reading.unwrap is None else ():
         names.apply(scope)
     sent = _name(reading.type(scope))
     meant = reading.type_names.meant(sent) if reading.type_names else sent
     occurred_at = read_moment(reading.occurred_at.value(scope)) if reading.occurred_at else None
-    payload = part if part is not None else request.body if request else b""
-    digest = blake2b(payload, digest_size=DIGEST_BYTES).digest()
+    digest = blake2b(same, digest_size=DIGEST_BYTES).digest()
     key = None if reading.key_reads_event else _key(reading, scope)
     event = Event(source, credential, meant, version, key, occurred_at, part, digest, body, claims)
     if reading.key_reads_event:

@@ -71,13 +71,13 @@ class Event(NamedTuple):
     part: bytes | None
     """The event's own payload where it is not the request's body: a part of a split request, or a JWT's claims."""
     digest: bytes
-    """16 bytes: the digest of the payload, to tell a repeat from a conflict."""
+    """16 bytes: the digest of the payload, without what a repeat may have otherwise: tells a repeat from a conflict."""
     body: Json
     """The parsed payload, for `match` and selectors; None if it is no JSON."""
     claims: Json
     """The verified claims of the whole request, for `claims.x` selectors; None if there are none."""
-    former_keys: tuple[bytes, ...] = ()
-    """What `key` would be by rules that the source had until lately, where it differs: only looked up, never kept."""
+    former: tuple[tuple[bytes, bytes], ...] = ()
+    """What `key` and `digest` would be by rules that the source had until lately, where they differ: only looked up."""
     mark: bytes | None = None
     """16 bytes: kept beside `key`, so that `seen_as` of another event finds this one. Needs a key."""
     seen_as: bytes | None = None

@@ -156,7 +156,7 @@ def _key_claims(offers: Sequence[Offer], ids: Sequence[Sequence[int]]) -> list[K
             event: Event = new.event
             if event.key is not None:
                 marks = (event.mark, event.seen_as)
-                claims.append(KeyClaim(event.source, event.key, event.digest, event_id, event.former_keys, *marks))
+                claims.append(KeyClaim(event.source, event.key, event.digest, event_id, event.former, *marks))
     return claims
 
 

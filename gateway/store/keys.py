@@ -29,8 +29,8 @@ class KeyClaim(NamedTuple):
     key: bytes
     digest: bytes
     event_id: int
-    former: Sequence[bytes] = ()
-    """Keys that it would have had by rules of its source that count no more for new events."""
+    former: Sequence[tuple[bytes, bytes]] = ()
+    """Keys and digests that it would have had by rules of its source that count no more for new events."""
     mark: bytes | None = None
     """Kept beside the key, if nobody has it."""
     seen_as: bytes | None = None
@@ -146,11 +146,13 @@ class KeyGenerations:
 
     def _add_former(self, batch: Sequence[KeyClaim], keys: Sequence[bytes], known: Known) -> None:
         """Add to `known` whose repeats the claims are by their former keys."""
-        former = [[key[:4] + each for each in claim.former] for claim, key in zip(batch, keys, strict=True)]
-        found = self._find(sorted({each for some in former for each in some}))
+        former = [
+            [(key[:4] + old, digest) for old, digest in claim.former] for claim, key in zip(batch, keys, strict=True)
+        ]
+        found = self._find(sorted({each for some in former for each, _ in some}))
         for claim, key, some in zip(batch, keys, former, strict=True):
-            for each in some:
-                if (holder := found.get(each, {}).get(claim.digest)) is not None:
+            for each, digest in some:
+                if (holder := found.get(each, {}).get(digest)) is not None:
                     known.setdefault(key, {}).setdefault(claim.digest, holder)
 
     def seal_if_due(self) -> None:

@@ -120,10 +120,10 @@ class MemoryStore:
         if event.key is None:
             return {}
         known = self._tables.keys.setdefault((event.source, event.key), MemoryKey(self._dedup_now(), {}))
-        for former in event.former_keys:
+        for former, digest in event.former:
             held = self._tables.keys.get((event.source, former))
-            if held is not None and event.digest in held.events:
-                known.events.setdefault(event.digest, held.events[event.digest])
+            if held is not None and digest in held.events:
+                known.events.setdefault(event.digest, held.events[digest])
         known.events.setdefault(event.digest, event_id)
         return known.events
 

@@ -135,10 +135,17 @@ async def a_former_key_finds_a_repeat_but_never_a_conflict(open_store: OpenStore
         expect(third[0].kind, "new", "former keys belong to their source, too")
         repeat = await desk.accept(_formerly("old", new("another", payload="b")))
         expect(repeat, (Verdict("duplicate", other[0].event_id),), "its own repeat is found by its own key")
+        same_key = new("old", payload="as the new rule compares it")
+        event = same_key.event._replace(former=((digest("old"), digest("a")),))
+        expect(
+            await desk.accept(same_key._replace(event=event)),
+            (Verdict("duplicate", first),),
+            "a rule that only compares otherwise finds it by what the old one compared",
+        )
 
 
 def _formerly(key: object, event: NewEvent) -> NewEvent:
-    return event._replace(event=event.event._replace(former_keys=(digest(key),)))
+    return event._replace(event=event.event._replace(former=((digest(key), event.event.digest),)))
 
 
 async def what_was_polled_and_what_was_sent_are_one_event(open_store: OpenStore) -> None:

@@ -25,7 +25,7 @@ SOURCE = """
 [sources.NAME]
 provider = "generic"
 verify = { scheme = "none" }
-identify = { type = "body.type" }
+identify.type = "body.type"
 dedup = { key = KEY }
 MORE
 """
@@ -44,10 +44,10 @@ async def rules_after(folder, store, now, *keys):
 
 
 def keys_of(source, body):
-    request = Request("POST", "/hooks/acme", "", (), json.dumps(body).encode(), "192.0.2.1", 0)
+    request = posted(body)
     events = identify(source.identify, source.name, "none", request, Proof())
     (event,) = remember(source.former, events, request, Proof())
-    return event.key, event.former_keys
+    return event.key, tuple(key for key, _ in event.former)
 
 
 BODY = {"type": "paid", "id": 1, "order": 2}
@@ -91,3 +91,20 @@ async def test_the_path_leads_to_the_same_source_as_the_name(tmp_path):
         found = await with_former_rules(blueprint(tmp_path, ["body.id"]), store, DAY)
         assert found.paths["/hooks/acme"] is found.sources["acme"]
         assert replace(found.sources["acme"], former=()) != found.sources["acme"]
+
+
+async def test_a_repeat_is_still_known_when_what_repeats_differ_in_was_changed(tmp_path):
+    async with open_memory(SteppedRuntime(), SETTINGS) as store:
+        await rules_after(tmp_path, store, DAY, ["body.id"])
+        later = blueprint(tmp_path, ["body.id"], more='identify.repeats_differ_in = ["body.order"]')
+        source = (await with_former_rules(later, store, DAY)).sources["acme"]
+        (old,) = identify(source.former[0], "acme", "none", posted(BODY), Proof())
+        (event,) = remember(
+            source.former, identify(source.identify, "acme", "none", posted(BODY), Proof()), posted(BODY), Proof()
+        )
+        assert event.former == ((old.key, old.digest),)
+        assert event.digest != old.digest
+
+
+def posted(body):
+    return Request("POST", "/hooks/acme", "", (), json.dumps(body).encode(), "192.0.2.1", 0)

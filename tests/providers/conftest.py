@@ -23,6 +23,7 @@ from gateway.runtime import Runtime
 from gateway.store.contract import EventQuery
 from gateway.store.memory import open_memory
 from gateway.store.settings import StoreSettings
+from gateway.store.sqlite import open_sqlite
 
 CRM = '[secrets]\nfolder = "."\n[targets.crm]\ntype = "file"\npath = "crm.jsonl"\n'
 
@@ -103,13 +104,14 @@ class Door:
 
 @pytest.fixture
 def open_door(tmp_path):
-    """Give a way to open the door of a provider by name, and if need be with its secret."""
+    """Give a way to open the door of a provider by name, and if need be with its secret, or before a store on disk."""
 
     @asynccontextmanager
-    async def opened(name, secret=None):
+    async def opened(name, secret=None, *, on_disk=False):
         folder = tmp_path / name
         folder.mkdir()
-        async with open_memory(Runtime(), StoreSettings()) as store:
+        opening = open_sqlite(folder / "hookgate.db", Runtime(), StoreSettings()) if on_disk else None
+        async with opening or open_memory(Runtime(), StoreSettings()) as store:
             door = Door(name, folder, store, secret)
             async with trio.open_nursery() as nursery:
                 await nursery.start(door.ring.run)

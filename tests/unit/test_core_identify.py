@@ -431,6 +431,9 @@ def test_a_stored_event_is_seen_again_as_it_was_seen_when_it_came():
         ({"type": 3}, "type: a selector is text"),
         ({"type": ["body.a", "x"]}, r"type\[1\]: selector 'x'"),
         ({"type": []}, "type: expected 1 to 32 selectors"),
+        ({"repeats_differ_in": "header.x"}, r"repeats_differ_in: expected a selector of a key in the body"),
+        ({"repeats_differ_in": "body.a[]"}, r"repeats_differ_in: expected a selector of a key in the body"),
+        ({"repeats_differ_in": "body.n", "unwrap": "body.x"}, "repeats_differ_in: cannot stand beside unwrap"),
         ({"type_where": {"x": "a"}}, r"type_where\.x: selector 'x'"),
         ({"type_where": {"body.x": 1}}, "expected a type as text, found 1"),
         ({"type_where": ["body.x"]}, "type_where: expected a table"),
@@ -529,6 +532,36 @@ def test_a_type_is_told_by_what_is_there_where_no_field_says_it(body, meant):
 
 
 WRAPPED = {"type": "body.subscription", "id": "body.message.id", "unwrap": "body.message.data"}
+
+
+REPEATS = {"type": "body.t", "repeats_differ_in": ["body.meta.attempt", "body.tries[].at"]}
+TRIED = {"t": "a", "meta": {"attempt": 1, "to": "x"}, "tries": [{"at": 1, "ok": False}]}
+
+
+@pytest.mark.parametrize(
+    ("other", "same"),
+    [
+        ({**TRIED, "meta": {"attempt": 2, "to": "x"}, "tries": [{"at": 5, "ok": False}]}, True),
+        ({**TRIED, "meta": {"to": "x"}}, True),
+        ({**TRIED, "meta": {"attempt": 1, "to": "y"}}, False),
+        ({**TRIED, "tries": [{"at": 1, "ok": True}]}, False),
+        ({**TRIED, "tries": [{"at": 1, "ok": False}] * 2}, False),
+        ({**TRIED, "tries": {"at": 2}}, False),
+        ({**TRIED, "meta": 1}, False),
+    ],
+)
+def test_what_repeats_differ_in_is_no_part_of_the_comparison_and_stays_in_the_payload(other, same):
+    first, second = event(REPEATS, TRIED), event(REPEATS, other)
+    assert (first.digest == second.digest) is same
+    assert second.body == other
+    assert event({"type": "body.t"}, TRIED).digest != event({"type": "body.t"}, other).digest
+
+
+def test_what_repeats_differ_in_is_compared_as_sent_before_aliases_and_may_not_be_written_twice():
+    spec = {**REPEATS, "aliases": {"body.state": {"a": "b"}}}
+    assert event(spec, {"state": "a"}).digest != event(spec, {"state": "b"}).digest
+    assert refusal(REPEATS, b'{"meta": {"attempt": 1, "attempt": 2}}') == "json_repeated_key"
+    assert event(REPEATS, b"name=x", content_type=b"application/x-www-form-urlencoded").digest
 
 
 def test_what_a_body_wraps_is_the_payload_and_the_rules_read_what_was_sent():
