@@ -208,7 +208,7 @@ def plan_more(ledger: Ledger, turn: Turn, event_id: int, planned: Sequence[NewDe
         if digest is not None:
             key = key_number(ledger, names.texts[cursor.execute(_SQL["source_of"], (event_id,)).get], digest)
             keys.append((number, key))
-        row = (event_id, n, names.routes[route], number, turn.now, expires, key)
+        row = (event_id, n, names.routes[route], number, turn.now, expires, None if expires is None else turn.now, key)
         cursor.execute(_SQL["plan_delivery"], row)
         turn.changes[target].add_pending(1, turn.now)
     relink(ledger, turn, keys)

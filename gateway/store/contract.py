@@ -159,10 +159,10 @@ class Store(Protocol):
         """Order what is not settled for `target` so, and what comes; None: it is not ordered.
 
         If the rule is another than before, each such delivery gets the key that `key_of` gives (from any thread; it
-        must not raise), and what is then due is due now. Give the number of keys given or taken. Until this returns
-        nobody may claim for `target`, nor reserve slots for it; what is accepted meanwhile has the new keys. Ordered
-        before everything else about the target by whoever starts delivering to it: after a crash half-way, or a
-        cancellation, it must be asked again.
+        must not raise), and those whose turn it is are due, at once or when they have backed off. Give the number of
+        keys given or taken. Until this returns nobody may claim for `target`, nor reserve slots for it; what is
+        accepted meanwhile has the new keys. Ordered before everything else about the target by whoever starts
+        delivering to it: after a crash half-way, or a cancellation, it must be asked again.
         """
         ...
 

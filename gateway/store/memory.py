@@ -213,6 +213,7 @@ class MemoryStore:
     ) -> int:
         """See `Store.set_ordering`."""
         await trio.lowlevel.checkpoint()
+        self._tables.dedup_ms = self._dedup_now()
         count = self._tables.set_ordering(
             target, ordering, lambda event_id: key_of(stored_event(self._tables, event_id)), self._runtime.now_ms()
         )
@@ -316,9 +317,9 @@ class MemoryStore:
         return self._dedup_base + int((self._runtime.monotonic() - self._opened) * 1000)
 
     def _commit(self) -> None:
+        self._tables.dedup_ms = self._dedup_now()
         self._tables.relink(self._runtime.now_ms())
         self._last_commit = self._runtime.monotonic()
-        self._tables.dedup_ms = self._dedup_now()
         self._tables.wall_ms = max(self._tables.wall_ms, self._runtime.now_ms())
 
 

@@ -25,6 +25,10 @@ class MemoryDelivery:
     replay: str | None = None
     waited: int = 0
     expires_at: int | None = None
+    since: int = 0
+    """When its event came, or it was planned anew."""
+    resumes_at: int | None = None
+    """Until when it backs off, by the de-dup clock, while it lets another of its key go first."""
     okey: tuple[str, bytes] | None = None
     """Source and digest of the key that orders it."""
     tries: list[AttemptRow] = field(default_factory=list)
@@ -37,6 +41,18 @@ class MemoryDelivery:
         """It was dead and is tried from `due` on, as if it never was."""
         self.to_pending(due)
         self.attempts = self.waited = 0
+
+    def let_go_first(self, now: int, steady: int) -> None:
+        """It waits its turn, and backs off no shorter for that."""
+        if self.due is not None:
+            self.resumes_at = steady + self.due - now if self.due > now else None
+        self.due = None
+
+    def take_turn(self, now: int, steady: int) -> None:
+        """It is due, or backs off as long as it had to."""
+        if self.due is None:
+            self.due = now if self.resumes_at is None else max(now, now + self.resumes_at - steady)
+        self.resumes_at = None
 
     def cancel(self, now: int, reason: str) -> None:
         """It will never be tried again."""

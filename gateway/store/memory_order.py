@@ -42,8 +42,12 @@ class MemoryLines:
         """Tell whether a new delivery must wait for others of its key."""
         key = _key(one)
         others = self._lines.get(key, {}).values() if key else ()
-        blocks = self._ordering(one.target).on_dead == "block"
+        blocks = self.blocks(one.target)
         return any(other.state in UNSETTLED or blocks for other in others)
+
+    def blocks(self, target: str) -> bool:
+        """Tell whether what is dead stops what comes after it of its key."""
+        return self._ordering(target).on_dead == "block"
 
     def rebuild(self, deliveries: Iterable[MemoryDelivery]) -> None:
         """Names or keys have changed."""
@@ -51,14 +55,17 @@ class MemoryLines:
         for one in deliveries:
             self.refile(one)
 
-    def relink(self, now: int) -> list[MemoryDelivery]:
-        """Give those a due time whose turn it is; give what was cancelled because only the latest is kept."""
+    def relink(self, now: int, steady: int) -> list[MemoryDelivery]:
+        """Give those a due time whose turn it is; give what was cancelled because only the latest is kept.
+
+        `steady` is the time by the de-dup clock.
+        """
         cancelled: list[MemoryDelivery] = []
         for key in self._touched:
             line = [one for _, one in sorted(self._lines.get(key, {}).items())]
             if self._ordering(key[0]).keep == "latest":
                 cancelled += _supersede(line, now)
-            self._assign(key[0], line, now)
+            self._assign(key[0], line, now, steady)
         for one in cancelled:
             self.refile(one)
         self._touched.clear()
@@ -69,7 +76,7 @@ class MemoryLines:
         key = _key(one)
         if key is None or one.state != "pending" or one.due is not None:
             return None
-        blocks = self._ordering(one.target).on_dead == "block"
+        blocks = self.blocks(one.target)
         line = [(place, other) for place, other in sorted(self._lines.get(key, {}).items())]
         first = [place for place, other in line if blocks and other.state == "dead" and place < (one.event_id, one.n)]
         flying = [place for place, other in line if other.state == "in_flight"]
@@ -79,14 +86,16 @@ class MemoryLines:
     def _ordering(self, target: str) -> Ordering:
         return self.orderings.get(target, _BLOCK)
 
-    def _assign(self, target: str, line: list[MemoryDelivery], now: int) -> None:
+    def _assign(self, target: str, line: list[MemoryDelivery], now: int, steady: int) -> None:
         head = None
         if not any(one.state == "in_flight" for one in line):
-            blocks = self._ordering(target).on_dead == "block"
+            blocks = self.blocks(target)
             head = next((one for one in line if one.state == "pending" or (blocks and one.state == "dead")), None)
         for one in line:
-            if one.state == "pending":
-                one.due = (now if one.due is None else one.due) if one is head else None
+            if one.state == "pending" and one is head:
+                one.take_turn(now, steady)
+            elif one.state == "pending":
+                one.let_go_first(now, steady)
 
 
 def _supersede(line: list[MemoryDelivery], now: int) -> list[MemoryDelivery]:

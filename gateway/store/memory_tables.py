@@ -12,7 +12,7 @@ from gateway.store.contract import AttemptRow, DeliveryQuery, Gate, GateKind, Ne
 from gateway.store.ids import IdMint
 from gateway.store.memory_delivery import MemoryDelivery
 from gateway.store.memory_order import MemoryLines
-from gateway.store.operator import AuditRow, Note, Replay
+from gateway.store.operator import AuditRow, Note, Replay, replaced_reason
 from gateway.store.steps import AFTER_STEP_MS, CLOSED_STEP_MS
 
 
@@ -77,6 +77,7 @@ class MemoryTables:
         n = stored.deliveries[-1].n + 1 if stored.deliveries else 0
         okey = None if planned.key is None else (stored.event.source, planned.key)
         delivery = MemoryDelivery(event_id, n, planned.route, planned.target, "pending", due, okey=okey)
+        delivery.since = since
         delivery.expires_at = None if planned.expires_ms is None else since + planned.expires_ms
         if self.lines.is_taken(delivery):
             delivery.due = None
@@ -89,10 +90,19 @@ class MemoryTables:
     def plan(self, event_id: int, planned: Sequence[NewDelivery], due: int, replay: str | None) -> int:
         """Add deliveries to a stored event, due at `due`; it is held no more."""
         for new in planned:
+            if replay is not None and new.key is not None and self.lines.blocks(new.target):
+                self._replace(event_id, new.target, due, replay)
             self.add_delivery(event_id, new, due, None, due).replay = replay
         if planned:
             self.events[event_id].hold = None
         return len(planned)
+
+    def _replace(self, event_id: int, target: str, now: int, replay: str) -> None:
+        """Cancel dead deliveries that block their keys and are replayed: what takes their place must not wait."""
+        for one in self.events[event_id].deliveries:
+            if (one.target, one.state) == (target, "dead") and one.okey is not None:
+                one.cancel(now, replaced_reason(replay))
+                self.refile(one)
 
     def act_on_repeat(self, event_id: int, planned: Sequence[NewDelivery], now: int) -> int:
         """Revive the dead deliveries of a repeated event, plan it if no route had taken it; give the number of both."""
@@ -131,7 +141,7 @@ class MemoryTables:
 
     def relink(self, now: int) -> None:
         """Whatever was changed: give those a due time whose turn it is."""
-        for one in self.lines.relink(now):
+        for one in self.lines.relink(now, self.dedup_ms):
             self.active.get(one.target, {}).pop((one.event_id, one.n), None)
 
     def set_ordering(
@@ -149,8 +159,10 @@ class MemoryTables:
                 changed += digest is not None or one.okey is not None
                 self.lines.remove(one)
                 one.okey = None if digest is None else (self.events[one.event_id].event.source, digest)
-                if one.state == "pending":
-                    one.due = (one.due or now) if one.okey is None else None
+                if one.state == "pending" and one.okey is None:
+                    one.take_turn(now, self.dedup_ms)
+                elif one.state == "pending":
+                    one.let_go_first(now, self.dedup_ms)
             self.lines.refile(one)
         return changed
 
@@ -215,7 +227,7 @@ class MemoryTables:
 
     def _move_expiry(self, by_ms: int, now: int, since_ms: int) -> None:
         for one in [one for deliveries in self.active.values() for one in deliveries.values()]:
-            fresh = now - since_ms <= self.events[one.event_id].accepted_at <= now
+            fresh = now - since_ms <= one.since <= now
             if one.state != "dead" and one.expires_at is not None and one.expires_at > now - by_ms and not fresh:
                 one.expires_at += by_ms
 

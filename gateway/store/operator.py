@@ -16,6 +16,11 @@ Number: TypeAlias = tuple[int, int]
 """A delivery: its event's id and its number within it."""
 
 
+def replaced_reason(replay_id: str) -> str:
+    """Say, for the operator, why a dead delivery that blocked its key was cancelled."""
+    return f"replayed: {replay_id}"
+
+
 class Position(NamedTuple):
     """How far a walk over deliveries has come: this one, and all before it, were looked at."""
 
@@ -186,7 +191,8 @@ class Operator(Protocol):
         """Add a step's linked deliveries, due now, and keep how far the replay has come: one transaction.
 
         An event that has deliveries of this replay gets no more of them; one that is gone gets none. Gives the number
-        added; None if the replay is not running: nothing was written.
+        added; None if the replay is not running: nothing was written. Where what is dead blocks its key, the event's
+        dead deliveries to the same target are cancelled: those added take their place in the order.
         """
         ...
 

@@ -2,8 +2,8 @@
 
 Of one target and key only the oldest unsettled delivery has a due time, unless another is in flight or a dead one
 blocks it; the others wait without one, so they cost a claim nothing. `relink` makes that true again after anything has
-changed it, and belongs into the same transaction. Where only the latest is kept, it also cancels what a newer one
-makes needless.
+changed it, and belongs into the same transaction. One that lets an older one go first backs off no shorter for that.
+Where only the latest is kept, it also cancels what a newer one makes needless.
 """
 
 from collections.abc import Collection, Iterable, Sequence
@@ -19,7 +19,7 @@ _SQL: Final = load_statements("order")
 _FIND_TAKEN: Final = RowStatement(_SQL["find_taken"], 3)
 _FIND_KEYS: Final = RowStatement(_SQL["find_keys"], 2)
 _FIND_LATE: Final = RowStatement(_SQL["find_late"], 3)
-_DEMOTE: Final = RowStatement(_SQL["demote"], 2)
+_DEMOTE: Final = RowStatement(_SQL["demote"], 4)
 _FIND_NEXT: Final = RowStatement(_SQL["find_next"], 3)
 _PROMOTE: Final = RowStatement(_SQL["promote"], 3)
 _FIND_SUPERSEDED: Final = RowStatement(_SQL["find_superseded"], 2)
@@ -43,6 +43,11 @@ def taken_keys(ledger: Ledger, keys: Collection[Key]) -> set[Key]:
     return set(_FIND_TAKEN.execute(ledger.cursor, _lines(ledger, keys))) if keys else set()
 
 
+def blocks(ledger: Ledger, target: int) -> bool:
+    """Tell whether what is dead stops what comes after it of its key."""
+    return ledger.orderings.get(target, _BLOCK).on_dead == "block"
+
+
 def relink_records(ledger: Ledger, turn: Turn, records: Sequence[Record]) -> None:
     """Relink the keys of deliveries whose states were just written."""
     numbers, ordered = ledger.names.targets, ledger.orderings
@@ -64,18 +69,25 @@ def relink(ledger: Ledger, turn: Turn, keys: Iterable[Key]) -> None:
         pass
     lines = _lines(ledger, chosen)
     texts, changes, cursor = ledger.names.texts, turn.changes, ledger.cursor
+    ahead = steady_ahead(ledger, turn)
     late: Values = []
     for target, event_id, n in _FIND_LATE.execute(cursor, lines):
-        late += (event_id, n)
+        late += (event_id, n, turn.now, ahead)
         changes[texts[target]].waiting += 1
     _DEMOTE.execute(cursor, late)
     due: Values = []
-    for target, event_id, n in _FIND_NEXT.execute(cursor, lines):
-        due += (event_id, n, turn.now)
+    for target, event_id, n, resumes_at in _FIND_NEXT.execute(cursor, lines):
+        at = turn.now if resumes_at is None else max(turn.now, resumes_at - ahead)
+        due += (event_id, n, at)
         change = changes[texts[target]]
         change.waiting -= 1
-        change.add_pending(0, turn.now)
+        change.add_pending(0, at)
     _PROMOTE.execute(cursor, due)
+
+
+def steady_ahead(ledger: Ledger, turn: Turn) -> int:
+    """Give what the de-dup clock is ahead of the wall clock: by it a wait is kept over steps of the latter."""
+    return ledger.keys.now() - turn.now
 
 
 def supersede(ledger: Ledger, turn: Turn, keys: Iterable[Key]) -> int:
@@ -107,5 +119,5 @@ def read_orderings(ledger: Ledger) -> dict[int, Ordering]:
 def _lines(ledger: Ledger, keys: Iterable[Key]) -> Values:
     values: Values = []
     for target, key in keys:
-        values += (target, key, ledger.orderings.get(target, _BLOCK).on_dead == "block")
+        values += (target, key, blocks(ledger, target))
     return values

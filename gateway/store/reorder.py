@@ -11,12 +11,12 @@ from gateway.core.model import StoredEvent
 from gateway.store.codes import STATES
 from gateway.store.contract import Ordering
 from gateway.store.ledger import Ledger, Turn
-from gateway.store.order import Key, key_number, read_orderings, relink, supersede
+from gateway.store.order import Key, key_number, read_orderings, relink, steady_ahead, supersede
 from gateway.store.statements import RowStatement, Values, load_statements
 
 _SQL: Final = load_statements("order")
-_TAKE_KEYS: Final = RowStatement(_SQL["take_keys"], 3)
-_GIVE_KEYS: Final = RowStatement(_SQL["give_keys"], 3)
+_TAKE_KEYS: Final = RowStatement(_SQL["take_keys"], 4)
+_GIVE_KEYS: Final = RowStatement(_SQL["give_keys"], 5)
 SLICE: Final = 256
 """Deliveries or keys changed in one transaction."""
 BYTES: Final = 4 * 1024 * 1024
@@ -55,7 +55,8 @@ def take_keys(ledger: Ledger, turn: Turn, *, target: str) -> int:
     """Take the keys from some deliveries; give their number."""
     number = ledger.names.targets[target]
     rows: list[tuple[Any, ...]] = ledger.cursor.execute(_SQL["find_keyed"], (number, SLICE)).fetchall()
-    _TAKE_KEYS.execute(ledger.cursor, [value for event_id, n, _ in rows for value in (event_id, n, turn.now)])
+    clocks = (turn.now, steady_ahead(ledger, turn))
+    _TAKE_KEYS.execute(ledger.cursor, [value for event_id, n, _ in rows for value in (event_id, n, *clocks)])
     change = turn.changes[target]
     change.waiting -= sum(waits for _, _, waits in rows)
     change.add_pending(0, turn.now)
@@ -65,7 +66,7 @@ def take_keys(ledger: Ledger, turn: Turn, *, target: str) -> int:
 def give_keys(ledger: Ledger, turn: Turn, *, target: str, walk: str, after: Place, key_of: KeyOf) -> Given:
     """Ask for the keys of some deliveries behind `after`, and let those that have one wait."""
     rows: Values = []
-    change = turn.changes[target]
+    change, clocks = turn.changes[target], (turn.now, steady_ahead(ledger, turn))
     count = size = 0
     for row in ledger.cursor.execute(_SQL[walk], (ledger.names.targets[target], *after)):
         event_id, n, place, state = row[:4]
@@ -73,13 +74,13 @@ def give_keys(ledger: Ledger, turn: Turn, *, target: str, walk: str, after: Plac
         count += 1
         event = _event(ledger, event_id, row[4:])
         if (digest := key_of(event)) is not None:
-            rows += (event_id, n, key_number(ledger, event.source, digest))
+            rows += (event_id, n, key_number(ledger, event.source, digest), *clocks)
             change.waiting += STATES[state] == "pending"
         size += len(event.payload or b"")
         if count == SLICE or size > BYTES:
             break
     _GIVE_KEYS.execute(ledger.cursor, rows)
-    return Given(len(rows) // 3, after, count == SLICE or size > BYTES)
+    return Given(len(rows) // 5, after, count == SLICE or size > BYTES)
 
 
 def assign_turns(ledger: Ledger, turn: Turn, *, target: str, after: bytes) -> bytes | None:

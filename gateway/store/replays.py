@@ -10,14 +10,17 @@ from typing import Any, Final, NamedTuple
 from gateway.store.audit import note_done
 from gateway.store.contract import NewDelivery
 from gateway.store.ledger import Ledger, Turn
-from gateway.store.operator import Advance, Note, Planned, Replay
-from gateway.store.order import Key, key_number, relink
+from gateway.store.operator import Advance, Note, Planned, Replay, replaced_reason
+from gateway.store.order import Key, blocks, key_number, relink
 from gateway.store.selecting import as_replay
 from gateway.store.statements import ListStatement, RowStatement, Values, load_statements
 
 _SQL: Final = load_statements("operator")
 _FIND_NUMBERS: Final = RowStatement(_SQL["find_numbers"], 2)
-_INSERT: Final = RowStatement(_SQL["insert_replayed"], 8)
+_INSERT: Final = RowStatement(_SQL["insert_replayed"], 9)
+_FIND_REPLACED: Final = RowStatement(_SQL["find_replaced"], 2)
+_CANCEL: Final = RowStatement(_SQL["cancel"], 3)
+_APPEND_CANCELLATIONS: Final = RowStatement(_SQL["append_cancellations"], 5)
 _RELEASE: Final = ListStatement(_SQL["release_holds"])
 
 
@@ -85,6 +88,7 @@ def _insert(ledger: Ledger, turn: Turn, fresh: Sequence[_Fresh], replay_id: str)
     names = ledger.names
     values: Values = []
     keys: list[Key] = []
+    blocked: Values = []
     for event, source, first, deliveries in fresh:
         for n, (route, target, _, expires_ms, digest) in enumerate(deliveries, first):
             number, key = names.targets[target], None
@@ -92,11 +96,26 @@ def _insert(ledger: Ledger, turn: Turn, fresh: Sequence[_Fresh], replay_id: str)
             if digest is not None:
                 key = key_number(ledger, names.texts[source], digest)
                 keys.append((number, key))
-            values += (event, n, names.routes[route], number, turn.now, replay_id, expires, key)
+                blocked += (event, number) if blocks(ledger, number) else ()
+            planned_at = None if expires is None else turn.now
+            values += (event, n, names.routes[route], number, turn.now, replay_id, expires, planned_at, key)
             turn.changes[target].add_pending(1, turn.now)
+    _replace(ledger, turn, _FIND_REPLACED.execute(ledger.cursor, blocked), replay_id)
     _INSERT.execute(ledger.cursor, values)
     relink(ledger, turn, keys)
     _RELEASE.run(ledger.cursor, [each.event_id for each in fresh])
+
+
+def _replace(ledger: Ledger, turn: Turn, dead: Sequence[tuple[Any, ...]], replay_id: str) -> None:
+    """Cancel dead deliveries that block their keys and are replayed: what takes their place must not wait for them."""
+    states: Values = []
+    attempts: Values = []
+    for event, n, target, claims in dead:
+        states += (event, n, turn.now)
+        attempts += (event, n, claims + 1, turn.now, replaced_reason(replay_id))
+        turn.changes[ledger.names.texts[target]].dead -= 1
+    _CANCEL.execute(ledger.cursor, states)
+    _APPEND_CANCELLATIONS.execute(ledger.cursor, attempts)
 
 
 def _note_end(ledger: Ledger, turn: Turn, replay: Replay, action: str, note: Note) -> None:

@@ -83,7 +83,8 @@ def move_expiry(
 ) -> tuple[int, Place]:
     """Move when up to `limit` deliveries beyond `place` expire by `by_ms`, less than 0 for a step back.
 
-    Only of those that had not expired before the step; what was accepted in the last `since_ms` is of the time after.
+    Only of those that had not expired before the step; what was accepted, or planned again, in the last
+    `since_ms` is of the time after.
     """
     del turn
     find = _SQL["find_expiring_latest_first" if by_ms > 0 else "find_expiring_first_first"]

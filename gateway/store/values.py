@@ -32,6 +32,7 @@ class NewDelivery(NamedTuple):
     """16 bytes: the digest of what orders it at its target; None = unordered. Keys of two sources are never the same.
 
     While something of its target and key is unsettled, or dead where that blocks, it waits its turn, admitted or not.
+    One that backs off and lets an older one go first is not due before it has backed off.
     """
 
 

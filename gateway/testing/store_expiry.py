@@ -143,6 +143,29 @@ async def K1_a_clock_that_goes_forward_makes_nothing_early(open_store: OpenStore
         expect(told, {"crm": 3, "audit": 1}, "all of them three days after they came")
 
 
+async def K1_what_is_planned_anew_after_a_step_expires_at_its_time(open_store: OpenStore) -> None:  # noqa: N802 - the row's id
+    """Its event is older than the step, its own time is not: not moved on with it, nor back."""
+    for step in (DAY, -DAY):
+        runtime = SteppedRuntime()
+        async with open_store(runtime, SETTINGS) as store:
+            desk = Desk(store, runtime)
+            held = await desk.accept_one(f"a{step}", targets=(), hold="unmatched")
+            gone = await desk.accept_one(f"b{step}", targets=(), hold="unmatched")
+            runtime.advance(HOUR)
+            runtime.step(step)
+            await desk.replay_one(held, (NewDelivery("replay", "crm", False, HOUR),), f"r{step}")
+            await desk.accept_one(f"b{step}", expires_ms=HOUR)
+            runtime.advance(SECOND)
+            if step > 0:
+                await store.step_forward(step, runtime.now_ms(), 2 * SECOND)
+            else:
+                await store.step_back(-step, runtime.now_ms())
+            rows = await store.deliveries(DeliveryQuery())
+            found = {row.event_id: (row.expires_at or 0) - runtime.now_ms() for row in rows if row.event_id >= held}
+            left = HOUR - SECOND
+            expect(found, {held: left, gone: left}, "an hour from when each was planned")
+
+
 async def K1_a_clock_that_goes_back_lets_nothing_expire_later(open_store: OpenStore) -> None:  # noqa: N802 - the row's id
     """While the store is open, and while it is closed."""
     runtime = SteppedRuntime()
@@ -198,6 +221,7 @@ EXPIRY_CHECKS = (
     a_replay_expires_counted_from_itself,
     a_great_many_expire_in_batches,
     K1_a_clock_that_goes_forward_makes_nothing_early,
+    K1_what_is_planned_anew_after_a_step_expires_at_its_time,
     K1_a_clock_that_goes_back_lets_nothing_expire_later,
     K1_a_great_many_that_wait_are_all_moved_on_once,
 )

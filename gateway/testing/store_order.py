@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from gateway.core.model import StoredEvent, event_text
 from gateway.store.contract import Backlog, Claim, DeliveryQuery, Keep, NewDelivery, Ordering
-from gateway.testing.store_desk import DAY, SECOND, SETTINGS, Desk, OpenStore, SteppedRuntime, digest, expect, new
+from gateway.testing.store_desk import DAY, HOUR, SECOND, SETTINGS, Desk, OpenStore, SteppedRuntime, digest, expect, new
 
 BLOCK = Ordering("test")
 SKIP = Ordering("test", "skip")
@@ -108,6 +108,72 @@ async def a_dead_delivery_is_skipped_where_that_is_asked_for(open_store: OpenSto
         )
 
 
+async def who_lets_another_go_first_backs_off_no_shorter(open_store: OpenStore) -> None:
+    """P11: what a target asked for holds, also over a restart, steps of the wall clock, and a new rule."""
+    runtime = SteppedRuntime()
+    async with open_store(runtime, SETTINGS) as store:
+        desk = Desk(store, runtime)
+        await _order(desk, SKIP)
+        dead, second = [await desk.accept_one(key, order="A", part=b"A") for key in "ab"]
+        await desk.settle(await desk.claim_one(), "dead")
+        await desk.record(desk.ended(await desk.claim_one(), "pending", "429", runtime.now_ms() + HOUR))
+        await desk.retry_dead(dead)
+        again = await desk.claim_one()
+        expect(again.event_id, dead, "the older one goes first")
+        runtime.advance(HOUR // 2)
+        await store.probe()
+        runtime.step(DAY)
+    async with open_store(runtime, SETTINGS) as store:
+        desk = Desk(store, runtime)
+        await desk.settle(await desk.claim_one())
+        expect(await desk.claim(), [], "the second goes on backing off")
+        await store.set_ordering("crm", BLOCK._replace(rule="other"), _by_part)
+        await store.set_ordering("crm", None, _by_part)
+        runtime.advance(HOUR // 2 - 1)
+        expect(await desk.claim(), [], "for the whole hour, whatever the rule")
+        expect(store.backlog("crm").next_due, runtime.now_ms() + 1, "and then")
+        runtime.advance(1)
+        expect((await desk.claim_one()).event_id, second, "it is due")
+
+
+async def who_has_backed_off_meanwhile_is_due_at_once(open_store: OpenStore) -> None:
+    """The time in which another went first counts."""
+    runtime = SteppedRuntime()
+    async with open_store(runtime, SETTINGS) as store:
+        desk = Desk(store, runtime)
+        await _order(desk, SKIP)
+        dead, second = [await desk.accept_one(key, order="A") for key in "ab"]
+        await desk.settle(await desk.claim_one(), "dead")
+        await desk.record(desk.ended(await desk.claim_one(), "pending", "429", runtime.now_ms() + HOUR))
+        await desk.retry_dead(dead)
+        again = await desk.claim_one()
+        runtime.advance(2 * HOUR)
+        await desk.settle(again)
+        expect((await desk.claim_one()).event_id, second, "an hour was asked for, two went by")
+
+
+async def a_replay_takes_the_place_of_the_dead_delivery_that_blocks(open_store: OpenStore) -> None:
+    """It would wait for its own original else; what comes after both waits for the replay."""
+    runtime = SteppedRuntime()
+    async with open_store(runtime, SETTINGS) as store:
+        desk = Desk(store, runtime)
+        await _order(desk, BLOCK)
+        dead = await desk.make_dead("a", order="A")
+        second = await desk.accept_one("b", order="A")
+        planned = (NewDelivery("all", "crm", True, key=digest("A")),)
+        expect(await desk.replay_one(dead, planned, "r1"), 1, "the dead one is replayed")
+        expect((await store.attempts(dead, 0))[-1].reason, "replayed: r1", "its original is cancelled and says why")
+        expect(store.backlog("crm"), Backlog(2, 0, 0, runtime.now_ms(), 1), "nothing is dead, one waits")
+        for expected in ((dead, 1), (second, 0)):
+            found = await desk.claim_one()
+            expect((found.event_id, found.n), expected, "first the replay, then what came later")
+            await desk.settle(found)
+        await _order(desk, SKIP)
+        other = await desk.make_dead("c", order="B")
+        await desk.replay_one(other, planned, "r2")
+        expect(store.backlog("crm").dead, 1, "where it blocks nothing, what is dead stays")
+
+
 async def a_cancelled_head_lets_the_next_one_go(open_store: OpenStore) -> None:
     """Also one that backs off."""
     runtime = SteppedRuntime()
@@ -145,6 +211,7 @@ async def order_outlasts_a_restart(open_store: OpenStore) -> None:
             found = await desk.claim_one()
             expect(found.event_id, expected, "in order of acceptance, whoever was in flight when it ended")
             await desk.settle(found)
+            runtime.advance(30 * SECOND)  # what was interrupted twice waits for so long
 
 
 async def a_replay_goes_before_what_waits(open_store: OpenStore) -> None:
@@ -202,7 +269,9 @@ async def a_new_ordering_orders_what_waits_already(open_store: OpenStore) -> Non
         desk = Desk(store, runtime)
         expect(await store.set_ordering("crm", BLOCK, _by_part), 4, "each gets its key")
         expect(await store.set_ordering("crm", BLOCK, _by_part), 0, "once")
-        expect(store.backlog("crm"), Backlog(3, 0, 1, runtime.now_ms(), 2), "one is due, two wait, one is dead")
+        found = store.backlog("crm")._replace(next_due=None)
+        expect(found, Backlog(3, 0, 1, None, 2), "one backs off, two wait, one is dead")
+        runtime.advance(SECOND)
         expect(_events(await desk.claim()), [ids[2]], "a dead one blocks its key")
         await store.set_ordering("crm", SKIP, _by_part)
         expect(_events(await desk.claim()), [ids[1]], "until dead ones are skipped")
@@ -262,6 +331,9 @@ ORDER_CHECKS = (
     keys_belong_to_their_target_and_source,
     a_dead_delivery_blocks_its_key_until_somebody_acts,
     a_dead_delivery_is_skipped_where_that_is_asked_for,
+    who_lets_another_go_first_backs_off_no_shorter,
+    who_has_backed_off_meanwhile_is_due_at_once,
+    a_replay_takes_the_place_of_the_dead_delivery_that_blocks,
     a_cancelled_head_lets_the_next_one_go,
     order_outlasts_a_restart,
     a_replay_goes_before_what_waits,

@@ -77,15 +77,14 @@ async def test_P9_a_key_in_backoff_delays_no_other(autojump_clock):
 
 
 async def test_P9_a_reload_that_orders_a_target_orders_what_waits_and_one_that_does_not_lets_it_go(tmp_path):
-    slow = {"first": "30s", "max": "30s", "factor": 1.0, "give_up": "1d"}
-    failing, ordered, free = Script(lambda _: Retry("500")), Script(), Script()
+    held, ordered, free = Script(), Script(), Script()
     ordered.answer = lambda message: Rejected("422") if number_of(message) == 8 else Delivered()
-    async with opened_store(tmp_path) as store, running(store, plan_for(failing, retry=slow)) as (dispatcher, _):
+    async with opened_store(tmp_path) as store, running(store, plan_for(held)) as (dispatcher, _):
+        await dispatcher.hold("crm", "until it is ordered")
         for number in range(14):
             await accept(store, number, "crm")
-        await failing.wait_seen(14)
-        await wait_until(lambda: store.backlog("crm").pending == 14)
         await dispatcher.use(Plans(plan_for(ordered, fingerprint="2", order=BLOCK)))
+        await dispatcher.open("crm", ["held"])
         await ordered.wait_seen(14)
         await wait_until(lambda: store.backlog("crm")[:3] == (0, 0, 1))
         found = [number_of(message) for message in ordered.seen]

@@ -204,6 +204,30 @@ async def test_the_audit_of_the_schema_before_replays_were_kept_goes_on(tmp_path
         assert await desk.store.operator.replays(9) == []
 
 
+async def test_what_waited_its_turn_under_the_schema_before_waits_outlasted_that_goes_on(tmp_path):
+    """From number 6: one that waits has nothing left to back off, and one that expires was planned with its event."""
+    path = tmp_path / "h.db"
+    connection = apsw.Connection(str(path))
+    migrate(connection, [step for step in migrations() if step[0] <= 6])
+    connection.execute("INSERT INTO name(id, kind, text) VALUES (1, 1, 's'), (2, 5, 'r'), (3, 6, 'crm')")
+    connection.execute("INSERT INTO request VALUES (8, x'', x'7b7d')")
+    connection.execute(
+        "INSERT INTO event SELECT column1, 8, 1, 1, 1, 1, 5, NULL, NULL, NULL, NULL FROM (VALUES (8), (9))"
+    )
+    connection.execute("INSERT INTO ordering VALUES (3, 'test', 1, 0)")
+    connection.execute(
+        "INSERT INTO delivery(event, n, route, target, state, due, expires_at, okey) "
+        "VALUES (8, 0, 2, 3, 0, 7, 1 << 60, x'01'), (9, 0, 2, 3, 0, NULL, 1 << 60, x'01')"
+    )
+    connection.close()
+    async with desk_on(path) as desk:
+        assert await desk.store.step_forward(1000, desk.runtime.now_ms(), 1000) == 0
+        for event_id in (8, 9):
+            delivery = await desk.claim_one()
+            assert (delivery.event_id, delivery.expires_at) == (event_id, (1 << 60) + 1000)
+            await desk.settle(delivery)
+
+
 KILLED = """
 import os, signal, sys, apsw
 from gateway.store.migrate import migrate, migrations

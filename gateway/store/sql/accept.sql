@@ -22,7 +22,7 @@ RETURNING target, okey
 SELECT coalesce(max(n) + 1, 0) FROM delivery WHERE event = ?1
 
 -- plan_delivery: add one due delivery to a stored event
-INSERT INTO delivery(event, n, route, target, state, due, expires_at, okey) VALUES (?, ?, ?, ?, 0, ?, ?, ?)
+INSERT INTO delivery(event, n, route, target, state, due, expires_at, planned_at, okey) VALUES (?, ?, ?, ?, 0, ?, ?, ?, ?)
 
 -- source_of: whose event it is
 SELECT source FROM event WHERE id = ?1

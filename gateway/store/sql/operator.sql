@@ -79,8 +79,13 @@ SELECT chosen.event, e.source, coalesce(max(d.n) + 1, 0), coalesce(max(d.replay 
 FROM chosen JOIN event e ON e.id = chosen.event LEFT JOIN delivery d ON d.event = chosen.event GROUP BY chosen.event
 
 -- insert_replayed: linked deliveries that are due
-INSERT INTO delivery(event, n, route, target, state, due, replay, expires_at, okey)
-SELECT column1, column2, column3, column4, 0, column5, column6, column7, column8 FROM (VALUES :rows) WHERE column1 IS NOT NULL
+INSERT INTO delivery(event, n, route, target, state, due, replay, expires_at, planned_at, okey)
+SELECT column1, column2, column3, column4, 0, column5, column6, column7, column8, column9 FROM (VALUES :rows) WHERE column1 IS NOT NULL
+
+-- find_replaced: dead deliveries of events to targets that get them anew
+WITH chosen(event, target) AS (VALUES :rows)
+SELECT d.event, d.n, d.target, d.claims FROM chosen
+CROSS JOIN delivery d ON d.event = chosen.event AND d.target = chosen.target WHERE d.state = 3 AND d.okey IS NOT NULL
 
 -- release_holds: events that have deliveries are not held
 UPDATE event SET hold = NULL WHERE id IN (:ids) AND hold IS NOT NULL

@@ -30,13 +30,13 @@ WHERE h.okey IS NOT NULL AND h.state NOT IN (2, 4)
       AND d.state NOT IN (2, 4) AND d.target = line.target AND d.okey = line.okey AND d.state = 3 AND d.due IS NULL
       AND (d.event, d.n) < (h.event, h.n))))
 
--- demote: they wait their turn
-WITH chosen(event, n) AS (VALUES :rows)
-UPDATE delivery SET due = NULL FROM chosen WHERE delivery.event = chosen.event AND delivery.n = chosen.n
+-- demote: they wait their turn, and back off no shorter for that
+WITH chosen(event, n, now, ahead) AS (VALUES :rows)
+UPDATE delivery SET resumes_at = CASE WHEN due > chosen.now THEN due + chosen.ahead END, due = NULL FROM chosen WHERE delivery.event = chosen.event AND delivery.n = chosen.n
 
 -- find_next: the oldest that waits, of keys of which nothing is due or in flight, unless a dead one blocks it
 WITH line(target, okey, blocks) AS (VALUES :rows)
-SELECT w.target, w.event, w.n FROM line CROSS JOIN delivery w ON (w.event, w.n) = (
+SELECT w.target, w.event, w.n, w.resumes_at FROM line CROSS JOIN delivery w ON (w.event, w.n) = (
     SELECT d.event, d.n FROM delivery d INDEXED BY delivery_line WHERE d.okey IS NOT NULL AND d.state NOT IN (2, 4)
     AND d.target = line.target AND d.okey = line.okey AND d.state = 0 AND d.due IS NULL ORDER BY d.event, d.n LIMIT 1)
 WHERE NOT EXISTS (SELECT 1 FROM delivery d INDEXED BY delivery_line WHERE d.okey IS NOT NULL
@@ -48,8 +48,8 @@ AND NOT (blocks AND EXISTS (SELECT 1 FROM delivery d INDEXED BY delivery_line WH
     AND (d.event, d.n) < (w.event, w.n)))
 
 -- promote: it is their turn
-WITH chosen(event, n, now) AS (VALUES :rows)
-UPDATE delivery SET due = chosen.now FROM chosen WHERE delivery.event = chosen.event AND delivery.n = chosen.n
+WITH chosen(event, n, due) AS (VALUES :rows)
+UPDATE delivery SET due = chosen.due, resumes_at = NULL FROM chosen WHERE delivery.event = chosen.event AND delivery.n = chosen.n
 
 -- find_superseded: what waits although a newer event of its key does, each with the newest
 WITH line(target, okey) AS (VALUES :rows),
@@ -83,9 +83,10 @@ DELETE FROM ordering WHERE target = ?
 SELECT event, n, state = 0 AND due IS NULL FROM delivery INDEXED BY delivery_line
 WHERE okey IS NOT NULL AND state NOT IN (2, 4) AND target = ? LIMIT ?
 
--- take_keys: take the keys of deliveries; what waited is due
-WITH chosen(event, n, now) AS (VALUES :rows)
-UPDATE delivery SET okey = NULL, due = CASE WHEN state = 0 THEN coalesce(due, chosen.now) END
+-- take_keys: take the keys of deliveries; what waited is due, or backs off as long as it had to
+WITH chosen(event, n, now, ahead) AS (VALUES :rows)
+UPDATE delivery SET okey = NULL, resumes_at = NULL,
+  due = CASE WHEN state = 0 THEN coalesce(due, max(chosen.now, coalesce(resumes_at - chosen.ahead, 0))) END
 FROM chosen WHERE delivery.event = chosen.event AND delivery.n = chosen.n
 
 -- unkeyed_in_flight: a target's deliveries in flight, with their events
@@ -106,8 +107,8 @@ WHERE d.state = 0 AND d.due IS NOT NULL AND d.target = ?1 AND d.okey IS NULL
 AND (d.due, d.event, d.n) > (?2, ?3, ?4) ORDER BY d.due, d.event, d.n
 
 -- give_keys: put deliveries into the lines of their keys; none has a turn yet
-WITH chosen(event, n, okey) AS (VALUES :rows)
-UPDATE delivery SET okey = chosen.okey, due = NULL
+WITH chosen(event, n, okey, now, ahead) AS (VALUES :rows)
+UPDATE delivery SET okey = chosen.okey, resumes_at = CASE WHEN due > chosen.now THEN due + chosen.ahead END, due = NULL
 FROM chosen WHERE delivery.event = chosen.event AND delivery.n = chosen.n
 
 -- next_keys: some of a target's keys in order

@@ -37,7 +37,7 @@ ORDER BY expires_at, event, n LIMIT ?5
 
 -- move_expiry_of_one: it is of use as long as before the step
 UPDATE delivery SET expires_at = expires_at + ?3 WHERE event = ?1 AND n = ?2
-AND NOT EXISTS (SELECT 1 FROM event WHERE id = ?1 AND accepted_at BETWEEN ?4 AND ?5)
+AND NOT coalesce(planned_at, (SELECT accepted_at FROM event WHERE id = ?1), 0) BETWEEN ?4 AND ?5
 
 -- move_all_expiry: the same for every one that had not expired when the store was last open
 UPDATE delivery SET expires_at = expires_at - ?2 WHERE state < 2 AND expires_at IS NOT NULL AND expires_at > ?1
