@@ -54,6 +54,7 @@ HARNESSES = (
         "tests/integration/test_standard_webhooks.py",
         {"HOOKGATE_INTEROP_MESSAGES": "20000"},
     ),
+    Harness("P5 forged requests", "tests/providers/test_forged_requests.py", {"HOOKGATE_FORGED": "2000000"}),
     Harness("P9 order in the store", "tests/integration/test_store_order.py", {"HOOKGATE_ORDER_SEEDS": "1000"}),
     Harness("P13 six hours of outage", "tests/integration/test_dispatch_outage.py"),
     Harness("P21 hostile bytes", "tests/integration/test_listener_fuzz.py"),

@@ -48,8 +48,12 @@ class PublishingPlan(Plan):
 class Door:
     """One provider's door, as the lines that its page tells to paste open it."""
 
-    def __init__(self, name, folder, store, secret=None):
-        self.preset = read(BUILT_IN / f"{name}.toml")
+    def __init__(self, name, folder, store, secret=None, preset=None):
+        """`preset` is the text of one that is not built in."""
+        if preset is not None:
+            (folder / "presets").mkdir()
+            (folder / "presets" / f"{name}.toml").write_text(preset)
+        self.preset = read((BUILT_IN if preset is None else folder / "presets") / f"{name}.toml")
         self.store = store
         for kind in (name, f"{name}-handshake"):
             (folder / kind).write_bytes(secret or made_up_secret(merged_verify(self.preset)))
@@ -117,5 +121,24 @@ def open_door(tmp_path):
                 await nursery.start(door.ring.run)
                 yield door
                 nursery.cancel_scope.cancel()
+
+    return opened
+
+
+@pytest.fixture
+def open_doors(tmp_path):
+    """Give a way to open several without a store, each by its name and, if it is not built in, its preset's text."""
+
+    @asynccontextmanager
+    async def opened(named):
+        async with trio.open_nursery() as nursery:
+            doors = []
+            for name, preset in named:
+                folder = tmp_path / name
+                folder.mkdir()
+                doors.append(Door(name, folder, None, preset=preset))
+                await nursery.start(doors[-1].ring.run)
+            yield doors
+            nursery.cancel_scope.cancel()
 
     return opened
