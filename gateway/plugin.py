@@ -112,6 +112,7 @@ __all__ = [
     "Replays",
     "Request",
     "RequestError",
+    "RestingTarget",
     "Retry",
     "Runtime",
     "Scope",
@@ -264,6 +265,18 @@ class BatchTarget(Protocol):
 
     async def deliver_many(self, messages: Sequence[Message]) -> Sequence[Outcome]:
         """Try each once; give one outcome for each, in order."""
+        ...
+
+
+@runtime_checkable
+class RestingTarget(Protocol):
+    """A target that keeps something between deliveries for speed alone: connections, say."""
+
+    def rest(self) -> None:
+        """Give back what is not worth keeping; called about twice a minute while there is little to do.
+
+        Deliveries may run meanwhile. Must be quick.
+        """
         ...
 
 

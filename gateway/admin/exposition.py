@@ -7,6 +7,7 @@ then the text is rendered in a file thread (500 targets take some 90 ms). Every 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
+import trio
 from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 
@@ -30,6 +31,8 @@ class Gauges:
     """Request bodies held in memory."""
     admin_failures: int
     """Admin connections ended by a contained exception."""
+    tasks: int
+    """Tasks of the event loop."""
 
 
 def gather(
@@ -46,7 +49,8 @@ def gather(
     """Read the state that only the trio thread may read; `targets` are the configured ones."""
     names = sorted({*targets, *store.targets()})
     backlogs = {name: store.backlog(name) for name in names}
-    return Gauges(at, monotonic, store.health(), backlogs, list(gates), connections, body_bytes, admin_failures)
+    tasks = trio.lowlevel.current_statistics().tasks_living
+    return Gauges(at, monotonic, store.health(), backlogs, list(gates), connections, body_bytes, admin_failures, tasks)
 
 
 class Exposition:
@@ -163,6 +167,7 @@ def _of_process(now: Gauges) -> Iterator[Metric]:
         ("hookgate_store_disk_bytes", "Size of the store's files", health.disk_bytes),
         ("hookgate_connections", "Open connections of senders", now.connections),
         ("hookgate_body_bytes", "Request bodies held in memory", now.body_bytes),
+        ("hookgate_tasks", "Tasks of the event loop", now.tasks),
     )
     for name, text, value in plain:
         yield _gauge(name, text, [((), value)], [])

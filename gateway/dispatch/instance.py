@@ -9,7 +9,7 @@ import trio
 from gateway.blueprint import TargetPlan
 from gateway.core.model import Message, TargetDown
 from gateway.dispatch.attempt import Deliver, deliver_by
-from gateway.plugin import Context, Gather, Target, gather_of
+from gateway.plugin import Context, Gather, RestingTarget, Target, gather_of
 from gateway.plugin_host.foreign import cancellation_in, raised, told
 
 log = structlog.get_logger()
@@ -55,6 +55,14 @@ class Instance:
                 return f"cannot be opened: {told(error)}"
             self._is_open = True
             return ""
+
+    def rest(self) -> None:
+        """There is little to deliver: have the target give back what it keeps for speed alone."""
+        try:
+            if self._is_open and isinstance(self._target, RestingTarget):
+                self._target.rest()
+        except BaseException as error:  # noqa: BLE001 - see __init__
+            log.warning("target.rest_failed", target=self._name, problem=told(error))
 
     async def close(self) -> None:
         """Close the target if it was opened."""

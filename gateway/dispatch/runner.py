@@ -176,8 +176,10 @@ class Runner:
                 log.debug("store.postponed", target=self.plan.name, problem=str(error))
                 pause = STORE_TROUBLE_SECONDS
             if pause > 0:
-                with trio.move_on_after(pause):
+                with trio.move_on_after(pause) as waited:
                     await self._hint.wait()
+                if waited.cancelled_caught:
+                    self._instance.rest()
 
     async def _claim_due(self) -> float:
         """Claim once if that makes sense.

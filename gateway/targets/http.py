@@ -93,6 +93,10 @@ class Http:
         took_ms = round((runtime.monotonic() - started) * 1000)
         return judge_reply(reply, took_ms, runtime.now_ms(), self._statuses)
 
+    def rest(self) -> None:
+        """Close the kept connections that would not be used again."""
+        self._endpoint.rest()
+
     async def close(self) -> None:
         """Close the kept connections."""
         self._endpoint.close()

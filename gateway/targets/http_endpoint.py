@@ -83,6 +83,10 @@ class Endpoint:
         again = await self._tokens.token()
         return await self._client.request(method, target, [*headers, _bearer(again)], body)
 
+    def rest(self) -> None:
+        """Close the kept connections that would not be used again."""
+        self._client.rest()
+
     def close(self) -> None:
         """Close the kept connections."""
         self._client.close()

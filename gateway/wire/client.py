@@ -117,6 +117,16 @@ class HttpClient:
         while self._idle:
             self._idle.popleft()[1].close()
 
+    def rest(self) -> None:
+        """Close the idle connections that would not be used again: too old, or ended from there."""
+        self._close_old()
+        for _ in range(len(self._idle)):
+            since, connection = self._idle.popleft()
+            if connection.quiet():
+                self._idle.append((since, connection))
+            else:
+                connection.close()
+
     def _encode(self, method: str, target: str | None, headers: Iterable[tuple[str, str]], body: bytes) -> bytes:
         if method not in _METHODS:
             raise ValueError(f"method {method[:20]!r} cannot be sent: expected one of {', '.join(sorted(_METHODS))}")
@@ -150,12 +160,15 @@ class HttpClient:
 
     def _take(self) -> Connection | None:
         """Give the connection used last, if it is young enough and silent; those that are not are closed."""
-        oldest = self._runtime.monotonic() - IDLE_SECONDS
-        while self._idle and self._idle[0][0] < oldest:
-            self._idle.popleft()[1].close()
+        self._close_old()
         while self._idle:
             _, connection = self._idle.pop()
             if connection.quiet():
                 return connection
             connection.close()
         return None
+
+    def _close_old(self) -> None:
+        oldest = self._runtime.monotonic() - IDLE_SECONDS
+        while self._idle and self._idle[0][0] < oldest:
+            self._idle.popleft()[1].close()

@@ -20,6 +20,7 @@ GAUGES = Gauges(
     connections=5,
     body_bytes=6,
     admin_failures=7,
+    tasks=8,
 )
 
 

@@ -6,7 +6,9 @@ careless: the store does not notice that a write to its log failed.
 hasty: neither the store nor the file target notices that a write took only a part.
 normal: the store does not flush its log at a commit (`synchronous=NORMAL`).
 off: the store flushes nothing at all (`synchronous=OFF`).
+leaky: each refused request leaves a descriptor and a task behind.
 eager is no bug: the log is copied and begun anew after a few commits, as it is after thousands.
+brief is no bug: everything that is settled is kept for five minutes, de-dup keys too.
 """
 
 import os
@@ -14,12 +16,20 @@ import runpy
 import sys
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 import apsw
+import trio
 
+from gateway import daemon
+from gateway.dispatch import janitor
+from gateway.metrics import Counters
 from gateway.store import checkpoints, start
+from gateway.store.contract import Keep
 from gateway.targets import lines
+
+BRIEF_MS = 5 * 60 * 1000
 
 
 class _CarelessFile(apsw.VFSFile):
@@ -72,12 +82,32 @@ def _hurry() -> None:
         setattr(checkpoints, name, frames)
 
 
+def _forget_soon() -> None:
+    settings_of = daemon.store_settings
+    daemon.keep_times = lambda _: Keep(BRIEF_MS, BRIEF_MS, BRIEF_MS, BRIEF_MS)
+    daemon.store_settings = lambda config: replace(settings_of(config), dedup_window_ms=BRIEF_MS)
+    setattr(janitor, "RETENTION_EVERY_SECONDS", 15.0)  # noqa: B010 - it is Final to everybody else
+
+
+def _leak() -> None:
+    count = Counters.refused
+
+    def count_and_leak(counters: Counters, source: str, reason: str) -> None:
+        os.dup(0)
+        trio.lowlevel.spawn_system_task(trio.sleep_forever)
+        count(counters, source, reason)
+
+    setattr(Counters, "refused", count_and_leak)  # noqa: B010 - a method is not to be assigned to
+
+
 PLANT: dict[str, Callable[[], object]] = {
     "careless": _CarelessDisk,
     "hasty": _HastyDisk,
     "normal": lambda: _weaken("normal"),
     "off": lambda: _weaken("off"),
+    "leaky": _leak,
     "eager": _hurry,
+    "brief": _forget_soon,
 }
 
 

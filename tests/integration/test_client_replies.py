@@ -338,6 +338,33 @@ async def test_an_idle_connection_is_not_trusted_for_ever():
         assert server.connections == 2
 
 
+async def test_P21_rest_closes_what_is_old_or_has_ended_and_keeps_what_would_be_used_again():
+    class Clock(Runtime):
+        now = 0.0
+
+        def monotonic(self):
+            return self.now
+
+    runtime = Clock()
+    async with pair(replies(OK), runtime=runtime) as (server, client):
+        for at, rests, connections in ((0, 30, 1), (59, 59, 1), (60, 121, 1), (122, 122, 2)):
+            runtime.now = float(at)
+            await client.request("POST", None, (), b"x")
+            runtime.now = float(rests)
+            client.rest()
+            assert (server.connections, len(client._idle)) == (connections, 0 if rests == 121 else 1), at
+
+    async def end_soon(peer):
+        await peer.request()
+        await peer.send(OK)
+
+    async with pair(end_soon) as (server, client):
+        await client.request("POST", None, (), b"x")
+        await trio.testing.wait_all_tasks_blocked()
+        client.rest()
+        assert len(client._idle) == 0
+
+
 async def test_no_more_connections_are_opened_than_allowed():
     together, most = 0, 0
 

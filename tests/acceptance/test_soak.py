@@ -1,0 +1,75 @@
+"""P21: the real daemon under all that it meets in a life takes no more descriptors, threads and tasks than before.
+
+Hours of it, and what they do to memory: `python -m harness.soak --minutes 120`.
+"""
+
+import logging
+
+import pytest
+import trio
+
+from harness.soak import settle, soaking, under_load
+from harness.soak_world import EVERYWHERE
+from harness.turns import inversions
+from harness.vitals import exceeded, look, wait_back
+
+SECONDS = 6.0
+"""Of load, twice: what is opened once and kept is open after the first."""
+HURRY = 40.0
+PATIENCE_SECONDS = 25.0
+"""For what may go late: threads that wait for more work go after ten seconds."""
+
+
+@pytest.fixture(autouse=True)
+def quiet():
+    """The mail server warns of itself at each login."""
+    log = logging.getLogger("mail.log")
+    level = log.level
+    log.setLevel(logging.ERROR)
+    yield
+    log.setLevel(level)
+
+
+async def stand_still(world, daemon):
+    """Wait until everything is delivered, and have the targets give back what they keep between deliveries."""
+    await settle(world, daemon)
+    await daemon.reload(world.text(fresh=True))
+
+
+@pytest.mark.timeout(180)
+async def test_P21_under_everything_at_once_nothing_is_lost_and_nothing_is_left_behind(home, tell):
+    async with soaking(home) as (world, daemon):
+        async with under_load(world, daemon, rate=25, hurry=HURRY) as load:
+            await trio.sleep(SECONDS)
+        await stand_still(world, daemon)
+        before = await look(daemon)
+        async with under_load(world, daemon, rate=25, hurry=HURRY) as load:
+            await trio.sleep(SECONDS)
+            loaded = await look(daemon)
+        await stand_still(world, daemon)
+        left = await wait_back(daemon, before, PATIENCE_SECONDS)
+        outcomes = [len(daemon.logged(event)) for event in ("config.reloaded", "config.refused")]
+        assert await daemon.stop() == 0
+    accounts = world.accounts()
+    told = [str(load.did), f"before {before}", f"loaded {loaded}", *(f"{name}: {accounts[name]}" for name in accounts)]
+    tell("\n  ".join(told))
+    assert left == []
+    assert exceeded(before, loaded), "the load asked for nothing that could be left behind"
+    assert all(account.holds for account in accounts.values())
+    assert all(accounts[name].delivered == len(world.orders.acknowledged) for name in EVERYWHERE)
+    assert inversions(seen for seen, _ in world.ordered.arrivals) == []
+    assert all(load.did.values()), load.did
+    assert all(outcomes), outcomes
+
+
+@pytest.mark.timeout(120)
+async def test_a_daemon_that_leaves_a_descriptor_and_a_task_behind_for_each_refusal_is_found_out(home):
+    async with soaking(home, bugs=("brief", "leaky")) as (world, daemon):
+        await stand_still(world, daemon)
+        before = await look(daemon)
+        async with under_load(world, daemon, rate=60, hurry=HURRY):
+            await trio.sleep(2)
+        await stand_still(world, daemon)
+        left = " ".join(await wait_back(daemon, before, 4))
+    assert "descriptors" in left
+    assert "tasks" in left
