@@ -21,6 +21,8 @@ class Space:
         self._reserve_bytes = settings.reserve_bytes
         self._reserve = Reserve(path, settings.reserve_bytes)
         self._checked = 0.0
+        self._gave_up = False
+        """True: what is free may be what the reserve held; deliveries have it until there is room for both again."""
         self.free = 0
         self.used = 0
         self.low = False
@@ -40,20 +42,25 @@ class Space:
         self._checked = self._runtime.monotonic()
         self.free = free_bytes(self._path.parent)
         self.used = used_bytes(self._path)
-        self.low = self.free < self._low_water
         if self.free >= self._low_water + self._reserve_bytes:
             self._reserve.restore()
+            self._gave_up = False
         elif self.free < self._reserve_bytes // 4:
-            self._reserve.release()
+            self._gave_up |= self._reserve.release()
+        self.low = self.free < self._low_water or self._gave_up
 
     def give_up_reserve(self) -> None:
         """The disk is full: free what was kept for this."""
-        self._reserve.release()
+        self._gave_up |= self._reserve.release()
         self.low = True
+
+    @property
+    def _wanted(self) -> int:
+        return self._low_water + (self._reserve_bytes if self._gave_up else 0)
 
     def refusal(self) -> StoreFullError:
         """Give what a newcomer is told."""
         return StoreFullError(
-            f"{self._path.parent}: {self.free} bytes are free, expected at least {self._low_water}; "
+            f"{self._path.parent}: {self.free} bytes are free, expected at least {self._wanted}; "
             "nothing new is accepted until there is room, deliveries go on"
         )

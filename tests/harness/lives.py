@@ -1,6 +1,7 @@
 """One daemon over several lives: what stays the same from one to the next, and what is done between two of them."""
 
 import socket
+import sys
 import time
 from contextlib import closing, contextmanager
 
@@ -18,7 +19,12 @@ def reserved_port():
 
 def let_back_off_pass(home):
     """Make what was interrupted often due now, as if its minutes had passed; no daemon runs."""
-    with closing(apsw.Connection(str(home.database))) as connection:
+    make_due(home.database)
+
+
+def make_due(database):
+    """Make what waits in a store due now; no daemon runs. `python lives.py DATABASE` does it in another namespace."""
+    with closing(apsw.Connection(str(database))) as connection:
         now = time.time_ns() // 1_000_000
         connection.execute("UPDATE delivery SET due = ? WHERE state = 0 AND due > ?", (now, now))
 
@@ -40,3 +46,7 @@ async def count_events(daemon):
         if page["before"] is None:
             return count
         before = f"&before={page['before']}"
+
+
+if __name__ == "__main__":
+    make_due(sys.argv[1])

@@ -18,7 +18,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-SEEDS = ("HOOKGATE_KILL_SEED", "HOOKGATE_FAULT_SEED", "HOOKGATE_CRASH_SEED", "HOOKGATE_SHORT_SEED")
+SEEDS = (
+    "HOOKGATE_KILL_SEED",
+    "HOOKGATE_FAULT_SEED",
+    "HOOKGATE_CRASH_SEED",
+    "HOOKGATE_SHORT_SEED",
+    "HOOKGATE_DISK_SEED",
+    "HOOKGATE_STOP_SEED",
+)
 DOTS = re.compile(r"^[.sFEx]+(\s+\[\s*\d+%\])?$")
 LINES_MAX = 30
 """Of what a failed harness said, from its end."""
@@ -48,7 +55,9 @@ HARNESSES = (
     Harness("P2 P18 writes that take a part", "tests/acceptance/test_short_writes.py", {"HOOKGATE_SHORT_RUNS": "1000"}),
     Harness("P15 reloads under load", "tests/acceptance/test_reload.py", {"HOOKGATE_RELOADS": "5000"}),
     Harness("P19 a full disk", "tests/acceptance/test_disk_full.py"),
+    Harness("P19 a disk filled and freed", "tests/acceptance/test_disk_cycles.py", {"HOOKGATE_DISK_CYCLES": "250"}),
     Harness("P16 stop", "tests/acceptance/test_stop.py"),
+    Harness("P16 stop beside stuck peers", "tests/acceptance/test_stuck_peers.py", {"HOOKGATE_STOPS": "500"}),
     Harness(
         "P5 two reference libraries",
         "tests/integration/test_standard_webhooks.py",

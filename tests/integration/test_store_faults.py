@@ -190,6 +190,23 @@ async def test_P19_the_reserve_is_given_up_when_the_disk_is_full_and_restored_af
         assert reserve.exists()
 
 
+async def test_P19_what_the_reserve_gave_up_is_for_deliveries_until_there_is_room_for_both(tmp_path, monkeypatch):
+    free = [10_000_000]
+    monkeypatch.setattr("gateway.store.space.free_bytes", lambda _folder: free[0])
+    async with desk_on(tmp_path / "h.db", StoreSettings(low_water_bytes=1024, reserve_bytes=65536)) as desk:
+        await desk.accept_one("before")
+        for left, found in [(2000, "full"), (66_000, "freed by the reserve alone"), (66_559, "one byte too few")]:
+            free[0] = left
+            desk.runtime.advance(1000)
+            with pytest.raises(StoreFullError, match="expected at least 66560"):
+                await desk.accept(new(found))
+        assert await desk.settle(await desk.claim_one())
+        free[0] = 66_560
+        desk.runtime.advance(1000)
+        await desk.accept_one("after")
+        assert (tmp_path / "h.db-reserve").exists()
+
+
 async def test_P19_a_start_on_a_full_disk_gives_up_the_reserve_before_it_writes(faulty, tmp_path, monkeypatch):
     settings = StoreSettings(low_water_bytes=1024, reserve_bytes=65536)
     async with desk_on(tmp_path / "h.db", settings) as desk:
