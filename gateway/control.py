@@ -257,9 +257,19 @@ async def rename_owned(blueprint: Blueprint, store: Store) -> None:
 
 def forsaken(blueprint: Blueprint, store: Store) -> list[str]:
     """Tell what waits for targets that the configuration does not name: nobody delivers it."""
+    heirs = {plan.formerly: plan.name for plan in blueprint.targets.values() if plan.formerly is not None}
     return [
         f"{count} {'delivery waits' if count == 1 else 'deliveries wait'} for {name}, which the configuration does not "
-        f'name: name it again, or write formerly = "{name}" in the target that takes its place'
+        f"name: {_advice(name, heirs.get(name))}"
         for name in store.targets()
         if name not in blueprint.targets and (count := sum(store.backlog(name)[:2]))
     ]
+
+
+def _advice(name: str, heir: str | None) -> str:
+    if heir is None:
+        return f'name it again, or write formerly = "{name}" in a new target that takes its place'
+    return (
+        f'[targets.{heir}] has formerly = "{name}", but had deliveries of its own before and keeps to those: '
+        f"name {name} again until they are delivered"
+    )

@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 from gateway.core.model import Proof, Request
 from gateway.core.published import NO_KEYS, KeyedVerifier, KeyRef, Keys, NeedsKey, keyed, proven
-from gateway.errors import KeyUnavailableError, VerificationError
+from gateway.errors import KeyUnavailableError, RequestError, VerificationError
 from gateway.plugin import Verifier
 
 Member: TypeAlias = tuple[Verifier, KeyedVerifier | None]
@@ -52,7 +52,10 @@ class AllOf:
 
 
 class AnyOf:
-    """One must be proven; all are tried, so that what matches tells nobody how near he came."""
+    """One must be proven; all are tried, so that what matches tells nobody how near he came.
+
+    Whatever else one raises or gives, a plugin's too, is a refusal of its own and keeps no other from proving it.
+    """
 
     def __init__(self, verifiers: Sequence[Verifier]) -> None:
         self._members = tuple((verifier, keyed(verifier)) for verifier in verifiers)
@@ -67,20 +70,17 @@ class AnyOf:
         proofs: list[Proof] = []
         need: NeedsKey | None = None
         trouble: KeyUnavailableError | None = None
-        refusal: VerificationError | None = None
+        refusal: RequestError | None = None
         for member in self._members:
-            try:
-                found = _ask(member, request, keys)
-            except VerificationError as error:
-                refusal = refusal or error.with_traceback(None)
-                continue
-            except KeyUnavailableError as error:
-                trouble = trouble or error.with_traceback(None)
-                continue
-            if isinstance(found, NeedsKey):
-                need = need or found
-            else:
+            found = _try(member, request, keys)
+            if isinstance(found, Proof):
                 proofs.append(found)
+            elif isinstance(found, NeedsKey):
+                need = need or found
+            elif isinstance(found, KeyUnavailableError):
+                trouble = trouble or found
+            else:
+                refusal = refusal or found
         if proofs:
             return _merged(proofs)
         if need is not None:
@@ -103,6 +103,21 @@ def _keyed_by(members: Sequence[Member]) -> str:
 def _ask(member: Member, request: Request, keys: Keys) -> Proof | NeedsKey:
     verifier, asking = member
     return verifier.verify(request) if asking is None else asking.verify_with(request, keys)
+
+
+def _try(member: Member, request: Request, keys: Keys) -> Proof | NeedsKey | KeyUnavailableError | RequestError:
+    """Ask one of several; what it raises is given."""
+    try:
+        found: object = _ask(member, request, keys)
+    except (RequestError, KeyUnavailableError) as error:
+        # Its traceback leads back to this frame: a cycle for each request would keep the collector busy.
+        return error.with_traceback(None)
+    except BaseException as error:  # noqa: BLE001 - even SystemExit is no reason to refuse what another proves
+        # Its text is not told: it may quote the secret.
+        return VerificationError("plugin", f"a scheme of any_of raised {type(error).__name__}")
+    if isinstance(found, Proof | NeedsKey):
+        return found
+    return VerificationError("plugin", f"a scheme of any_of gave {type(found).__name__} for a proof")
 
 
 def _sign(member: Member, request: Request, private: bytes) -> tuple[Request, Mapping[KeyRef, bytes]]:

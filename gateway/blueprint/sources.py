@@ -3,9 +3,10 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from gateway.blueprint.credentials import CredentialBuilder, digest
+from gateway.blueprint.credentials import CredentialBuilder, as_written, digest
 from gateway.blueprint.kinds import Kinds
-from gateway.blueprint.presets import Preset, Presets
+from gateway.blueprint.presets import Preset, Presets, merge_verify
+from gateway.blueprint.signable import signable
 from gateway.blueprint.values import OWN_SOURCE, Source
 from gateway.config import model_sources as model
 from gateway.config.lines import Path
@@ -58,6 +59,7 @@ class SourceBuilder:
         if identify is None:
             return None
         handshakes = tuple(self._handshakes(path, source, preset))
+        self._check_signable(path, source, preset, handshakes)
         limits = self._config.server.limits
         if source.body is not None and source.body > limits.body_memory:
             self._report.add((*path, "body"), "is more than [server] limits.body_memory: raise that, or lower this")
@@ -126,6 +128,21 @@ class SourceBuilder:
             except ProblemsError as error:
                 for problem in error.problems:
                     self._report.add(path, f"preset {source.provider}, handshake {each.name}: {problem}")
+
+    def _check_signable(
+        self, path: Path, source: model.Source, preset: Preset, handshakes: tuple[Handshake, ...]
+    ) -> None:
+        signing = next((each.name for each in handshakes if each.signs_for_strangers), None)
+        if signing is None:
+            return
+        for name, credential in source.credentials.items():
+            options = merge_verify(dict(preset.verify), as_written(source.verify), as_written(credential.verify))
+            for scheme in signable(options):
+                self._report.add(
+                    (*path, "credentials", name),
+                    f"the handshake {signing} signs a token for whoever asks, and scheme {scheme} as written could take"
+                    " that for the signature of an event: expected {body} or {url} in its template",
+                )
 
 
 def _rule(source: model.Source, preset: Preset) -> dict[str, Any]:

@@ -158,9 +158,11 @@ class Handshake:
 def refuse_signable(handshakes: Iterable[Handshake], request: Request) -> None:
     """Raise VerificationError if the body is one that a handshake may have signed for a stranger.
 
-    Whatever the body is signed with (a timestamp, an id), it stands in the signed text whole.
+    Whatever the body is signed with (a timestamp, an id), it stands in the signed text whole: nothing at all, too. That
+    no scheme leaves the body out is seen to by `blueprint.signable`.
     """
-    if any(each.signs_for_strangers for each in handshakes) and _SIGNABLE.fullmatch(request.body.decode("latin-1")):
+    body = request.body.decode("latin-1")
+    if any(each.signs_for_strangers for each in handshakes) and (not body or _SIGNABLE.fullmatch(body)):
         raise VerificationError("signable", "the body is a plain token, which the handshake signs for anybody")
 
 

@@ -6,6 +6,7 @@ then both digests are kept, so that repeats of either are duplicates.
 """
 
 from collections.abc import Callable, Iterable, Sequence
+from hashlib import blake2b
 from typing import Any, Final, Literal, NamedTuple
 
 import apsw
@@ -107,8 +108,10 @@ class KeyGenerations:
     def claim_keys(self, batch: Sequence[KeyClaim]) -> list[KeyVerdict]:
         """Give each claim its verdict and note the new keys; one that repeats in `batch` belongs to its first claim.
 
-        A former key finds a repeat only where the digest is the same, too: a rule that told too little apart, and was
-        changed for that, must not hold what the new one tells apart.
+        A former key finds a repeat only where the digest is the same, too, and once: of an event that was stored by
+        another rule nobody knows which key the new one would give it, so the first that may be its repeat counts as
+        that, and what the new rule tells apart from this one is new. A rule that told too little apart, and was changed
+        for that, holds one more event of the same bytes at most for each that it had let in.
         """
         if not batch:
             return []
@@ -116,12 +119,12 @@ class KeyGenerations:
         sources = self._sources
         keys = [sources[claim.source].to_bytes(4, "big") + claim.key for claim in batch]
         known = self._find(keys)
+        fresh: Values = []
         if any(claim.former for claim in batch):
-            self._add_former(batch, keys, known)
+            fresh += self._add_former(batch, keys, known)
         if any(claim.mark or claim.seen_as for claim in batch):
             also = {key[:4] + each for key, claim in zip(keys, batch, strict=True) for each in claim[5:] if each}
             known |= self._find(sorted(also - known.keys()))
-        fresh: Values = []
         verdicts: list[KeyVerdict] = []
         for key, (_, _, digest, event_id, _, mark, seen_as) in zip(keys, batch, strict=True):
             rivals = known.get(key)
@@ -144,16 +147,25 @@ class KeyGenerations:
         self._generations[-1].insert.execute(self._cursor, fresh)
         return verdicts
 
-    def _add_former(self, batch: Sequence[KeyClaim], keys: Sequence[bytes], known: Known) -> None:
-        """Add to `known` whose repeats the claims are by their former keys."""
+    def _add_former(self, batch: Sequence[KeyClaim], keys: Sequence[bytes], known: Known) -> Values:
+        """Add to `known` whose repeats the claims are by their former keys; give the rows that keep it so."""
         former = [
             [(key[:4] + old, digest) for old, digest in claim.former] for claim, key in zip(batch, keys, strict=True)
         ]
         found = self._find(sorted({each for some in former for each, _ in some}))
+        taken = set(self._find(sorted({spent(*each) for some in former for each in some if each[0] in found})))
+        rows: Values = []
         for claim, key, some in zip(batch, keys, former, strict=True):
             for each, digest in some:
-                if (holder := found.get(each, {}).get(digest)) is not None:
-                    known.setdefault(key, {}).setdefault(claim.digest, holder)
+                holder = found.get(each, {}).get(digest)
+                mark = None if each == key else spent(each, digest)
+                if holder is None or claim.digest in known.get(key, ()) or mark in taken:
+                    continue
+                known.setdefault(key, {})[claim.digest] = holder
+                if mark is not None:
+                    taken.add(mark)
+                    rows += (key, claim.digest, holder, mark, digest, holder)
+        return rows
 
     def seal_if_due(self) -> None:
         """Begin a new generation if the current one has lasted its span."""
@@ -210,6 +222,11 @@ class KeyGenerations:
                 chosen = [key for key, bits in zip(keys, may_hold, strict=True) if bits & bit]
                 _add(known, generation.find.run(self._cursor, chosen))
         return known
+
+
+def spent(former: bytes, digest: bytes) -> bytes:
+    """Give the key that tells that the repeat of an event was found by its former key."""
+    return former[:4] + blake2b(former + digest, digest_size=16, person=b"former key").digest()
 
 
 def _add(known: Known, rows: Iterable[tuple[Any, ...]]) -> None:

@@ -122,8 +122,13 @@ class MemoryStore:
         known = self._tables.keys.setdefault((event.source, event.key), MemoryKey(self._dedup_now(), {}))
         for former, digest in event.former:
             held = self._tables.keys.get((event.source, former))
-            if held is not None and digest in held.events:
-                known.events.setdefault(event.digest, held.events[digest])
+            if held is None or digest not in held.events or event.digest in known.events:
+                continue
+            if former == event.key:
+                known.events[event.digest] = held.events[digest]
+            elif digest not in held.spent:
+                known.events[event.digest] = held.events[digest]
+                held.spent.add(digest)
         known.events.setdefault(event.digest, event_id)
         return known.events
 

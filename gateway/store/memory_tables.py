@@ -44,6 +44,8 @@ class MemoryKey:
 
     at: int
     events: dict[bytes, int]
+    spent: set[bytes] = field(default_factory=set)
+    """Digests of those whose repeat was found by this key when it was a former one."""
 
 
 @dataclass(slots=True)

@@ -129,6 +129,11 @@ async def a_former_key_finds_a_repeat_but_never_a_conflict(open_store: OpenStore
         first = await desk.accept_one("old", payload="a")
         again = await desk.accept(_formerly("old", new("by the new rule", payload="a")))
         expect(again, (Verdict("duplicate", first),), "the same payload under the former key is a repeat")
+        again = await desk.accept(new("by the new rule", payload="a"))
+        expect(again, (Verdict("duplicate", first),), "from then on by its own key, too")
+        one, two = [_formerly("old", new(key, payload="a")) for key in ("by the new rule", "told apart by it")]
+        verdicts = await desk.accept(one, two, one, two)
+        expect([each.kind for each in verdicts], ["duplicate", "new", "duplicate", "duplicate"], "one key is its")
         other = await desk.accept(_formerly("old", new("another", payload="b")))
         expect(other[0].kind, "new", "another payload is what the new rule tells apart")
         third = await desk.accept(_formerly("another", new("by a third rule", payload="b", source="bank")))

@@ -176,14 +176,15 @@ async def test_a_target_that_left_with_a_backlog_is_told_at_reload_and_start_wit
     settings.more = f'[targets.crm2]\ntype = "file"\npath = "{home.files}/crm2.jsonl"\n'
     settings.orders_targets = ["crm2"]
     settings.write()
-    told = '1 delivery waits for crm2, which the configuration does not name: name it again, or write formerly = "crm2"'
+    told = "1 delivery waits for crm2, which the configuration does not name: "
+    advice = 'name it again, or write formerly = "crm2" in a new target'
     async with running(home) as daemon:
         await daemon.cli("targets", "hold", "crm2")
         await daemon.cli("send", "truework", "order-completed", *to(daemon))
         settings.more, settings.orders_targets = "", []
         home.write_config(settings.text())
         reloaded = await daemon.cli("reload")
-        assert [change for change in reloaded["changes"] if change.startswith(told)]
+        assert [change for change in reloaded["changes"] if change.startswith(told + advice)]
         (left,) = [each for each in (await daemon.cli("targets", "list"))["targets"] if each["name"] == "crm2"]
         assert [gate["kind"] for gate in left["gates"]] == ["held"]
         assert await daemon.stop() == 0

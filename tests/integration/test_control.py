@@ -5,7 +5,7 @@ from functools import partial
 from dispatch_bench import Watcher
 from ingress_bench import CONFIG, order, parts_of
 
-from gateway.control import Control
+from gateway.control import Control, forsaken, rename_owned
 from gateway.dispatch.dispatcher import Dispatcher
 from gateway.errors import StoreFullError
 from gateway.pollers.pollers import Pollers
@@ -53,3 +53,19 @@ async def test_P15_a_reload_that_cannot_be_noted_leaves_each_name_its_backlog(tm
         assert sorted({row.target for row in rows}) == ["audit", "sales"]
         assert [row.state for row in rows if row.target == "sales"] == ["pending"] * 3
         nursery.cancel_scope.cancel()
+
+
+async def test_what_a_renamed_target_does_not_take_over_is_told_with_what_helps(tmp_path):
+    """A name that has deliveries of its own keeps to those: to write `formerly` once more would change nothing."""
+    renamed = CONFIG.replace("[targets.crm]", '[targets.audit2]\nformerly = "crm"').replace('["crm"', '["audit2"')
+    told = "2 deliveries wait for crm, which the configuration does not name: "
+    async with parts_of(tmp_path) as parts:
+        await parts.post(order("one"))
+        await parts.post(order("two"))
+        parts.use(CONFIG.replace("crm", "audit2"))
+        await parts.post(order("three"))
+        parts.use(renamed)
+        await rename_owned(parts.intake.blueprint, parts.store)
+        (advice,) = forsaken(parts.intake.blueprint, parts.store)
+        assert advice.startswith(f'{told}[targets.audit2] has formerly = "crm", but had deliveries of its own before')
+        assert "name crm again" in advice

@@ -145,6 +145,53 @@ async def test_W2_what_was_signed_for_a_stranger_is_no_event(tmp_path, text, kin
         assert await stranger.events() == []
 
 
+async def test_W2_a_signed_token_is_no_event_without_a_body(tmp_path):
+    template = 'verify = { template = "{header.x-at}.{body}" }'
+    async with parts_of(tmp_path) as parts:
+        parts.use(SOURCE.replace("MORE", template).replace('provider = "acme"', 'provider = "x"'))
+        stranger = Door(parts)
+        signed = json.loads((await stranger.ask("GET", "crc_token=123.")).body)["response_token"].encode()
+        reply = await stranger.ask("POST", body=b"", x_at=b"123", x_twitter_webhooks_signature=signed)
+        assert reply.status == 401
+        assert await stranger.events() == []
+
+
+FORM = 'verify = { template = "{sorted_form_params}" }'
+HASHED = 'verify = { template = "{header.x-at}.{header.x-hash}", body_hash = "header.x-hash" }'
+UNSIGNED = 'verify = { template = "{header.x-token}", unsigned_body = true }'
+JWT = 'verify = { scheme = "jwt", header = "X-Jwt", algorithms = ["HS256"], unsigned_body = true }'
+EITHER = 'verify = { any_of = [{ scheme = "token", header = "X-T" }, { scheme = "hmac", header = "X-S", MORE }] }'
+
+
+@pytest.mark.parametrize(
+    "verify", [FORM, HASHED, UNSIGNED, JWT, EITHER.replace("MORE", 'template = "{header.x-t}", unsigned_body = true')]
+)
+async def test_W2_a_scheme_whose_signed_text_may_be_a_token_is_refused_beside_a_handshake_that_signs_one(
+    tmp_path, verify
+):
+    config = SOURCE.replace('provider = "acme"', 'provider = "x"')
+    async with parts_of(tmp_path) as parts:
+        with pytest.raises(ConfigError) as found:
+            parts.use(config.replace("MORE", verify))
+        told = "\n".join(map(str, found.value.problems))
+        assert "the handshake crc signs a token for whoever asks" in told
+
+
+@pytest.mark.parametrize(
+    "verify",
+    [
+        'verify = { template = "v0:{header.x-at}:{header.x-hash}", body_hash = "header.x-hash" }',
+        'verify = { template = "{url}{sorted_form_params}", url = "https://acme.example/x" }',
+        'verify = { scheme = "token", header = "X-T" }',
+        EITHER.replace("MORE", 'template = "{header.x-at}.{body}"'),
+    ],
+)
+async def test_W2_a_scheme_that_no_token_can_pass_for_stands_beside_such_a_handshake(tmp_path, verify):
+    async with parts_of(tmp_path) as parts:
+        parts.use(SOURCE.replace("MORE", verify).replace('provider = "acme"', 'provider = "x"'))
+        assert parts.intake.blueprint.sources["acme"].handshakes[0].signs_for_strangers
+
+
 async def test_a_question_that_is_signed_is_answered_only_when_it_is_genuine(tmp_path):
     body = b'{"type":"url_verification","challenge":"3eZbrw\\"<"}'
     async with parts_of(tmp_path) as parts:

@@ -1,14 +1,16 @@
 """Which credential a request proves, and for which events it may speak."""
 
 import gc
+from dataclasses import replace
 
 import pytest
 
 from gateway.blueprint import Credential, Source
+from gateway.blueprint.combined import AllOf, AnyOf
 from gateway.core.identify import compile_identify
 from gateway.core.model import Event, Proof, Request
 from gateway.core.routing import Pattern
-from gateway.errors import VerificationError
+from gateway.errors import RequestError, VerificationError
 from gateway.ingress.refusals import KEPT, LOGGED_PER_SECOND, Refusal, Refusals
 from gateway.ingress.verify import verify, within_scope
 from gateway.verifiers.token import Token
@@ -44,6 +46,40 @@ def test_during_a_rotation_both_secrets_prove_a_request_and_the_one_that_did_is_
 def test_every_credential_that_matches_is_told_so_that_the_old_one_can_be_dropped():
     same = source(credential("a", OLD), credential("b", OLD))
     assert [match.credential.name for match in verify(same, request(OLD))] == ["a", "b"]
+
+
+class Foreign:
+    """A plugin's verifier that breaks its contract."""
+
+    def __init__(self, act):
+        self._act = act
+
+    def verify(self, _request):
+        return self._act()
+
+    def sign(self, request):
+        return request
+
+
+def leave():
+    raise SystemExit("the-old-secret")
+
+
+def malformed():
+    raise RequestError(400, "body", "no JSON")
+
+
+@pytest.mark.parametrize("act", [leave, malformed, lambda: {}["x"], lambda: True, lambda: None])
+def test_what_a_plugin_raises_or_gives_keeps_no_other_of_any_of_from_proving_a_request(act):
+    member = credential("main", OLD)
+    for verifiers in ([Foreign(act), member.verifier], [member.verifier, Foreign(act)]):
+        either = source(replace(member, scheme="any_of", verifier=AnyOf(verifiers)))
+        assert [match.credential.name for match in verify(either, request(OLD))] == ["main"]
+        with pytest.raises(RequestError) as caught:
+            verify(either, request(NEW))
+        assert "secret" not in str(caught.value)
+        with pytest.raises(RequestError):
+            verify(source(replace(member, verifier=AllOf(verifiers))), request(OLD))
 
 
 @pytest.mark.parametrize("token", [b"", b"wrong", OLD + b" ", OLD[:-1], NEW.upper()])
