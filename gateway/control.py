@@ -15,21 +15,33 @@ import structlog
 import trio
 
 from gateway import __version__
+from gateway.admin.desk import Asker
 from gateway.admin.exposition import Exposition, gather
 from gateway.admin.operations import (
+    LearningStatus,
+    NotPossibleError,
     PollerStatus,
     RefusalStatus,
     ReloadResult,
     Status,
+    no_source,
     no_target,
 )
-from gateway.admin.report import reasons_not_ready, report_ingress, report_sources, report_store, report_targets
+from gateway.admin.report import (
+    reasons_not_ready,
+    report_ingress,
+    report_learning,
+    report_sources,
+    report_store,
+    report_targets,
+)
 from gateway.blueprint import Blueprint, difference
 from gateway.core.routing import Miss
 from gateway.dedup_rules import with_former_rules
 from gateway.desk import OperatorDesk
 from gateway.dispatch.dispatcher import Dispatcher
 from gateway.errors import ConfigError, StoreError
+from gateway.ingress.learner import Learner, rename_learned
 from gateway.ingress.receive import Receiver
 from gateway.intake import Intake
 from gateway.metrics import Counters
@@ -66,6 +78,7 @@ class Control:
         intake: Intake,
         desk: OperatorDesk,
         receiver: Receiver,
+        learner: Learner,
         pollers: Pollers,
         server: Server,
         exposition: Exposition,
@@ -83,6 +96,7 @@ class Control:
         self._dispatcher = dispatcher
         self._intake = intake
         self._receiver = receiver
+        self._learner = learner
         self._pollers = pollers
         self._server = server
         self._exposition = exposition
@@ -116,7 +130,7 @@ class Control:
             not_ready=self.ready(),
             ingress=ingress,
             store=report_store(self._database, self.store.health(), monotonic),
-            sources=report_sources(blueprint, self._counters),
+            sources=report_sources(blueprint, self._counters, self._learner.states()),
             targets=report_targets(blueprint, self._counters, self.store, gates, self._dispatcher.slow_targets()),
             pollers=[PollerStatus(*each) for each in self._pollers.states()],
             refusals=[RefusalStatus(*each) for each in self._receiver.refusals.newest(REFUSALS_SHOWN)],
@@ -186,7 +200,8 @@ class Control:
         reorders = _order_rules(self._intake.blueprint) != _order_rules(new)
         async with self._intake.pause() if renames or reorders else nullcontext():
             new = await with_former_rules(new, self.store, self._runtime.now_ms())
-            await rename_owned(new, self.store)  # the last that the store may refuse: then the old names go on
+            # The last that the store may refuse: then the old names go on.
+            await rename_owned(new, self.store, self._runtime)
             await self._dispatcher.use(new)
             self._intake.use(new)
             self._receiver.use(new)
@@ -199,6 +214,23 @@ class Control:
     async def misses(self, event_id: int) -> list[Miss]:
         """Tell why today's routes do not take a stored event; empty if none is for its type."""
         return await self._intake.misses(event_id)
+
+    async def learn(self, source: str, credential: str, seconds: float, asker: Asker) -> LearningStatus:
+        """Let a credential learn one secret within `seconds`; raises NotPossibleError if it is none that learns."""
+        known = self._intake.blueprint.sources
+        if source not in known:
+            raise no_source(source, known)
+        learning = [each.credential for each in self._learner.states() if each.source == source]
+        name = credential or (learning[0] if len(learning) == 1 else "")
+        state = self._learner.open(source, name, seconds) if name else None
+        if state is None:
+            there = f"there are: {', '.join(learning)}" if learning else "it has none with learned = true"
+            raise NotPossibleError(
+                f"source {source}: expected one credential that learns its secret; {there}", "hookgate sources list"
+            )
+        who = await self.desk.who(asker)
+        log.info("source.learning", source=source, credential=name, seconds=seconds, who=who)
+        return report_learning(state)
 
     async def hold(self, target: str, reason: str) -> bool:
         """Close the operator's gate on a target; False if it was closed."""
@@ -244,8 +276,11 @@ def _order_rules(blueprint: Blueprint) -> dict[str, str]:
     return {name: plan.order.by.text for name, plan in blueprint.targets.items() if plan.order is not None}
 
 
-async def rename_owned(blueprint: Blueprint, store: Store) -> None:
-    """Give each renamed target or source what it owned under its former name (backlog, de-dup keys): all or none."""
+async def rename_owned(blueprint: Blueprint, store: Store, runtime: Runtime) -> None:
+    """Give each renamed target or source what it owned under its former name: backlog, de-dup keys, learned secrets.
+
+    What the store holds all or none; a learned secret that cannot be renamed is found under its old name, too.
+    """
     targets = [Rename("target", each.formerly, each.name) for each in blueprint.targets.values() if each.formerly]
     sources = [Rename("source", each.formerly, each.name) for each in blueprint.sources.values() if each.formerly]
     for done in await store.rename([*targets, *sources]):
@@ -253,6 +288,14 @@ async def rename_owned(blueprint: Blueprint, store: Store) -> None:
             log.info("target.renamed", target=done.name, formerly=done.formerly)
         else:
             log.info("source.renamed", source=done.name, formerly=done.formerly)
+    if sources:
+        try:
+            renamed = await runtime.in_file_thread(lambda: rename_learned(blueprint))
+        except OSError as error:
+            log.warning("config.warned", problem=f"a learned secret keeps its old name, keep formerly: {error}")
+            return
+        for formerly, name in renamed:
+            log.info("secret.renamed", formerly=formerly, name=name)
 
 
 def forsaken(blueprint: Blueprint, store: Store) -> list[str]:

@@ -40,6 +40,7 @@ from gateway.errors import ConfigError, HookgateError, leaves
 from gateway.ingress.asgi import asgi_app
 from gateway.ingress.key_fetch import KeyFetcher
 from gateway.ingress.keyring import KeyRing
+from gateway.ingress.learner import Learner
 from gateway.ingress.receive import Receiver
 from gateway.intake import Intake
 from gateway.listeners import describe, open_listeners, own_address, refuse_clear
@@ -107,7 +108,7 @@ async def _main(config_path: Path) -> None:
             log.info("store.opened", path=str(database))
             for warning in store.warnings:
                 log.warning("store.warned", warning=warning)
-            await rename_owned(blueprint, store)
+            await rename_owned(blueprint, store, runtime)
             blueprint = await with_former_rules(blueprint, store, runtime.now_ms())
             for problem in forsaken(blueprint, store):
                 log.warning("config.warned", problem=problem)
@@ -157,7 +158,8 @@ class Daemon:
         self._pollers = Pollers(store, self._intake, runtime, counters, self._announcer, Guard(own=tuple(own)))
         fetcher = KeyFetcher(lambda: self._blueprint.config.keys, own, runtime)
         self._keys = KeyRing(fetcher.fetch, runtime)
-        self._receiver = Receiver(self._intake, counters, self._keys, fetcher.visit, runtime)
+        self._learner = Learner(blueprint, counters, self._announcer.tell, runtime)
+        self._receiver = Receiver(self._intake, counters, self._keys, fetcher.visit, self._learner, runtime)
         self._server = Server(
             _connect(self._receiver, config.server.http, runtime),
             listener_limits(config),
@@ -174,6 +176,7 @@ class Daemon:
             intake=self._intake,
             desk=OperatorDesk(store, self._intake, self._dispatcher, self._replayer, runtime),
             receiver=self._receiver,
+            learner=self._learner,
             pollers=self._pollers,
             server=self._server,
             exposition=Exposition(CollectorRegistry(), counters, __version__, runtime),

@@ -49,7 +49,7 @@ class OperatorDesk:
     async def retry(self, order: DeliveryOrder, asker: Asker) -> Progress:
         """Make dead deliveries due now."""
         await self._check(order)
-        who = await self._who(asker)
+        who = await self.who(asker)
         done = await self._work(order, partial(self._operator.retry, note=Note(who, order.told)))
         if done.count and not order.dry_run:
             self._dispatcher.hint_all()
@@ -59,7 +59,7 @@ class OperatorDesk:
     async def cancel(self, order: DeliveryOrder, asker: Asker) -> Progress:
         """Cancel pending and dead deliveries."""
         await self._check(order)
-        who = await self._who(asker)
+        who = await self.who(asker)
         done = await self._work(order, partial(self._operator.cancel, note=Note(who, order.told, order.reason)))
         if done.count and not order.dry_run:
             log.info("deliveries.cancelled", who=who, chosen=order.told, count=done.count, reason=order.reason)
@@ -78,7 +78,7 @@ class OperatorDesk:
 
     async def replay(self, replay_id: str, plan: ReplayPlan, asker: Asker) -> ReplayStatus:
         """Begin a replay, or tell how the one of this id fares."""
-        known, who = await self._operator.replay(replay_id), await self._who(asker)
+        known, who = await self._operator.replay(replay_id), await self.who(asker)
         if known is None:
             await self._check_plan(plan)
             known = await self._operator.begin_replay(Replay(replay_id, self._runtime.now_ms(), who, plan.write()))
@@ -104,7 +104,7 @@ class OperatorDesk:
 
     async def cancel_replay(self, replay_id: str, reason: str, asker: Asker) -> ReplayStatus:
         """End a running replay; what it added stays."""
-        who = await self._who(asker)
+        who = await self.who(asker)
         ended = await self._operator.cancel_replay(replay_id, Note(who, replay_id, reason))
         if ended is None:
             found = await self.find_replay(replay_id)
@@ -115,7 +115,7 @@ class OperatorDesk:
         log.info("replay.cancelled", replay=replay_id, who=who, reason=reason, added=ended.added)
         return self._status(ended)
 
-    async def _who(self, asker: Asker) -> str:
+    async def who(self, asker: Asker) -> str:
         """Name a user; in a thread, because the name may be asked of a directory over the network."""
         name = "" if asker.uid is None else await self._runtime.in_file_thread(partial(_user_name, asker.uid))
         known = "who has the admin token" if asker.uid is None else f"uid {asker.uid}" + (f" ({name})" if name else "")

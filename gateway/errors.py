@@ -64,6 +64,12 @@ class VisitFailedError(KeyUnavailableError):
     reason = "visit_failed"
 
 
+class SecretNotLearnedError(KeyUnavailableError):
+    """The provider has not said its secret yet, so nobody can tell who sent: the sender gets 503 and tries again."""
+
+    reason = "secret_not_learned"
+
+
 class StoreError(HookgateError):
     """The environment failed the store: the sender gets 503 and tries again."""
 

@@ -57,6 +57,7 @@ class SourceCounts:
         "duplicates",
         "held",
         "last_event_at",
+        "learned",
         "new",
         "refused",
         "shaken",
@@ -77,6 +78,8 @@ class SourceCounts:
         """Requests, by reason code."""
         self.shaken = Tally()
         """Handshakes that were answered, by name."""
+        self.learned = 0
+        """Secrets that the provider said at set-up, and that were kept."""
         self.used = Tally()
         """Requests that a credential proved, by its name."""
         self.used_alone = Tally()

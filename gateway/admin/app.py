@@ -19,6 +19,7 @@ from gateway.admin.routes.daemon import daemon_routes
 from gateway.admin.routes.deliveries import delivery_routes
 from gateway.admin.routes.events import event_routes
 from gateway.admin.routes.replays import replay_routes
+from gateway.admin.routes.sources import source_routes
 from gateway.admin.routes.targets import target_routes
 from gateway.errors import StoreError
 from gateway.runtime import Runtime
@@ -50,7 +51,7 @@ def make_app(operations: Operations, token: bytes | None, runtime: Runtime) -> Q
             response.headers["WWW-Authenticate"] = "Bearer"
         return response
 
-    for make_routes in (daemon_routes, event_routes, delivery_routes, replay_routes, target_routes):
+    for make_routes in (daemon_routes, event_routes, delivery_routes, replay_routes, source_routes, target_routes):
         app.register_blueprint(make_routes(operations))
     _answer_errors(app)
     return app

@@ -94,6 +94,8 @@ class Exposition:
         yield _counter("hookgate_requests_refused", "Requests that got no 2xx", refused, ["source", "reason"])
         shaken = _spread((name, counts.shaken) for name, counts in sources)
         yield _counter("hookgate_handshakes", "Handshakes that were answered", shaken, ["source", "handshake"])
+        learned = [((name,), counts.learned) for name, counts in sources]
+        yield _counter("hookgate_secrets_learned", "Secrets that providers said at set-up", learned, ["source"])
         events = [
             ((name, verdict), count)
             for name, counts in sources

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from gateway.admin.desk import Desk
+from gateway.admin.desk import Asker, Desk
 from gateway.config.sentences import did_you_mean
 from gateway.core.routing import Miss
 from gateway.errors import HookgateError
@@ -21,6 +21,13 @@ class NotPossibleError(HookgateError):
     def __init__(self, message: str, remedy: str) -> None:
         super().__init__(message)
         self.remedy = remedy
+
+
+def no_source(name: str, known: Iterable[str]) -> NotPossibleError:
+    """Make the error for a source that nobody knows, with the nearest name, or those there are."""
+    names = sorted(known)
+    hint = did_you_mean(name, names) or f"; known: {', '.join(names) or 'none'}"
+    return NotPossibleError(f"there is no source {name[:64]!r}{hint}", "hookgate sources list")
 
 
 def no_target(name: str, known: Iterable[str]) -> NotPossibleError:
@@ -87,6 +94,18 @@ class StoreStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class LearningStatus:
+    """A credential whose secret the provider says at set-up."""
+
+    known: bool
+    """True once it has said it."""
+    open_seconds: float
+    """For so long the next one to say a secret is believed; 0: nobody is."""
+    file: str
+    """Where the secret is kept: a path, never the secret."""
+
+
+@dataclass(frozen=True, slots=True)
 class CredentialStatus:
     """A credential and how often it proved a request since the start: never the secret."""
 
@@ -95,6 +114,8 @@ class CredentialStatus:
     used: int
     used_alone: int
     """Requests that no other credential proved: while this grows, it must not be removed."""
+    learning: LearningStatus | None = None
+    """None: its secret is in the configuration."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,6 +235,10 @@ class Operations(Protocol):
 
     async def misses(self, event_id: int) -> list[Miss]:
         """Tell why today's routes do not take a stored event; empty if none is for its type."""
+        ...
+
+    async def learn(self, source: str, credential: str, seconds: float, asker: Asker) -> LearningStatus:
+        """Let a credential learn one secret within `seconds`; raises NotPossibleError if it is none that learns."""
         ...
 
     async def hold(self, target: str, reason: str) -> bool:

@@ -7,11 +7,13 @@ from gateway.admin.operations import (
     CredentialStatus,
     GateStatus,
     IngressStatus,
+    LearningStatus,
     SourceStatus,
     StoreStatus,
     TargetStatus,
 )
 from gateway.blueprint import Blueprint, Source
+from gateway.blueprint.learned import LearnedState
 from gateway.metrics import Counters, SourceCounts, Tally
 from gateway.store.contract import Gate, Store, StoreHealth
 
@@ -63,10 +65,19 @@ def report_ingress(counters: Counters, listeners: Sequence[str], connections: in
     )
 
 
-def report_sources(blueprint: Blueprint, counters: Counters) -> list[SourceStatus]:
+def report_sources(
+    blueprint: Blueprint, counters: Counters, learning: Iterable[LearnedState] = ()
+) -> list[SourceStatus]:
     """Tell of each configured source, by name."""
     unused = SourceCounts()
-    return [_source(source, counters.sources.get(name, unused)) for name, source in sorted(blueprint.sources.items())]
+    states = {(each.source, each.credential): each for each in learning}
+    sources = sorted(blueprint.sources.items())
+    return [_source(source, counters.sources.get(name, unused), states) for name, source in sources]
+
+
+def report_learning(state: LearnedState) -> LearningStatus:
+    """Tell how a credential stands that learns its secret."""
+    return LearningStatus(state.known, round(state.open_seconds, 1), state.file)
 
 
 def report_targets(
@@ -97,9 +108,15 @@ def next_step(name: str, configured: bool, gates: Sequence[GateStatus], dead: in
     return ""
 
 
-def _source(source: Source, counts: SourceCounts) -> SourceStatus:
+def _source(source: Source, counts: SourceCounts, states: Mapping[tuple[str, str], LearnedState]) -> SourceStatus:
     credentials = [
-        CredentialStatus(each.name, each.scheme, counts.used.get(each.name, 0), counts.used_alone.get(each.name, 0))
+        CredentialStatus(
+            each.name,
+            each.scheme,
+            counts.used.get(each.name, 0),
+            counts.used_alone.get(each.name, 0),
+            report_learning(states[source.name, each.name]) if (source.name, each.name) in states else None,
+        )
         for each in source.credentials
     ]
     return SourceStatus(

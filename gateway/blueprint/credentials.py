@@ -1,7 +1,8 @@
 """Credentials: options of preset, source and credential laid over each other, secrets read, verifiers made."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from hashlib import blake2b
 from pathlib import Path as Folder
 from typing import Any, Final, NamedTuple
@@ -10,18 +11,20 @@ from pydantic import ValidationError
 
 from gateway.blueprint.combined import AllOf, AnyOf
 from gateway.blueprint.kinds import Kinds
+from gateway.blueprint.learned import Learned, learned_file
 from gateway.blueprint.presets import COMBINED, Preset, merge_verify
 from gateway.blueprint.values import Credential
 from gateway.config import model_sources as model
 from gateway.config.lines import Path
 from gateway.config.places import Places
 from gateway.config.problems import Report
-from gateway.config.secrets import Secret, SecretReference, read_secret
+from gateway.config.secrets import Secret, SecretReference, read_learned, read_secret
 from gateway.core.published import keyed
 from gateway.core.routing import Pattern
 from gateway.plugin import Verifier, VerifierKind
 
 MEMBERS_MAX: Final = 8
+EXAMPLE: Final = 'credentials.main = { secret = { file = "name" } }'
 SECRETLESS: Final = ("none", "ip", "sns", "paypal")
 """Schemes that are whole without a secret: a source that names no credential has one of the scheme's name."""
 
@@ -53,7 +56,8 @@ class CredentialBuilder:
         if not named and is_secretless(options):
             named[str(scheme)] = model.Credential()
         elif not named:
-            example = 'credentials.main = { secret = { file = "name" } }'
+            learns = any(each.learn for each in preset.handshake)
+            example = "credentials.main = { learned = true }" if learns else EXAMPLE
             self._report.add(path, f"expected at least one credential, found none: write {example}")
         for name, credential in named.items():
             at = (*path, "credentials", name)
@@ -65,8 +69,12 @@ class CredentialBuilder:
                 self._report.add(
                     at, "scheme none lets everybody in, so the other credentials prove nothing: remove one"
                 )
-            if built := self._credential(at, name, credential, options):
-                yield built
+            if credential.learned:
+                made = self._learned(at, options, credential, preset, self._learned_files(path, name, source))
+            else:
+                made = self._verifier(at, (*at, "verify"), options, credential.secret)
+            if made is not None:
+                yield self._credential(name, credential, options, made)
 
     def read(self, reference: SecretReference, at: Path) -> Secret | None:
         """Fetch the secret that `at` refers to; None if it cannot be had, which is reported."""
@@ -76,12 +84,37 @@ class CredentialBuilder:
             self._report.add(at, str(error))
             return None
 
-    def _credential(
-        self, at: Path, name: str, credential: model.Credential, options: dict[str, Any]
-    ) -> Credential | None:
-        made = self._verifier(at, (*at, "verify"), options, credential.secret)
-        if made is None:
-            return None
+    def _learned_files(self, path: Path, name: str, source: model.Source) -> list[Folder]:
+        """Give where the secret is kept; also under the source's former name, until the daemon has renamed it."""
+        owners = [str(path[-1]), *([source.formerly] if source.formerly else [])]
+        return [learned_file(self._places.state, each, name) for each in owners]
+
+    def _learned(
+        self, at: Path, options: dict[str, Any], credential: model.Credential, preset: Preset, files: Sequence[Folder]
+    ) -> _Made | None:
+        """Make what has, or will have, the secret that the provider says."""
+        if credential.secret is not None:
+            self._report.add(at, "learned and secret cannot stand together: the provider says the secret, or you do")
+        elif not any(each.learn for each in preset.handshake):
+            self._report.add((*at, "learned"), f"{preset.title} says no secret at set-up: write secret = … instead")
+        elif any(word in options for word in COMBINED):
+            self._report.add((*at, "learned"), "one scheme can learn, no combination of several: write one scheme")
+        elif (found := self._scheme(at, (*at, "verify"), options)) is not None and found[1] is not None:
+            kind, chosen = found
+            try:
+                secret = next(filter(None, map(read_learned, files)), None)
+                made = Learned(
+                    files[0].name, files[0], partial(kind.build, chosen), secret.reveal() if secret else None
+                )
+            except ValueError as error:
+                self._report.add(at, str(error))
+                return None
+            if secret is None:
+                self._report.warn(at, f"the provider has not said its secret: hookgate sources learn {at[1]}")
+            return _Made(str(options["scheme"]), made, secret.reveal().hex() if secret else "", fixed=False)
+        return None
+
+    def _credential(self, name: str, credential: model.Credential, options: dict[str, Any], made: _Made) -> Credential:
         scope = json.dumps([options, credential.event, credential.version], sort_keys=True)
         return Credential(
             name=name,
@@ -89,10 +122,11 @@ class CredentialBuilder:
             verifier=made.verifier,
             events=Pattern(credential.event),
             versions=Pattern(credential.version),
-            secret_at=str(credential.secret or ""),
+            secret_at="learned" if credential.learned else str(credential.secret or ""),
             secret_is_fixed=made.fixed,
             fingerprint=digest(scope, made.secret),
             keyed=keyed(made.verifier),
+            learned=made.verifier if isinstance(made.verifier, Learned) else None,
         )
 
     def _verifier(
@@ -158,15 +192,10 @@ class CredentialBuilder:
     def _plain(
         self, at: Path, below: Path, options: dict[str, Any], reference: SecretReference | None, *, shared: bool
     ) -> _Made | None:
-        scheme = options.get("scheme")
-        if scheme is None:
-            self._report.add(at, f"expected a scheme, as the provider has none: {self._kinds.names_text()}")
+        found = self._scheme(at, below, options)
+        if found is None:
             return None
-        kind = self._kinds.find(scheme, (*below, "scheme"))
-        if kind is None:
-            return None
-        table = {key: value for key, value in options.items() if key != "scheme"}
-        chosen = self._kinds.options(kind.options, table, below, ["scheme"])
+        kind, chosen = found
         needed = kind.needs_secret is not False if chosen is None else kind.wants_secret(chosen)
         secret = self._secret(at, reference, needed=needed, shared=shared)
         if chosen is None or secret is None:
@@ -180,7 +209,19 @@ class CredentialBuilder:
             self._report.add(at, f"the plugin cannot make the verifier: it raised {type(error).__name__}")
             return None
         fixed = reference is not None and reference.fixed
-        return _Made(scheme, verifier, secret.reveal().hex(), fixed)
+        return _Made(str(options["scheme"]), verifier, secret.reveal().hex(), fixed)
+
+    def _scheme(self, at: Path, below: Path, options: dict[str, Any]) -> tuple[VerifierKind[Any], Any] | None:
+        """Give the scheme and its options, None in their place if they are wrong; None if there is no such scheme."""
+        scheme = options.get("scheme")
+        if scheme is None:
+            self._report.add(at, f"expected a scheme, as the provider has none: {self._kinds.names_text()}")
+            return None
+        kind = self._kinds.find(scheme, (*below, "scheme"))
+        if kind is None:
+            return None
+        table = {key: value for key, value in options.items() if key != "scheme"}
+        return kind, self._kinds.options(kind.options, table, below, ["scheme"])
 
     def _secret(self, at: Path, reference: SecretReference | None, *, needed: bool, shared: bool) -> Secret | None:
         """Read the secret; a member of a combination that needs none does not get the credential's, only its own."""

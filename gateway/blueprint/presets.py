@@ -51,6 +51,9 @@ class PresetHandshake(Table):
     """Selector of an https address that is fetched before the answer; only of what passed verification."""
     visit_hosts: tuple[str, ...] = ()
     """The only hosts that it may be of; a `*` stands for one label."""
+    learn: str = ""
+    """Selector of the secret that the provider says here; credentials with `learned = true` keep it while the operator
+    lets them."""
     status: Annotated[int, Field(ge=200, le=299)] = 200
     """Status of the answer."""
     content_type: Literal["", "text/plain", "application/json", "application/xml", "text/xml"] = ""
@@ -71,6 +74,8 @@ class PresetHandshake(Table):
             raise ValueError("an unverified POST needs match: else no event would ever be taken")
         if self.visit and (not self.verified or not self.visit_hosts):
             raise ValueError("visit needs verified = true and visit_hosts: a stranger must not send us anywhere")
+        if self.learn and (self.verified or self.methods != ("POST",)):
+            raise ValueError("learn is for a POST with verified = false: before the secret is known nothing is proven")
         return self
 
 

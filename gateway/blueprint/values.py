@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
+from gateway.blueprint.learned import Learned
 from gateway.config.model import Config
 from gateway.config.places import Places
 from gateway.config.secrets import Secret
@@ -41,6 +42,8 @@ class Credential:
     """Equal fingerprints = the same scheme, options, scope and secret; to tell a reload's differences."""
     keyed: KeyedVerifier | None = None
     """The verifier, if it asks for keys that are not in the configuration."""
+    learned: Learned | None = None
+    """The verifier, if the provider says its secret at set-up."""
 
 
 @dataclass(frozen=True, slots=True)

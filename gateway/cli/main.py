@@ -22,6 +22,7 @@ VERBS: Final = {
     "replay": "gateway.cli.replay:replay",
     "replays": "gateway.cli.replays:replays",
     "audit": "gateway.cli.audit:audit",
+    "sources": "gateway.cli.sources:sources",
     "targets": "gateway.cli.targets:targets",
     "providers": "gateway.cli.providers:providers",
     "plugins": "gateway.cli.plugins:plugins",

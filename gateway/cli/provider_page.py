@@ -18,7 +18,9 @@ PROOFS: Final[Mapping[str, str]] = {
 def snippet(name: str, preset: Preset) -> str:
     """Give the TOML to paste: a source, and a route of all its events to a target `crm`."""
     source: dict[str, Any] = {"provider": name, **preset.source}
-    if wants_secret(preset):
+    if learns(preset):
+        source["credentials"] = {"main": {"learned": True}}
+    elif wants_secret(preset):
         source["credentials"] = {"main": {"secret": {"file": name}}}
     if any(each.token for each in preset.handshake):
         source["handshake"] = {"secret": {"file": f"{name}-handshake"}}
@@ -49,15 +51,7 @@ def _lines(name: str, preset: Preset) -> Iterator[str]:
     yield f"# {preset.title}"
     yield f"\nProvider `{name}`, proven against {PROOFS[preset.verified]}.\n"
     yield "## Set it up\n"
-    path = preset.source.get("path", f"/hooks/{name}")
-    yield f"1. Give the provider the address `https://YOUR-HOST{path}`."
-    if not wants_secret(preset):
-        yield f"2. There is no secret. {preset.secret_help}"
-    elif preset.secret_help:
-        yield f"2. Its secret goes into the file `{name}` of the secrets folder, mode 0600. {preset.secret_help}"
-        yield f"   One that you choose yourself: `(umask 077; openssl rand -hex 32 > SECRETS-FOLDER/{name})`."
-    yield "3. Add this to the configuration, with a target of yours for `crm`, then say `hookgate reload`:\n"
-    yield f"```toml\n{snippet(name, preset)}```\n"
+    yield from _learning_steps(name, preset) if learns(preset) else _steps(name, preset)
     if preset.samples:
         yield f"4. Try it: `hookgate send {name} {preset.samples[0].name}`.\n"
     yield from _facts(preset)
@@ -67,6 +61,33 @@ def _lines(name: str, preset: Preset) -> Iterator[str]:
     if preset.sources:
         yield "## Sources\n"
         yield from (f"- {each}" for each in preset.sources)
+
+
+def _steps(name: str, preset: Preset) -> Iterator[str]:
+    path = preset.source.get("path", f"/hooks/{name}")
+    yield f"1. Give the provider the address `https://YOUR-HOST{path}`."
+    if not wants_secret(preset):
+        yield f"2. There is no secret. {preset.secret_help}"
+    elif preset.secret_help:
+        yield f"2. Its secret goes into the file `{name}` of the secrets folder, mode 0600. {preset.secret_help}"
+        yield f"   One that you choose yourself: `(umask 077; openssl rand -hex 32 > SECRETS-FOLDER/{name})`."
+    yield "3. Add this to the configuration, with a target of yours for `crm`, then say `hookgate reload`:\n"
+    yield f"```toml\n{snippet(name, preset)}```\n"
+
+
+def _learning_steps(name: str, preset: Preset) -> Iterator[str]:
+    """Give the steps where the provider says its secret at set-up."""
+    yield "1. Add this to the configuration, with a target of yours for `crm`, then say `hookgate reload`:\n"
+    yield f"```toml\n{snippet(name, preset)}```\n"
+    yield f"2. Say `hookgate sources learn {name}`: the next secret that is said within 15 minutes is believed."
+    address = f"https://YOUR-HOST{preset.source.get('path', f'/hooks/{name}')}"
+    yield f"3. Give the provider the address `{address}`. {preset.secret_help}"
+    yield "   `hookgate sources list` then says that it is learned, the own event `secret.learned` from where.\n"
+
+
+def learns(preset: Preset) -> bool:
+    """Tell whether the provider says its secret at set-up."""
+    return any(each.learn for each in preset.handshake)
 
 
 def _facts(preset: Preset) -> Iterator[str]:

@@ -107,6 +107,9 @@ class Credential(Table):
 
     secret: SecretReference | None = None
     """Where the secret is; every scheme but `none` needs one."""
+    learned: bool = False
+    """True: the provider says the secret at set-up, after `hookgate sources learn`; it is kept in the state folder, in
+    the place of `secret`."""
     event: Globs = ("*",)
     """Types of events it speaks for; others are refused."""
     version: Globs = ("*",)

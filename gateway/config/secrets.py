@@ -103,6 +103,17 @@ def read_secret(reference: SecretReference, places: Places, folder: Path) -> Sec
     return _from_file(places.credentials / str(reference.credential), private=False)
 
 
+def read_learned(path: Path) -> Secret | None:
+    """Fetch a secret that the gateway keeps itself; None if there is none yet. Raises ValueError, without the value."""
+    try:
+        path.lstat()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise ValueError(f"learned secret {path}: {error.strerror}: read it as the service's user") from None
+    return _from_file(path, private=True)
+
+
 def _from_environment(name: str, places: Places) -> bytes:
     value = places.environ.get(name)
     if value is None:

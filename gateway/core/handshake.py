@@ -23,6 +23,8 @@ from gateway.errors import RequestError, VerificationError
 
 ECHO_BYTES_MAX: Final = 4096
 """Of an answer's body, and of each of its headers."""
+LEARNT_BYTES_MAX: Final = 1024
+"""Of a secret that a provider says at set-up."""
 _SIGNABLE: Final = re.compile(r"[A-Za-z0-9+/=_.~-]{1,256}")
 """What is signed for a stranger. A number is a JSON document too, and `type=x` a form."""
 _HEADER_TEXT: Final = re.compile(r"[!-~](?:[ -~]*[!-~])?")
@@ -44,6 +46,11 @@ class Answer(NamedTuple):
     headers: Headers
     visit: str = ""
     """The https address to fetch before the answer is given; empty: none."""
+    learn: bytes | None = None
+    """The secret that the provider says; it must be kept before the answer is given."""
+
+    def __repr__(self) -> str:
+        return f"Answer({self.name!r}, {self.status})"
 
 
 class Computed(NamedTuple):
@@ -78,6 +85,8 @@ class Handshake:
     visit: Selector | None = None
     """What is fetched before the answer: only of what passed verification."""
     visit_hosts: re.Pattern[str] | None = None
+    learn: Selector | None = None
+    """Where the question holds the secret of all that follows."""
 
     def __repr__(self) -> str:
         return f"Handshake({self.name!r})"
@@ -103,7 +112,8 @@ class Handshake:
         try:
             headers = tuple((name, _header(text.render(scope))) for name, text in self.headers)
             visit = self._visit(self.visit.value(scope)) if self.visit is not None else ""
-            return Answer(self.name, self.status, self._body(scope), self.content_type, headers, visit)
+            learn = _secret(self.learn.value(scope)) if self.learn is not None else None
+            return Answer(self.name, self.status, self._body(scope), self.content_type, headers, visit, learn)
         except TemplateError as error:
             raise RequestError(400, "handshake", f"{self.name}: {error}") from None
 
@@ -164,6 +174,12 @@ def refuse_signable(handshakes: Iterable[Handshake], request: Request) -> None:
     body = request.body.decode("latin-1")
     if any(each.signs_for_strangers for each in handshakes) and (not body or _SIGNABLE.fullmatch(body)):
         raise VerificationError("signable", "the body is a plain token, which the handshake signs for anybody")
+
+
+def _secret(found: Json) -> bytes:
+    if not isinstance(found, str) or len(found) > LEARNT_BYTES_MAX or not _HEADER_TEXT.fullmatch(found):
+        raise TemplateError(f"the secret is no single text of at most {LEARNT_BYTES_MAX} printable characters")
+    return found.encode("ascii")
 
 
 def _computes(value: Json) -> bool:

@@ -19,7 +19,7 @@ def compile_handshake(spec: Mapping[str, Any], *, secret: bytes, key: bytes) -> 
     """
     reader = _Reader(spec)
     json = reader.json(spec["json"], ("json",)) if spec.get("json") is not None else None
-    visit = reader.selector("visit")
+    visit, learn = reader.selector("visit"), reader.selector("learn")
     handshake = Handshake(
         name=spec["name"],
         methods=frozenset(spec["methods"]),
@@ -36,6 +36,7 @@ def compile_handshake(spec: Mapping[str, Any], *, secret: bytes, key: bytes) -> 
         key=key,
         visit=visit,
         visit_hosts=_hosts(spec["visit_hosts"]) if visit else None,
+        learn=learn,
     )
     reader.findings.check()
     return handshake

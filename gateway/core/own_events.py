@@ -30,6 +30,7 @@ KINDS: Final[Mapping[str, Kind]] = {
     "delivery.dead": Kind(("target", "source", "type", "event_id", "reason"), 10 * MINUTE),
     "source.refusing": Kind(("source", "refused", "requests", "seconds", "reason"), HOUR),
     "credential.unused": Kind(("source", "credential", "last_used", "days"), 7 * DAY),
+    "secret.learned": Kind(("source", "credential", "client"), MINUTE),
     "event.version_unseen": Kind(("source", "type", "version", "event_id"), DAY),
     "event.unmatched": Kind(("source", "type", "version", "event_id", "unmet"), DAY),
     "event.conflict": Kind(("source", "type", "event_id"), HOUR),

@@ -18,6 +18,7 @@ from gateway.core.model import Headers, Proof, Request
 from gateway.core.published import NeedsKey
 from gateway.errors import KeyUnavailableError, RequestError, StoreBusyError, StoreError, VerificationError
 from gateway.ingress.keyring import KeyRing, KeysOfRequest
+from gateway.ingress.learner import Learner
 from gateway.ingress.refusals import Refusal, Refusals
 from gateway.ingress.verify import Match, verify_with, within_scope
 from gateway.intake import Intake
@@ -44,8 +45,11 @@ log = structlog.get_logger()
 class Receiver:
     """The listener's handler. One per daemon; a reload swaps its blueprint between two requests."""
 
-    def __init__(self, intake: Intake, counters: Counters, keys: KeyRing, visit: Visit, runtime: Runtime) -> None:
+    def __init__(
+        self, intake: Intake, counters: Counters, keys: KeyRing, visit: Visit, learner: Learner, runtime: Runtime
+    ) -> None:
         self._intake = intake
+        self._learner = learner
         self._visit = visit
         self._keys = keys
         self._counters = counters
@@ -61,6 +65,7 @@ class Receiver:
         self._removed.update({path: until for path in self._paths if path not in blueprint.paths})
         self._paths = blueprint.paths
         self._acks = _acks(blueprint)
+        self._learner.use(blueprint)
 
     def admit(self, method: str, path: str, _headers: Headers) -> int | Reply:
         """Give the body limit for a request whose head is read, or its final refusal."""
@@ -80,8 +85,8 @@ class Receiver:
         if source is None:
             return RETRY_LATER  # removed by a reload while its body arrived
         try:
-            if source.handshakes and (answer := shake_hands(source, request, None)):
-                return self._shaken(source, answer)
+            if source.handshakes and (reply := await self._shake_unproven(source, request)):
+                return reply
             if request.method != "POST":
                 return _not_allowed(source)
             matches = verify_with(source, request, self._keys)
@@ -96,6 +101,15 @@ class Receiver:
             return self._refuse(source, request, error)
         except (StoreError, KeyUnavailableError) as error:
             return self._postpone(source, request, error)
+
+    async def _shake_unproven(self, source: Source, request: Request) -> Reply | None:
+        """Answer a question that the provider does not sign; what it says by it is kept first."""
+        answer = shake_hands(source, request, None)
+        if answer is None:
+            return None
+        if answer.learn is not None:
+            await self._learner.take(source, answer.learn, request.client)
+        return self._shaken(source, answer)
 
     async def _fetch_and_verify(self, source: Source, request: Request, need: NeedsKey) -> tuple[Match, ...]:
         """Have keys fetched and verify again, as often as another one is asked for. Raises KeyUnavailableError."""

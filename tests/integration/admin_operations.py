@@ -3,8 +3,10 @@
 from gateway.admin.desk import EventProgress, Progress, ReplayStatus
 from gateway.admin.operations import (
     IngressStatus,
+    LearningStatus,
     NotPossibleError,
     ReloadResult,
+    SourceStatus,
     Status,
     StoreStatus,
     TargetStatus,
@@ -117,6 +119,7 @@ class MemoryDaemon:
             not_ready=self.reasons,
             ingress=IngressStatus(["127.0.0.1:8080"], 2, 5, 1, 0, {"bad_token": 3}, 5000, {"unmatched": 4}),
             store=StoreStatus("/srv/hookgate.db", True, "", 1.0, 0, 0, 10**9, 10**6),
+            sources=[SourceStatus("asana", "asana", "/hooks/asana", None, 0, 0, 0, {}, ())],
             targets=self.targets,
         )
 
@@ -129,6 +132,10 @@ class MemoryDaemon:
 
     async def misses(self, event_id):
         return self.missed
+
+    async def learn(self, source, credential, seconds, asker):
+        self.asked.append(("learn", source, credential, seconds, asker))
+        return LearningStatus(False, seconds, "/var/lib/hookgate/learned/asana.main")
 
     async def hold(self, target, reason):
         self.asked.append(("hold", target, reason))

@@ -10,6 +10,7 @@ from gateway.config.load import load
 from gateway.core.model import Request
 from gateway.errors import KeyUnavailableError
 from gateway.ingress.keyring import KeyRing
+from gateway.ingress.learner import Learner
 from gateway.ingress.receive import Receiver
 from gateway.intake import Intake
 from gateway.metrics import Counters
@@ -79,9 +80,9 @@ class Parts:
         self.admission = NoAdmission()
         narrator = Narrator(self.counters, self.announcer, self.runtime)
         self.intake = Intake(store, self.admission, narrator, self.blueprint())
-        self.receiver = Receiver(
-            self.intake, self.counters, KeyRing(self.fetch, self.runtime), self.fetch, self.runtime
-        )
+        keys = KeyRing(self.fetch, self.runtime)
+        self.learner = Learner(self.intake.blueprint, self.counters, self.announcer.tell, self.runtime)
+        self.receiver = Receiver(self.intake, self.counters, keys, self.fetch, self.learner, self.runtime)
 
     async def fetch(self, ref):
         """Be the server of a provider that publishes its keys; nobody here does."""

@@ -32,6 +32,7 @@ READS = [
     f"/events/{TEXT}",
     "/deliveries",
     f"/deliveries/{TEXT}/0",
+    "/sources",
     "/targets",
     "/replays",
     f"/replays/{TEXT}",
@@ -43,6 +44,7 @@ CHANGES = [
     "/replay",
     f"/replays/{TEXT}/cancel",
     "/reload",
+    "/sources/crm/learn",
     "/targets/crm/hold",
     "/targets/crm/release",
     "/targets/crm/enable",
@@ -280,6 +282,26 @@ async def test_gates_are_worked_by_name_and_unknown_names_are_told(daemon, ask):
     assert daemon.asked == [("hold", "crm", "maintenance"), ("enable", "crm", "")]
     unknown = await ask("POST", "/targets/nobody/hold", JSON)
     assert (unknown.status, unknown.json["next"]) == (404, "hookgate targets list")
+
+
+async def test_a_source_is_let_learn_for_a_while_and_no_answer_holds_a_secret(daemon, ask):
+    found = await ask("POST", "/sources/asana/learn", JSON, b'{"credential": "main", "seconds": 60}')
+    assert found.json["learning"] == {
+        "known": False,
+        "open_seconds": 60.0,
+        "file": "/var/lib/hookgate/learned/asana.main",
+    }
+    assert daemon.asked[0][:4] == ("learn", "asana", "main", 60.0)
+    unknown = await ask("POST", "/sources/nobody/learn", JSON)
+    assert (unknown.status, unknown.json["next"]) == (404, "hookgate sources list")
+
+
+@pytest.mark.parametrize(
+    "body", [b'{"seconds": 0}', b'{"seconds": 1e9}', b'{"seconds": true}', b'{"credential": 7}', b'{"for": "1h"}']
+)
+async def test_an_order_to_learn_that_makes_no_sense_is_refused(daemon, ask, body):
+    assert (await ask("POST", "/sources/asana/learn", JSON, body)).status == 400
+    assert daemon.asked == []
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ async def test_P15_a_reload_that_cannot_be_noted_leaves_each_name_its_backlog(tm
         renamed = CONFIG.replace("[targets.crm]", '[targets.sales]\nformerly = "crm"').replace('"crm"]', '"sales"]')
         renamed = renamed.replace('["crm",', '["sales",')
         control = Control(
-            **dict.fromkeys(("exposition", "desk", "server", "counters", "admin_failures")),
+            **dict.fromkeys(("exposition", "desk", "server", "counters", "admin_failures", "learner")),
             config_path=tmp_path / "config.toml",
             store=parts.store,
             runtime=parts.runtime,
@@ -65,7 +65,7 @@ async def test_what_a_renamed_target_does_not_take_over_is_told_with_what_helps(
         parts.use(CONFIG.replace("crm", "audit2"))
         await parts.post(order("three"))
         parts.use(renamed)
-        await rename_owned(parts.intake.blueprint, parts.store)
+        await rename_owned(parts.intake.blueprint, parts.store, parts.runtime)
         (advice,) = forsaken(parts.intake.blueprint, parts.store)
         assert advice.startswith(f'{told}[targets.audit2] has formerly = "crm", but had deliveries of its own before')
         assert "name crm again" in advice

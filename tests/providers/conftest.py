@@ -15,6 +15,7 @@ from gateway.cli.trial import merged_verify, read
 from gateway.config.load import load
 from gateway.errors import KeyUnavailableError
 from gateway.ingress.keyring import KeyRing
+from gateway.ingress.learner import Learner
 from gateway.ingress.receive import Receiver
 from gateway.intake import Intake
 from gateway.metrics import Counters
@@ -48,27 +49,32 @@ class PublishingPlan(Plan):
 class Door:
     """One provider's door, as the lines that its page tells to paste open it."""
 
-    def __init__(self, name, folder, store, secret=None, preset=None):
-        """`preset` is the text of one that is not built in."""
+    def __init__(self, name, folder, store, secret=None, preset=None, *, learned=True):
+        """`preset` is the text of one that is not built in; `learned`: what is learned at set-up is known already."""
         if preset is not None:
             (folder / "presets").mkdir()
             (folder / "presets" / f"{name}.toml").write_text(preset)
         self.preset = read((BUILT_IN if preset is None else folder / "presets") / f"{name}.toml")
         self.store = store
-        for kind in (name, f"{name}-handshake"):
-            (folder / kind).write_bytes(secret or made_up_secret(merged_verify(self.preset)))
+        self.secret = secret or made_up_secret(merged_verify(self.preset))
+        if learned:
+            (folder / "learned").mkdir()
+        for kind in (name, f"{name}-handshake", *([f"learned/{name}.main"] if learned else [])):
+            (folder / kind).write_bytes(self.secret)
             (folder / kind).chmod(0o600)
         config = folder / "config.toml"
         config.write_text(CRM + snippet(name, self.preset))
         blueprint = build(load(config, {"STATE_DIRECTORY": str(folder)}))
         self.source = blueprint.sources[name]
         self.runtime = runtime = Runtime()
-        counters = Counters()
+        counters = self.counters = Counters()
         narrator = Narrator(counters, Announcer(runtime), runtime)
         self.published, self.private, self.visited = {}, None, []
         self.ring = KeyRing(self.fetch, runtime)
+        self.told = []
+        self.learner = Learner(blueprint, counters, lambda *telling: self.told.append(telling), runtime)
         self.receiver = Receiver(
-            Intake(store, NoAdmission(), narrator, blueprint), counters, self.ring, self.visit, runtime
+            Intake(store, NoAdmission(), narrator, blueprint), counters, self.ring, self.visit, self.learner, runtime
         )
 
     def plan(self, sample):
@@ -111,12 +117,12 @@ def open_door(tmp_path):
     """Give a way to open the door of a provider by name, and if need be with its secret, or before a store on disk."""
 
     @asynccontextmanager
-    async def opened(name, secret=None, *, on_disk=False):
+    async def opened(name, secret=None, *, on_disk=False, learned=True):
         folder = tmp_path / name
         folder.mkdir()
         opening = open_sqlite(folder / "hookgate.db", Runtime(), StoreSettings()) if on_disk else None
         async with opening or open_memory(Runtime(), StoreSettings()) as store:
-            door = Door(name, folder, store, secret)
+            door = Door(name, folder, store, secret, learned=learned)
             async with trio.open_nursery() as nursery:
                 await nursery.start(door.ring.run)
                 yield door
