@@ -26,7 +26,7 @@ from gateway.config.described import Described
 from gateway.config.model_smtp import Sender, Smtp
 from gateway.config.references import SecretText, TemplateFile
 from gateway.config.units import ByteCount, Duration, duration_between, parse_duration, size_between, size_text
-from gateway.core.document import parse_document, refuse_repeated_keys
+from gateway.core.document import parse_document, parse_form, refuse_repeated_keys
 from gateway.core.encodings import ENCODERS, Encoding, decode_base64, decode_base64url, encode_base64url
 from gateway.core.head import decode_head
 from gateway.core.keys import KeyForm, decode_key, fit_secret
@@ -59,6 +59,7 @@ from gateway.core.signing import (
     signed_variables,
     standard_key,
 )
+from gateway.core.xml import parse_xml
 from gateway.errors import KeyUnavailableError, PluginError, RequestError, VerificationError
 from gateway.runtime import Runtime, Socket
 from gateway.wire.client import HttpClient, HttpReply, TlsOptions, Url, WireError, check_headers, parse_url
@@ -158,11 +159,13 @@ __all__ = [
     "load_kinds",
     "message_values",
     "parse_document",
+    "parse_form",
     "parse_mailbox",
     "parse_rule",
     "parse_selector",
     "parse_template",
     "parse_url",
+    "parse_xml",
     "proven",
     "refuse_repeated_keys",
     "signed_variables",

@@ -64,7 +64,8 @@ class PresetHandshake(Table):
     """Body as a template, such as `{query.challenge}`."""
     json_: JsonValue = Field(default=None, alias="json")
     """Body as a document whose texts are templates; `{ hmac = "{query.crc_token}", encoding = "base64" }` is computed
-    with the secret of the first credential, by `algorithm`, with `prefix` before it."""
+    with the secret of the first credential (its SHA-1 with `key = "sha1"`), by `algorithm`, with `prefix` before it, in
+    which `{verify.name}` stands for an option of the verification. Such a table alone is the whole body, as text."""
 
     @model_validator(mode="after")
     def _one_body(self) -> "PresetHandshake":
@@ -111,7 +112,7 @@ class Sample(Table):
     headers: dict[str, str] = Field(default={})
     """Headers besides those of the verification."""
     body: JsonValue
-    """The body, or the claims of a body that is a token."""
+    """The body, or the claims of a body that is a token; a text is sent as it is."""
 
 
 class Preset(Table):

@@ -12,6 +12,8 @@ from gateway.blueprint.presets import COMBINED
 
 KEYLESS: Final = frozenset({"token", "basic", "ip", "none", "signature", "sns", "paypal", "plaid"})
 """Schemes that no HMAC with the credential's secret proves."""
+APART: Final = frozenset({"braintree", "contentful"})
+"""Schemes whose signed text always holds a line end, which no token does."""
 _TOKEN: Final = re.compile(r"[A-Za-z0-9+/=_.~-]*")
 """What literals of a template must not be, all together: see `core.handshake`."""
 _VARIABLE: Final = re.compile(r"\{[^{}]*\}")
@@ -24,7 +26,7 @@ def signable(options: Mapping[str, Any]) -> Iterator[str]:
             if isinstance(member, Mapping):
                 yield from signable(member)
     scheme = options.get("scheme")
-    if scheme is None or scheme in KEYLESS or (scheme == "jwt" and options.get("jwks")):
+    if scheme is None or scheme in KEYLESS | APART or (scheme == "jwt" and options.get("jwks")):
         return
     template = str(options.get("template", "{body}"))
     if scheme == "hmac" and ("{body}" in template or "{url}" in template):

@@ -121,10 +121,11 @@ class SourceBuilder:
         first = next(iter(source.credentials.values()), None)
         if preset.handshake and first is not None and first.secret is not None:
             key = self._credentials.read(first.secret, (*path, "credentials")) or key
+        options = merge_verify(dict(preset.verify), as_written(source.verify))
         for each in preset.handshake:
             try:
                 spec = each.model_dump(by_alias=True)
-                yield compile_handshake(spec, secret=secret.reveal(), key=key.reveal())
+                yield compile_handshake(spec, secret=secret.reveal(), key=key.reveal(), options=options)
             except ProblemsError as error:
                 for problem in error.problems:
                     self._report.add(path, f"preset {source.provider}, handshake {each.name}: {problem}")

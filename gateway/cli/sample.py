@@ -106,7 +106,9 @@ def _flip(value: bytes, from_end: int = 1) -> bytes:
 
 
 def _written(body: Any, headers: Headers) -> bytes:  # noqa: ANN401 - JSON
-    """Write the body as its Content-Type says: as a form, else as JSON."""
+    """Write a text as it is, anything else as its Content-Type says: as a form, else as JSON."""
+    if isinstance(body, str):
+        return body.encode()
     kind = dict(headers).get(b"content-type")
     return urlencode(body, doseq=True).encode() if is_form(kind) else json.dumps(body).encode()
 

@@ -47,6 +47,11 @@ class Verify(Table):
 class Identify(Table):
     """How a verified request becomes events. What is not written comes from the preset, key by key."""
 
+    format: Literal["json", "xml"] = "json"
+    """How the body is read: as JSON (and forms by their Content-Type), or as XML. Of XML an element is its text, or a
+    table of its children by name, attributes as `@name` and text beside them as `#text`; prefixes are left out."""
+    lists: tuple[str, ...] = Field(default=(), examples=[["Notification"]])
+    """Names of XML elements that are lists even where there is one: what stands there several times always is."""
     type: Selectors = None
     """The type: a selector, a template as `{body.event_type}.{body.event_action}`, or a list of them: the first that
     finds one counts. Finds nothing: `unknown`."""

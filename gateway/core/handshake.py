@@ -60,6 +60,8 @@ class Computed(NamedTuple):
     digest: str
     encoding: str
     prefix: str
+    key: Callable[[bytes], bytes]
+    """Makes the key of the secret."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +142,9 @@ class Handshake:
         return address
 
     def _body(self, scope: Scope) -> bytes:
-        if self.json is not None:
+        if isinstance(self.json, Computed):
+            body = self._compute(self.json, scope).encode()
+        elif self.json is not None:
             body = orjson.dumps(self._filled(self.json, scope))
         else:
             body = self.body.render(scope).encode("utf-8", "replace") if self.body else b""
@@ -161,7 +165,7 @@ class Handshake:
         text = computed.hmac.render(scope)
         if not _SIGNABLE.fullmatch(text):
             raise TemplateError("what is to be signed is no plain token")
-        digest = hmac.new(self.key, text.encode(), DIGESTS[computed.digest]).digest()
+        digest = hmac.new(computed.key(self.key), text.encode(), DIGESTS[computed.digest]).digest()
         return computed.prefix + (digest.hex() if computed.encoding == "hex" else b64encode(digest).decode())
 
 

@@ -1,8 +1,9 @@
 """Reads a handshake as a preset gives it and compiles it, or tells everything that is wrong with it by key path."""
 
 import re
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from hashlib import sha1
+from typing import Any, Final
 
 from gateway.core.handshake import DIGESTS, Computed, Handshake
 from gateway.core.match import Match
@@ -11,13 +12,25 @@ from gateway.core.model import Json
 from gateway.core.problems import Findings, ProblemsError
 from gateway.core.selector import Selector, Template, parse_selector, parse_template
 
+KEYS: Final[Mapping[str, Callable[[bytes], bytes]]] = {
+    "raw": bytes,
+    "sha1": lambda secret: sha1(secret, usedforsecurity=False).digest(),
+}
+"""How a key is made of the secret."""
+_COMPUTED_KEYS: Final = 5
+_OPTION: Final = re.compile(r"\{verify\.([a-z_]+)\}")
 
-def compile_handshake(spec: Mapping[str, Any], *, secret: bytes, key: bytes) -> Handshake:
+
+def compile_handshake(
+    spec: Mapping[str, Any], *, secret: bytes, key: bytes, options: Mapping[str, Json] | None = None
+) -> Handshake:
     """Compile one handshake of a preset; `secret` is the source's for handshakes, `key` its first credential's.
+
+    `options` are those of the source's verification, for `{verify.name}` in a prefix.
 
     Raises ProblemsError with everything that is wrong, by key path.
     """
-    reader = _Reader(spec)
+    reader = _Reader(spec, options or {})
     json = reader.json(spec["json"], ("json",)) if spec.get("json") is not None else None
     visit, learn = reader.selector("visit"), reader.selector("learn")
     handshake = Handshake(
@@ -27,7 +40,8 @@ def compile_handshake(spec: Mapping[str, Any], *, secret: bytes, key: bytes) -> 
         verified=spec["verified"],
         token=reader.selector("token"),
         status=spec["status"],
-        content_type=spec["content_type"] or ("application/json" if json is not None else "text/plain"),
+        content_type=spec["content_type"]
+        or ("text/plain" if json is None or isinstance(json, Computed) else "application/json"),
         headers=tuple((name.lower().encode(), reader.text(text, ("headers", name))) for name, text in reader.headers()),
         body=reader.text(spec["body"], ("body",)) if spec["body"] else None,
         json=json,
@@ -51,10 +65,11 @@ def _hosts(names: Sequence[str]) -> re.Pattern[str]:
 class _Reader:
     """Compiles the parts of one table; what is wrong goes into `findings`, and reading goes on."""
 
-    def __init__(self, spec: Mapping[str, Any]) -> None:
+    def __init__(self, spec: Mapping[str, Any], options: Mapping[str, Json]) -> None:
         self.findings = Findings()
         self.selectors: list[Selector] = []
         self._spec = spec
+        self._options = options
 
     def match(self) -> Match | None:
         written = self._spec.get("match")
@@ -102,14 +117,17 @@ class _Reader:
         return written
 
     def _computed(self, written: dict[str, Json], path: tuple[str, ...]) -> Computed:
-        values = {"algorithm": "sha256", "encoding": "hex", "prefix": "", **written}
-        if values["algorithm"] not in DIGESTS or values["encoding"] not in ("hex", "base64") or len(values) > 4:
+        values = {"algorithm": "sha256", "encoding": "hex", "prefix": "", "key": "raw", **written}
+        kinds = (values["algorithm"] in DIGESTS, values["encoding"] in ("hex", "base64"), values["key"] in KEYS)
+        if not all(kinds) or len(values) > _COMPUTED_KEYS:
             self.findings.add(
-                path, "expected hmac, algorithm (sha256, sha1, sha512), encoding (hex, base64) and prefix"
+                path,
+                "expected hmac, algorithm (sha256, sha1, sha512), encoding (hex, base64), prefix and key (raw, sha1)",
             )
         return Computed(
             self.text(str(values["hmac"]), (*path, "hmac")),
             str(values["algorithm"]),
             str(values["encoding"]),
-            str(values["prefix"]),
+            _OPTION.sub(lambda found: str(self._options.get(found[1], "")), str(values["prefix"])),
+            KEYS.get(str(values["key"]), bytes),
         )

@@ -8,6 +8,7 @@ stay as sent. `repeats_differ_in` leaves fields out of that digest, which is the
 
 from collections.abc import Callable, Sequence
 from copy import deepcopy
+from functools import partial
 from hashlib import blake2b
 from typing import Final
 
@@ -21,6 +22,7 @@ from gateway.core.identify_rule import IdentifyRule, Reading, Split, Unwrap
 from gateway.core.model import Event, Json, Proof, Request, StoredEvent
 from gateway.core.moments import read_moment
 from gateway.core.selector import ABSENT, Reader, Scope
+from gateway.core.xml import parse_xml
 from gateway.errors import RequestError
 
 __all__ = ["IdentifyRule", "compile_identify", "identify", "recall", "remember"]
@@ -91,8 +93,7 @@ def recall(rule: IdentifyRule, stored: StoredEvent) -> Scope:
     method, _, target = line.partition(" ")
     path, _, query = target.partition("?")
     request = Request(method, path, query, headers, stored.body or b"", client, stored.accepted_at)
-    form = stored.part is None and reads_as_form(request.header(b"content-type"), request.body)
-    body = _readable(stored.payload or b"", parse_form if form else parse_document)
+    body = _readable(stored.payload or b"", parse_document if stored.part is not None else _parser(rule, request))
     reading = rule.reading(stored.version)
     claims = body if stored.part is not None and reading.unwrap is None else None
     scope = Scope(request, body, claims, None, stored.source)
@@ -120,10 +121,18 @@ def _readable(payload: bytes, parse: Callable[[bytes], Json] = parse_document) -
         return None
 
 
+def _parser(rule: IdentifyRule, request: Request) -> Callable[[bytes], Json]:
+    if rule.xml_lists is not None:
+        return partial(parse_xml, lists=rule.xml_lists)
+    return parse_form if reads_as_form(request.header(b"content-type"), request.body) else parse_document
+
+
 def _document(rule: IdentifyRule, request: Request, proof: Proof) -> Json:
     """Give the parsed payload, a form as a table; None for one that is neither, if no rule nor the sender says so."""
     if proof.claims_are_payload:
         return proof.claims
+    if rule.xml_lists is not None:
+        return parse_xml(request.body, rule.xml_lists)
     kind = request.header(b"content-type") or b""
     if reads_as_form(kind, request.body):
         return parse_form(request.body) if rule.body_paths else _readable(request.body, parse_form)

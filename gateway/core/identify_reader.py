@@ -4,6 +4,8 @@
 |---|---|
 | `type` | selector, template such as `{body.event_type}.{body.event_action}`, or a list: the first that finds one |
 | `type_where` | table of selectors and types: where `type` finds none, the first that finds something gives the type |
+| `format` | `json` (and forms), or `xml`: how the body is read |
+| `lists` | names of elements of XML that are lists even where there is one |
 | `version` | selector; read before anything else |
 | `id` or `key` | selector or list of selectors: what tells one event from another; without it there is no de-dup |
 | `occurred_at` | selector |
@@ -32,6 +34,8 @@ from gateway.core.problems import Findings, KeyPath, unknown
 from gateway.core.selector import ABSENT, Path, Scope, Selector, TemplateError, parse_selector, parse_template
 
 KEYS: Final = (
+    "format",
+    "lists",
     "type",
     "type_where",
     "version",
@@ -64,11 +68,11 @@ def compile_identify(spec: Mapping[str, Written], also_reads: Sequence[Selector]
     findings = Findings()
     reader = _Reader(spec, (), set(spec), findings)
     base = reader.reading()
-    version = reader.selector("version")
+    version, lists = reader.selector("version"), reader.xml_lists()
     variants = tuple(_variants(spec, base, version, reader))
     findings.check()
     paths = [*reader.body_paths, *(selector.path for selector in also_reads if selector.root == "body")]
-    return IdentifyRule(version, base, variants, tuple(dict.fromkeys(paths)))
+    return IdentifyRule(version, base, variants, lists, tuple(dict.fromkeys(paths)))
 
 
 def _variants(
@@ -85,7 +89,7 @@ def _variants(
         if "id" in changes or "key" in changes:
             inherited = {key: value for key, value in inherited.items() if key not in ("id", "key")}
         below = _Reader({**inherited, **changes}, ("versions", glob), set(changes), reader.findings)
-        for key in ("version", "versions", *(("split",) if base.split else ())):
+        for key in ("version", "versions", "format", "lists", *(("split",) if base.split else ())):
             if key in changes:
                 below.add(key, "cannot differ by version: it is read before the version is known")
         with reader.telling("versions", glob):
@@ -142,6 +146,18 @@ class _Reader:
         with self.telling(key):
             return self._noted(parse_selector(self._spec[key])) if key in self._spec else None
         return None
+
+    def xml_lists(self) -> tuple[str, ...] | None:
+        """Give the names of lists if the body is XML."""
+        form, names = self._spec.get("format", "json"), self._spec.get("lists", ())
+        if form not in ("json", "xml"):
+            self.add("format", f'expected "json" or "xml", found {form!r}')
+        if not isinstance(names, (list, tuple)) or not all(isinstance(name, str) and name for name in names):
+            self.add("lists", f"expected names of elements, found {names!r}")
+            names = ()
+        elif names and form != "xml":
+            self.add("lists", 'goes with format = "xml"')
+        return tuple(names) if form == "xml" else None
 
     def _noted(self, selector: Selector) -> Selector:
         """Remember what is read of the body, as a path from the top of the body."""

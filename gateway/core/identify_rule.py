@@ -57,6 +57,8 @@ class IdentifyRule:
     version: Selector | None
     base: Reading
     variants: tuple[tuple[Pattern, Reading], ...]
+    xml_lists: tuple[str, ...] | None
+    """Names of elements that are lists; None: the body is no XML."""
     body_paths: tuple[Path, ...]
     """What is read of the body, whatever the version: a key written twice there makes the request ambiguous."""
 

@@ -10,7 +10,21 @@ import pytest
 from gateway.plugin import load_kinds
 
 PAGE = (Path(__file__).parents[2] / "docs" / "verification.md").read_text(encoding="utf-8")
-SCHEMES = ("token", "basic", "hmac", "signature", "jwt", "ip", "sns", "paypal", "plaid", "adyen", "none")
+SCHEMES = (
+    "token",
+    "basic",
+    "hmac",
+    "signature",
+    "jwt",
+    "ip",
+    "sns",
+    "paypal",
+    "plaid",
+    "adyen",
+    "braintree",
+    "contentful",
+    "none",
+)
 EXAMPLES = [text for text in re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL) if "[verify]" in text]
 KEYS = {
     "whsec": b"whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD",

@@ -17,6 +17,7 @@ PRESETS = {file.stem: read(file) for file in BUILT_IN.glob("*.toml")}
 HANDSHAKES = {(name, each.name) for name, preset in PRESETS.items() for each in preset.handshake if not each.visit}
 """Without those that are confirmed by a visit (test_certificates_and_api.py)."""
 TOKEN = "qgg8vlvZRS6UYooatFL8AwXq"
+HEX_TOKEN = "20f9f8ed05f77439fe955c977e4c8a53"
 
 
 class Question(NamedTuple):
@@ -36,6 +37,11 @@ class Question(NamedTuple):
 def crc(secret):
     digest = hmac.digest(secret, TOKEN.encode(), hashlib.sha256)
     return {"response_token": "sha256=" + b64encode(digest).decode()}
+
+
+def braintree(secret):
+    key = hashlib.sha1(secret).digest()
+    return b"yrvwbtbsn8d4ycgm|" + hmac.digest(key, HEX_TOKEN.encode(), hashlib.sha1).hex().encode()
 
 
 def zoom(secret):
@@ -63,6 +69,7 @@ QUESTIONS = {
         answer={"validationResponse": "512d38b6-c7b8-40c8-89fe-f46f9e9622b6"},
     ),
     ("bitbucket", "test"): Question(headers={"x-event-key": "diagnostics:ping"}, body={"test": True}),
+    ("braintree", "challenge"): Question("GET", f"bt_challenge={HEX_TOKEN}", answer=braintree),
     ("cloudevents_http", "consent"): Question(
         "OPTIONS",
         headers={"webhook-request-origin": "sender.example"},

@@ -1,5 +1,7 @@
 """Every preset, by its own samples through the real receiver: taken once, and refused in every way that must be."""
 
+from pathlib import Path
+
 import pytest
 
 from gateway.blueprint.presets import BUILT_IN
@@ -10,6 +12,13 @@ NAMES = sorted(file.stem for file in BUILT_IN.glob("*.toml"))
 SCHEMES = {name: scheme_name(read(BUILT_IN / f"{name}.toml")) for name in NAMES}
 UNSIGNED = {name for name in NAMES if SCHEMES[name] == "none"}
 DAY_MS = 86_400_000
+SURVEYED = (Path(__file__).parent / "surveyed.txt").read_text().split()
+"""Providers that were looked at before there was a preset."""
+
+
+def test_every_provider_that_was_surveyed_has_a_preset():
+    assert len(SURVEYED) == 101
+    assert set(SURVEYED) <= set(NAMES)
 
 
 @pytest.mark.parametrize("name", NAMES)
