@@ -48,6 +48,7 @@ from gateway.log import configure
 from gateway.metrics import Counters
 from gateway.narrator import Narrator
 from gateway.pollers.pollers import Pollers
+from gateway.prctl import hide_memory
 from gateway.replayer import Replayer
 from gateway.runtime import Runtime
 from gateway.settings import keep_times, listener_limits, server_tls, store_settings
@@ -81,6 +82,7 @@ def run(config_path: Path) -> int:
     Problems go to the log, secrets do not.
     """
     os.umask(0o077)  # what we write holds other people's data
+    hide_memory()
     sys.setswitchinterval(GIL_SECONDS)
     configure("info", "auto")
     status = 0

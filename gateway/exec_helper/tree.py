@@ -4,37 +4,30 @@ This process is a subreaper: whatever loses its parent (double fork, setsid) bec
 exactly when we have no child, whatever the lists of processes said meanwhile; those are only read to aim.
 """
 
-import ctypes
 import os
 import signal
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from typing import Final
 
+from gateway.prctl import prctl
+
 _PR_SET_PDEATHSIG: Final = 1
 _PR_SET_CHILD_SUBREAPER: Final = 36
 _PR_SET_NO_NEW_PRIVS: Final = 38
 
-_libc: Final = ctypes.CDLL(None, use_errno=True)
-
 
 def become_reaper() -> None:
     """Adopt all orphans below us, and give up what setuid programs could give them. Raises OSError."""
-    _prctl(_PR_SET_CHILD_SUBREAPER, 1)
-    _prctl(_PR_SET_NO_NEW_PRIVS, 1)
+    prctl(_PR_SET_CHILD_SUBREAPER, 1)
+    prctl(_PR_SET_NO_NEW_PRIVS, 1)
 
 
 def die_with_parent(parent: int) -> None:
     """Have the kernel kill this process when `parent` ends; only for a child that was just forked."""
-    _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:  # it ended in between
         os._exit(1)
-
-
-def _prctl(option: int, value: int) -> None:
-    if _libc.prctl(option, value, 0, 0, 0) != 0:
-        number = ctypes.get_errno()
-        raise OSError(number, f"prctl {option}: {os.strerror(number)}")
 
 
 class Tree:

@@ -9,8 +9,10 @@ import random
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from subprocess import DEVNULL
 from typing import Protocol
@@ -88,6 +90,22 @@ def draw(dice: random.Random, *, aimed: bool = False, calls: Mapping[str, int] =
 def is_installed() -> bool:
     """True if strace is there."""
     return shutil.which("strace") is not None
+
+
+@cache
+def can_attach() -> bool:
+    """True if strace is there and may attach to a process that hides its memory, as the daemon does."""
+    hides = "import sys; from gateway.prctl import hide_memory; hide_memory(); print(); sys.stdin.read()"
+    with subprocess.Popen([sys.executable, "-c", hides], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        try:
+            Path(f"/proc/{process.pid}/root").readlink()
+        except PermissionError:
+            return False
+        finally:
+            process.kill()
+    return is_installed()
 
 
 async def kill(victim: Victim, plan: Plan, trace: Path, seconds: float = 3.0) -> Landing:

@@ -7,6 +7,7 @@ hasty: neither the store nor the file target notices that a write took only a pa
 normal: the store does not flush its log at a commit (`synchronous=NORMAL`).
 off: the store flushes nothing at all (`synchronous=OFF`).
 leaky: each refused request leaves a descriptor and a task behind.
+twice: each message goes out twice at once, and one of the two is on record.
 eager is no bug: the log is copied and begun anew after a few commits, as it is after thousands.
 brief is no bug: everything that is settled is kept for five minutes, de-dup keys too.
 """
@@ -23,7 +24,7 @@ import apsw
 import trio
 
 from gateway import daemon
-from gateway.dispatch import janitor
+from gateway.dispatch import attempt, janitor
 from gateway.metrics import Counters
 from gateway.store import checkpoints, start
 from gateway.store.contract import Keep
@@ -100,12 +101,24 @@ def _leak() -> None:
     setattr(Counters, "refused", count_and_leak)  # noqa: B010 - a method is not to be assigned to
 
 
+def _deliver_twice() -> None:
+    once = attempt._deliver
+
+    async def twice(*arguments: Any) -> Any:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(once, *arguments)
+            return await once(*arguments)
+
+    attempt._deliver = twice
+
+
 PLANT: dict[str, Callable[[], object]] = {
     "careless": _CarelessDisk,
     "hasty": _HastyDisk,
     "normal": lambda: _weaken("normal"),
     "off": lambda: _weaken("off"),
     "leaky": _leak,
+    "twice": _deliver_twice,
     "eager": _hurry,
     "brief": _forget_soon,
 }

@@ -25,6 +25,7 @@ SEEDS = (
     "HOOKGATE_SHORT_SEED",
     "HOOKGATE_DISK_SEED",
     "HOOKGATE_STOP_SEED",
+    "HOOKGATE_ATTEMPT_SEED",
 )
 DOTS = re.compile(r"^[.sFEx]+(\s+\[\s*\d+%\])?$")
 LINES_MAX = 30
@@ -47,6 +48,7 @@ HARNESSES = (
         "tests/acceptance/test_kill_five_targets.py",
         {"HOOKGATE_KILL_FIVE_CYCLES": "100"},
     ),
+    Harness("P8 requests and attempts", "tests/acceptance/test_attempts.py", {"HOOKGATE_ATTEMPT_KILLS": "300"}),
     Harness("P9 kill -9, order", "tests/acceptance/test_kill_ordered.py", {"HOOKGATE_KILL_CYCLES": "800"}),
     Harness(
         "P1 states after a power loss", "tests/acceptance/test_crash_states.py", {"HOOKGATE_CRASH_STATES": "500000"}

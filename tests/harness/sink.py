@@ -5,6 +5,7 @@ well have taken the message. It runs in the test's own trio loop, on loopback, o
 """
 
 import hashlib
+import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import NamedTuple
@@ -70,6 +71,9 @@ class Sink:
         """Decides per arrival instead of `fault`."""
         self.arrivals: list[Arrival] = []
         self.port = 0
+        self.overlaps: list[str] = []
+        """Ids that came again while the connection of the try before was still open and had no answer."""
+        self._live: dict[tuple[str, str], trio.socket.SocketType] = {}
         self._changed = trio.Event()
         self._listener: trio.socket.SocketType | None = None
         self._accepting: trio.CancelScope | None = None
@@ -138,6 +142,19 @@ class Sink:
         self, connection: trio.socket.SocketType, message: tuple[str, str, dict[str, str], bytes]
     ) -> bool:
         method, path, headers, body = message
+        live = headers.get("webhook-id", ""), path
+        if live in self._live and _is_open(self._live[live]):
+            self.overlaps.append(live[0])
+        self._live[live] = connection
+        try:
+            return await self._play(connection, method, path, headers, body)
+        finally:
+            if self._live.get(live) is connection:
+                del self._live[live]
+
+    async def _play(
+        self, connection: trio.socket.SocketType, method: str, path: str, headers: dict[str, str], body: bytes
+    ) -> bool:
         digest = hashlib.sha256(body).hexdigest()
         name, now = headers.get("webhook-id", ""), trio.current_time()
         arrival = Arrival(name, digest, body, path, headers, now, self.fault, method)
@@ -186,6 +203,19 @@ class _Reader:
         method = self.parser.get_method().decode()
         self.complete.append((method, self._path.decode("latin-1"), self._headers, self._body))
         self._clear()
+
+
+def _is_open(connection: trio.socket.SocketType) -> bool:
+    """True unless the peer has closed it or is gone."""
+    if connection.fileno() < 0:
+        return False
+    with socket.fromfd(connection.fileno(), socket.AF_INET, socket.SOCK_STREAM) as same:
+        try:
+            return same.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) != b""
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
 
 
 def _succeeds(fault: Fault) -> bool:
