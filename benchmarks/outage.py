@@ -102,7 +102,7 @@ class Silent:
     def tried(self, plan: TargetPlan, tried: Tried) -> None:
         """One try ended."""
 
-    def gate_closed(self, gate: Gate) -> None:
+    def gate_closed(self, gate: Gate, *, asked: bool) -> None:
         """A gate was closed."""
 
     def gate_opened(self, target: str, reason: str) -> None:

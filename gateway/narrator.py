@@ -50,11 +50,11 @@ class Narrator:
         self._counters.targets[target].settled.add("cancelled", count)
         log.warning("deliveries.expired", target=target, count=count)
 
-    def gate_closed(self, gate: Gate) -> None:
-        """A target's gate was closed, or stays closed for longer."""
+    def gate_closed(self, gate: Gate, *, asked: bool) -> None:
+        """A target's gate was closed; one that only asks for time is not down."""
         self._counters.gate_closed(gate.target, gate.kind)
         kind = {"breaker": "target.down", "disabled": "target.disabled"}.get(gate.kind)
-        if kind is not None:
+        if kind is not None and not asked:
             self._announcer.tell(kind, gate.target, {"target": gate.target, "reason": gate.reason})
 
     def gate_opened(self, target: str, reason: str) -> None:

@@ -46,6 +46,10 @@ class Policy(Table):
     jitter: _Jitter | None = Field(default=None, examples=[0.1, "full"])
     """So that tries do not come in waves, each wait grows at random by up to this part of it; or it is at random
     anything from 1 s up to its length: "full"."""
+    pause: Annotated[Duration, duration_between("0s", "24h")] | None = Field(default=None, examples=["1h"])
+    """How long a target that has too much to do and asks for time (429, 502, 503 or 504 with Retry-After of 5 s or
+    more) is left alone as a whole, at most: its other deliveries wait, too, and spend no attempt. "5m" unless written;
+    "0s": only the delivery that was answered so waits."""
     expires: Annotated[Duration, duration_between("1s", "365d")] | None = Field(default=None, examples=["10m"])
     """How long after the event came (or its replay was asked for) the delivery is of use, wherever it waits, also
     behind a closed gate; then it is cancelled."""

@@ -2,6 +2,7 @@
 
 - `closed`: deliveries pass. `TargetDown` opens it at once: that outcome already says that the target, not the message,
   is broken. So do twenty `Retry` in a row, with nothing delivered or rejected between them.
+  A target that has too much to do and asks for time opens it too, for as long as it asked.
 - `open`: nothing passes until a moment; then one delivery goes through as a probe.
 - `probing`: the probe is under way. If it is delivered, or refused as a message, the breaker closes; `TargetDown` and
   `Retry` open it again, for twice as long. A probe that was not made at all is made again soon.
@@ -47,11 +48,17 @@ class Breaker(NamedTuple):
     reason: str = ""
     failures: int = 0
     """How many `Retry` in a row there were while it was closed."""
+    asked: bool = False
+    """True while it is open only because the target asked for time: it is busy, not down."""
 
-    def after(self, outcome: Outcome, now_ms: int, jitter: float) -> "tuple[Breaker, tuple[GateMove, ...]]":
+    def after(
+        self, outcome: Outcome, now_ms: int, jitter: float, pause_ms: int = ASKED_MAX_MS
+    ) -> "tuple[Breaker, tuple[GateMove, ...]]":
         """Take note of an outcome; `jitter` is a draw from [0, 1).
 
-        Outcomes of deliveries that were under way when it opened change nothing but that they can disable the target.
+        A target that throttles and asks for 5 s or more is left alone for so long; `pause_ms` bounds what a single
+        `Retry` may ask for. Outcomes of deliveries that were under way when it opened change nothing but that they can
+        disable the target.
         """
         if self.state == "disabled":
             return self, ()
@@ -60,15 +67,11 @@ class Breaker(NamedTuple):
         if self.state == "open":
             return self, ()
         if isinstance(outcome, TargetDown):
-            return self._down(outcome, now_ms, jitter)
-        if self.state == "probing":
-            return self._probed(outcome, now_ms, jitter)
-        if isinstance(outcome, Retry) and self.failures + 1 >= FAILURES_IN_A_ROW:
-            return self._down(
-                Retry(f"{FAILURES_IN_A_ROW} failures in a row, the last: {outcome.reason}"), now_ms, jitter
-            )
+            return self._down(outcome.reason, now_ms, jitter, _asked_ms(outcome.after))
         if isinstance(outcome, Retry):
-            return self._replace(failures=self.failures + 1), ()
+            return self._failed(outcome, now_ms, jitter, min(_asked_ms(outcome.after), pause_ms))
+        if self.state == "probing":
+            return self._answered(outcome, now_ms)
         return self._replace(failures=0) if self.failures and not isinstance(outcome, NotTried) else self, ()
 
     def probe(self, now_ms: int) -> "Breaker | None":
@@ -97,20 +100,33 @@ class Breaker(NamedTuple):
         """Give it as it is after the clock went back by `by_ms` to `now_ms`: its probe waits no longer than before."""
         return self if self.until is None else self._replace(until=min(self.until, max(now_ms, self.until - by_ms)))
 
-    def _probed(
-        self, outcome: Delivered | Retry | Rejected | NotTried, now_ms: int, jitter: float
+    def _failed(
+        self, outcome: Retry, now_ms: int, jitter: float, asked_ms: int
     ) -> "tuple[Breaker, tuple[GateMove, ...]]":
-        if isinstance(outcome, Retry):
-            return self._down(outcome, now_ms, jitter)
+        if outcome.throttle and asked_ms >= OPEN_FIRST_MS:
+            return self._open(f"it asks for time: {outcome.reason}", now_ms + asked_ms, self.openings, asked=True)
+        if self.state == "probing":
+            return self._down(outcome.reason, now_ms, jitter, asked_ms)
+        if self.failures + 1 < FAILURES_IN_A_ROW:
+            return self._replace(failures=self.failures + 1), ()
+        reason = f"{FAILURES_IN_A_ROW} failures in a row, the last: {outcome.reason}"
+        return self._down(reason, now_ms, jitter, asked_ms)
+
+    def _answered(
+        self, outcome: Delivered | Rejected | NotTried, now_ms: int
+    ) -> "tuple[Breaker, tuple[GateMove, ...]]":
         if isinstance(outcome, NotTried):
             again = self._replace(state="open", until=now_ms + PROBE_AGAIN_MS)
             return again, (GateMove("breaker", close=True, until=again.until, reason=self.reason),)
         return Breaker(), (GateMove("breaker", close=False, until=None, reason="the target answers"),)
 
-    def _down(self, outcome: Retry | TargetDown, now_ms: int, jitter: float) -> "tuple[Breaker, tuple[GateMove, ...]]":
-        until = now_ms + max(_open_ms(self.openings + 1, jitter), _asked_ms(outcome.after))
-        opened = Breaker("open", self.openings + 1, until, outcome.reason)
-        return opened, (GateMove("breaker", close=True, until=until, reason=outcome.reason),)
+    def _down(self, reason: str, now_ms: int, jitter: float, asked_ms: int) -> "tuple[Breaker, tuple[GateMove, ...]]":
+        openings = self.openings + 1
+        return self._open(reason, now_ms + max(_open_ms(openings, jitter), asked_ms), openings, asked=False)
+
+    def _open(self, reason: str, until: int, openings: int, *, asked: bool) -> "tuple[Breaker, tuple[GateMove, ...]]":
+        opened = Breaker("open", openings, until, reason, asked=asked)
+        return opened, (GateMove("breaker", close=True, until=until, reason=reason),)
 
 
 def restored(kind: Literal["breaker", "disabled"], until: int | None, reason: str) -> Breaker:

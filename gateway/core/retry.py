@@ -41,6 +41,8 @@ class Policy:
     """Each wait grows by up to this part of it; "full": it is anything from 1 s (or itself, if less) up to itself."""
     attempts: int | None = None
     """Tries in all, the first included."""
+    pause: float = 300.0
+    """How long a target that has too much to do, and asks for time, is left alone as a whole, at most."""
     expires: float | None = None
     """Time after which the delivery is of no use. Counted from when it was planned, by whoever plans it."""
 
@@ -88,7 +90,7 @@ NAMED_POLICIES: Final[Mapping[str, Policy]] = {
     "truework": Policy((60, 300, 900, _HOUR, 3 * _HOUR), then=6 * _HOUR, give_up=48 * _HOUR, jitter=0.1),
 }
 
-KEYS: Final = ("delays", "then", "first", "factor", "max", "attempts", "give_up", "jitter", "expires")
+KEYS: Final = ("delays", "then", "first", "factor", "max", "attempts", "give_up", "jitter", "pause", "expires")
 
 
 def parse_policy(written: Mapping[str, Any] | str) -> Policy:
@@ -123,6 +125,7 @@ class _Reader:
             "give_up": self._seconds("give_up", LAST_WAIT_MIN, GIVE_UP_MAX),
             "attempts": self._number("attempts", 1, ATTEMPTS_MAX),
             "jitter": self._jitter(),
+            "pause": self._seconds("pause", 0, RETRY_AFTER_MAX),
             "expires": self._seconds("expires", LAST_WAIT_MIN, GIVE_UP_MAX),
         }
         given = {key: value for key, value in written.items() if value is not None}

@@ -32,8 +32,8 @@ log = structlog.get_logger()
 class GateObserver(Protocol):
     """Who is told when a gate moves."""
 
-    def gate_closed(self, gate: Gate) -> None:
-        """A gate was closed, or stays closed for longer."""
+    def gate_closed(self, gate: Gate, *, asked: bool) -> None:
+        """A gate was closed; `asked`: only because the target asks for time."""
         ...
 
     def gate_opened(self, target: str, reason: str) -> None:
@@ -60,6 +60,9 @@ class Gates:
         self._observer = observer
         self._closed: dict[GateKind, Gate] = {gate.kind: gate for gate in closed}
         self._breaker = _restore(self._closed)
+        self._pause_ms = int(plan.policy.pause * 1000)
+        self._told = "breaker" in self._closed
+        """True if the observer was told that the target is down."""
         memo: Memo = read_memo(kept)
         self._failures = memo.window(plan.disable)
         self._kept = kept
@@ -111,7 +114,7 @@ class Gates:
         now = self._runtime.now_ms()
         moves: tuple[GateMove, ...] = ()
         for outcome in outcomes:
-            self._breaker, moved = self._breaker.after(outcome, now, self._runtime.random())
+            self._breaker, moved = self._breaker.after(outcome, now, self._runtime.random(), self._pause_ms)
             moves += moved
         told = [outcome for outcome in outcomes if not isinstance(outcome, NotTried)]
         failed = [outcome for outcome in told if not isinstance(outcome, Delivered)]
@@ -138,14 +141,15 @@ class Gates:
                 elif self._closed.pop(move.kind, None):
                     await self._start_slowly()
                     await self._store.open_gate(self._target, move.kind)
-                    if move.kind == "breaker" and self._breaker.state == "closed":
+                    if move.kind == "breaker" and self._breaker.state == "closed" and self._told:
+                        self._told = False
                         self._observer.gate_opened(self._target, "it answers")
         except StoreError as error:  # it holds in memory; a restart would only try the target once more
             log.debug("store.postponed", target=self._target, problem=str(error))
 
     async def note_waiting(self, count: int) -> None:
-        """`count` deliveries wait or run: while the breaker is not closed, each that came since counts as failed."""
-        if self._failures is None or self._breaker.state not in ("open", "probing"):
+        """`count` deliveries wait or run: while the target is down, each that came since counts as failed."""
+        if self._failures is None or self._breaker.state not in ("open", "probing") or self._breaker.asked:
             self._waiting = None
             return
         came = 0 if self._waiting is None else count - self._waiting
@@ -172,6 +176,7 @@ class Gates:
             await self._store.open_gate(self._target, kind)
         if not {"breaker", "disabled"}.isdisjoint(found):
             self._breaker, _ = self._breaker.enable()
+            self._told = False
             if self._failures is not None:
                 self._failures.clear()
         for kind in found:
@@ -217,8 +222,11 @@ class Gates:
     async def _close(self, gate: Gate) -> None:
         again = gate.kind in self._closed
         self._closed[gate.kind] = gate
-        if not again:
-            self._observer.gate_closed(gate)
+        asked = gate.kind == "breaker" and self._breaker.asked
+        if not again or (gate.kind == "breaker" and not asked and not self._told):
+            self._observer.gate_closed(gate, asked=asked)
+        if gate.kind == "breaker":
+            self._told |= not asked
         await self._store.close_gate(gate)
 
 

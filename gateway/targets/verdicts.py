@@ -50,7 +50,7 @@ def judge_reply(
         return TargetDown(f"HTTP {status}: redirects are not followed; write the final address as url", after)
     if status in _TARGET:
         return TargetDown(f"HTTP {status}: {_TARGET[status]}", after)
-    return Retry(f"HTTP {status}", after, throttle=status in _BUSY)
+    return Retry(f"HTTP {status}", after, throttle=_is_busy(status, after))
 
 
 def _overridden(verdict: StatusVerdict, reply: HttpReply, took_ms: int, now_ms: int) -> Outcome:
@@ -63,7 +63,12 @@ def _overridden(verdict: StatusVerdict, reply: HttpReply, took_ms: int, now_ms: 
         case "close":
             return TargetDown(f"{text}; enable the target once its endpoint is right", disable=True)
     after = retry_after(reply.header(b"retry-after"), now_ms)
-    return TargetDown(text, after) if verdict == "down" else Retry(text, after, throttle=reply.status in _BUSY)
+    return TargetDown(text, after) if verdict == "down" else Retry(text, after, throttle=_is_busy(reply.status, after))
+
+
+def _is_busy(status: int, after: float | None) -> bool:
+    """Tell whether it is the service that is busy: 503 without a time may be a single message's trouble."""
+    return status in _BUSY or (status == 503 and after is not None)
 
 
 def judge_failure(error: WireError) -> Outcome:

@@ -79,12 +79,14 @@ class Watcher:
 
     def __init__(self):
         self.tries, self.closed, self.opened = [], [], []
+        self.asked = 0
 
     def tried(self, _plan, tried):
         self.tries.append(tried)
 
-    def gate_closed(self, gate):
+    def gate_closed(self, gate, *, asked):
         self.closed.append(gate)
+        self.asked += asked
 
     def gate_opened(self, target, _reason):
         self.opened.append(target)

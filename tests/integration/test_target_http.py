@@ -128,7 +128,7 @@ async def test_R4_a_redirect_is_not_followed(code, place):
     ],
 )
 async def test_P11_retry_after_is_read_in_each_of_its_forms(value, seconds):
-    assert await outcome_of(status(503, f"Retry-After: {value}")) == Retry("HTTP 503", seconds)
+    assert await outcome_of(status(503, f"Retry-After: {value}")) == Retry("HTTP 503", seconds, seconds is not None)
 
 
 async def test_a_status_means_what_the_target_says():

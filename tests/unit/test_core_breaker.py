@@ -172,3 +172,33 @@ def test_a_rule_of_the_operator_disables_it_once(start):
     assert (breaker.state, breaker.reason) == ("disabled", "82 of 100 failed")
     assert moves[0] == ("disabled", True, None, "82 of 100 failed")
     assert breaker.disable("again") == (breaker, ())
+
+
+BUSY = Retry("HTTP 429", after=60, throttle=True)
+
+
+def test_P11_a_busy_target_that_asks_for_time_is_left_alone_for_so_long_and_no_longer_each_time():
+    breaker, (move,) = Breaker().after(BUSY, NOW, 0)
+    assert (breaker.state, breaker.asked) == ("open", True)
+    assert move == ("breaker", True, NOW + 60_000, "it asks for time: HTTP 429")
+    again, _ = breaker.probe(NOW + 60_000).after(BUSY, NOW + 60_000, 0)
+    assert (again.until, again.openings, again.asked) == (NOW + 120_000, 0, True)
+    down, _ = again.probe(again.until).after(Retry("HTTP 500"), again.until, 0)
+    assert (down.until, down.asked) == (again.until + OPEN_FIRST_MS, False), "then it is down"
+    closed, (move,) = again.probe(again.until).after(Delivered(), again.until, 0)
+    assert (closed, move.close) == (Breaker(), False)
+
+
+def test_P11_what_a_single_answer_may_ask_of_the_others_is_bounded():
+    assert Breaker().after(BUSY, NOW, 0, 20_000)[0].until == NOW + 20_000
+    for outcome, most in ((BUSY, 0), (Retry("HTTP 429", 4.9, throttle=True), 60_000), (Retry("HTTP 500", 60), 60_000)):
+        breaker, moves = Breaker().after(outcome, NOW, 0, most)
+        assert (breaker.state, breaker.failures, moves) == ("closed", 1, ())
+    probing = opened()[0].probe(NOW + OPEN_FIRST_MS)
+    assert probing.after(Retry("HTTP 500", 3600), NOW, 0, 60_000)[0].until == NOW + 60_000
+    assert probing.after(TargetDown("HTTP 403", 3600), NOW, 0, 60_000)[0].until == NOW + 3_600_000
+
+
+def test_the_last_of_many_failures_in_a_row_may_ask_for_time():
+    breaker = Breaker(failures=FAILURES_IN_A_ROW - 1)
+    assert breaker.after(Retry("HTTP 500", 60), NOW, 0)[0].until == NOW + 60_000
