@@ -1,5 +1,6 @@
 """The verb *claim* inside a transaction: due deliveries become ours, with the events to deliver."""
 
+from collections.abc import Iterator
 from typing import Any, Final
 
 from gateway.core.model import Delivery, StoredEvent
@@ -15,7 +16,8 @@ _TAKE_DUE: Final = RowStatement(_SQL["take_due"], 2)
 def claim_due(ledger: Ledger, turn: Turn, *, target: str, limit: int, limit_bytes: int, now: int) -> list[Claim]:
     """Claim up to `limit` deliveries of `target` due at `now`, oldest first, until payloads exceed `limit_bytes`.
 
-    Those that have expired are cancelled in passing, so that however many there are, they hide nobody behind them.
+    What replays brought comes last. There is never much of it at once, so the others are found past it soon. Those that
+    have expired are cancelled in passing, so that however many there are, they hide nobody behind them.
     """
     number = ledger.names.targets.known(target)
     if number is None:
@@ -24,7 +26,7 @@ def claim_due(ledger: Ledger, turn: Turn, *, target: str, limit: int, limit_byte
     chosen: Values = []
     expired: list[Expired] = []
     size = 0
-    for row in ledger.cursor.execute(_SQL["find_due"], (number, now, limit)):
+    for row in _find_due(ledger, number, now, limit):
         claim = _claim(ledger, target, row)
         delivery = claim.delivery
         if delivery.expires_at is not None and delivery.expires_at <= now:
@@ -43,6 +45,14 @@ def claim_due(ledger: Ledger, turn: Turn, *, target: str, limit: int, limit_byte
     change.in_flight += len(claims)
     change.set_next_due(_next_due(ledger, number))
     return claims
+
+
+def _find_due(ledger: Ledger, target: int, now: int, limit: int) -> Iterator[tuple[Any, ...]]:
+    """Give what is due, lazily: what is not asked for is not read."""
+    for of_replays in (0, 1):
+        for row in ledger.cursor.execute(_SQL["find_due"], (target, now, limit, of_replays)):
+            limit -= 1
+            yield row
 
 
 def _claim(ledger: Ledger, target: str, row: tuple[Any, ...]) -> Claim:

@@ -94,7 +94,7 @@ class Store(Protocol):
     async def claim(self, target: str, limit: int, limit_bytes: int, now: int) -> list[Claim]:
         """Take up to `limit` due deliveries of `target`, oldest due first; at least one, then up to `limit_bytes`.
 
-        None that has expired by `now`: `expire` is the one for those.
+        What replays added comes after all else. None that has expired by `now`: `expire` is the one for those.
         """
         ...
 

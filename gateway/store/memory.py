@@ -139,7 +139,7 @@ class MemoryStore:
         waiting = [one for one in waiting if one.expires_at is None or one.expires_at > now]
         claims: list[Claim] = []
         size = 0
-        for one in sorted(waiting, key=lambda one: (one.due, one.event_id, one.n))[:limit]:
+        for one in sorted(waiting, key=lambda one: (one.replay is not None, one.due, one.event_id, one.n))[:limit]:
             claims.append(self._claim(one))
             size += len(claims[-1].event.payload or b"")
             if size > limit_bytes:

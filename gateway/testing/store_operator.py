@@ -206,6 +206,21 @@ async def a_replay_adds_linked_deliveries_once(open_store: OpenStore) -> None:
         expect(counts, (event_id, event_id, 1, 2, 6, 4 + 1 + 4 + 2), "and how far it has come is kept")
 
 
+async def what_a_replay_brings_is_claimed_after_all_else(open_store: OpenStore) -> None:
+    """Live traffic, retries of it too, go before; what is left of the room is the replay's."""
+    runtime = SteppedRuntime()
+    async with open_store(runtime, SETTINGS) as store:
+        desk = Desk(store, runtime)
+        old = [await desk.accept_one(targets=()) for _ in range(4)]
+        for number, event_id in enumerate(old):
+            await desk.replay_one(event_id, (NewDelivery("all", "crm", False),), f"r{number}")
+        runtime.advance(SECOND)
+        live = [await desk.accept_one() for _ in range(2)]
+        expect([claim.event.id for claim in await desk.claim(limit=3)], [*live, old[0]], "live events first")
+        expect([claim.event.id for claim in await desk.claim(limit=1)], [old[1]], "then the replayed in their order")
+        expect(len(await desk.claim()), 2, "all of them in the end")
+
+
 async def a_replay_has_one_id_and_one_end(open_store: OpenStore) -> None:
     """The same id again is the same replay, also after a restart; what has ended goes no further."""
     runtime = SteppedRuntime()
@@ -265,6 +280,7 @@ OPERATOR_CHECKS = (
     many_are_changed_by_one_call,
     events_are_counted_and_selected_oldest_first,
     a_replay_adds_linked_deliveries_once,
+    what_a_replay_brings_is_claimed_after_all_else,
     a_replay_has_one_id_and_one_end,
     the_audit_is_paged_and_kept_as_long_as_metadata,
 )
