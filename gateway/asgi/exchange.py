@@ -167,9 +167,9 @@ class Exchange:
         await send_reply(self._say, error_reply(status))
 
     async def _finish(self) -> None:
-        """See that there is an answer, and let hypercorn put the stream away."""
-        if not (self._started or self._gone or self._link.over):
-            await self._refuse(500)
+        """See that there is an answer, which a sender that only stopped sending still reads; put the stream away."""
+        if not (self._started or self._link.over):
+            await self._refuse(400 if self._gone else 500)
         await self._out(None)
 
     async def _out(self, message: Message | None) -> None:

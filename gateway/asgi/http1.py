@@ -34,6 +34,8 @@ class Http1(H11Protocol):
         self._desk = desk
         self._buffer = b""
         """Of the next head, what has arrived."""
+        self._skipped = False
+        """A line end before it was passed over: one is, however the bytes come in pieces."""
         self._head: Head | None = None
         """Of the request that has no answer yet."""
         self._left = 0
@@ -78,8 +80,9 @@ class Http1(H11Protocol):
         """Give h11 the head once it is whole and good; returns what follows it."""
         checked = len(self._buffer)
         self._buffer += data
-        if self._buffer.startswith(b"\r\n"):  # left over from the request before (RFC 9112, 2.2)
+        if not self._skipped and self._buffer.startswith(b"\r\n"):  # left over from the request before (RFC 9112, 2.2)
             self._buffer = self._buffer[2:]
+            self._skipped = True
             checked = 0
         end = self._buffer.find(_END, max(0, checked - 3)) + 4
         self._check_size(end if end >= 4 else len(self._buffer))
@@ -89,7 +92,7 @@ class Http1(H11Protocol):
                 self._desk.head_begun()
             return b""
         raw, rest = self._buffer[:end], self._buffer[end:]
-        self._buffer = b""
+        self._buffer, self._skipped = b"", False
         head = parse_head(raw, self._desk.state.limits.header_count)
         self._head, self._free = head, trio.Event()
         self._left = max(0, head.length)

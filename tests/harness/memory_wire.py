@@ -7,8 +7,11 @@ A `Wire` stands where the listener has an accepted socket.
 from collections import deque
 from collections.abc import Callable, Iterable
 
+import trio
+
 from gateway.wire.channel import PlainChannel, TlsChannel
 from gateway.wire.connection import Connection
+from gateway.wire.limits import RECEIVE_BYTES
 from gateway.wire.state import Handler, ServerState
 from gateway.wire.tls import ServerTls
 
@@ -16,12 +19,17 @@ from gateway.wire.tls import ServerTls
 class Wire:
     """One accepted connection, as its peer plays it: all pieces, then the end of input."""
 
-    def __init__(self, pieces: Iterable[bytes], answer: Callable[[bytes], None] | None = None) -> None:
-        """`answer` is told what the server sends, and may append to `pieces`."""
+    family = 0
+
+    def __init__(
+        self, pieces: Iterable[bytes], answer: Callable[[bytes], None] | None = None, agreed: str = ""
+    ) -> None:
+        """`answer` is told what the server sends, and may append to `pieces`; `agreed` is the protocol of a TLS."""
+        self.agreed = agreed
         self.pieces = deque(pieces)
         self.sent = bytearray()
         self.closed = False
-        self._answer = answer
+        self.answer = answer
 
     def fileno(self) -> int:
         return -1
@@ -38,8 +46,8 @@ class Wire:
         if self.closed:
             raise ConnectionResetError("sent on a closed connection")
         self.sent += data
-        if self._answer:
-            self._answer(bytes(data))
+        if self.answer:
+            self.answer(bytes(data))
         return len(data)
 
     def shutdown(self, _how: int) -> None:
@@ -76,3 +84,39 @@ def connection(wire: Wire, peer: str, state: ServerState, handler: Handler, tls:
 def statuses(sent: bytes) -> list[int]:
     """Give the status of each reply, interim ones too."""
     return [int(piece[:3]) for piece in bytes(sent).split(b"HTTP/1.1 ")[1:]]
+
+
+class MemoryStream:
+    """What a connection under hypercorn has for its stream, over a `Wire`; put it in the place of that class."""
+
+    def __init__(self, wire: Wire, context: object) -> None:
+        self._wire = wire
+        self._stopped = False
+        self.encrypted = context is not None
+        self.server = ("127.0.0.1", 443)
+
+    async def open(self) -> str:
+        return self._wire.agreed
+
+    async def receive(self) -> bytes:
+        await trio.lowlevel.checkpoint()
+        return b"" if self._stopped else self._wire.recv(RECEIVE_BYTES)
+
+    def stop_reading(self) -> None:
+        self._stopped = True
+
+    async def send(self, data: bytes, _seconds: float) -> bool:
+        await trio.lowlevel.checkpoint()
+        if self._wire.closed:
+            return False
+        self._wire.send(data)
+        return True
+
+    async def finish(self) -> None:
+        pass
+
+    def reset(self) -> None:
+        self._wire.close()
+
+    def close(self) -> None:
+        self._wire.close()

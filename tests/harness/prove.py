@@ -69,6 +69,9 @@ HARNESSES = (
     Harness("P9 order in the store", "tests/integration/test_store_order.py", {"HOOKGATE_ORDER_SEEDS": "1000"}),
     Harness("P13 six hours of outage", "tests/integration/test_dispatch_outage.py"),
     Harness("P21 hostile bytes", "tests/integration/test_listener_fuzz.py"),
+    Harness(
+        "P21 hostile connections", "tests/integration/test_hostile_connections.py", {"HOOKGATE_HOSTILE": "5000000"}
+    ),
     Harness("P23 canaries in every option for a secret", "tests/acceptance/test_canaries.py"),
     Harness("P24 denied addresses", "tests/integration/test_ssrf.py"),
     Harness("P25 hostile payloads to programs", "tests/integration/test_target_shell.py"),

@@ -140,6 +140,46 @@ async def test_H4_H5_H8_a_malformed_or_ambiguous_head_gets_400_and_closes(head, 
         assert guard.failed == 0
 
 
+@pytest.mark.parametrize(
+    "host", [b"a..b", b".a", b"a" * 64, b"caf\xe9", b"a/b", b"[::1", b"x:y", b"a b", b"a:" + b"9" * 300]
+)
+async def test_A6_a_host_that_is_none_gets_400_and_is_no_fault_of_ours(host, tmp_path, autojump_clock):
+    async with guarded(small_app(), tmp_path) as (guard, connect):
+        peer = await connect()
+        await peer.send(b"GET /hello HTTP/1.1\r\nhost: %b\r\n\r\n" % host)
+        assert (await peer.read_all()).startswith(b"HTTP/1.1 400")
+        assert guard.failed == 0
+
+
+@pytest.mark.parametrize(
+    "host", [b"localhost", b"localhost:8081", b"127.0.0.1:1", b"[::1]:80", b"a.example.", b"host_1", b""]
+)
+async def test_every_host_that_is_one_is_served_on_the_socket(host, tmp_path, autojump_clock):
+    async with guarded(small_app(), tmp_path) as (_, connect):
+        answer = await (await connect()).ask(b"GET /hello HTTP/1.1\r\nhost: %b\r\n\r\n" % host)
+        assert answer.endswith(b"hello")
+
+
+async def test_H26_a_client_that_stops_sending_within_a_body_and_still_reads_gets_400(tmp_path, autojump_clock):
+    async with guarded(small_app(), tmp_path) as (guard, connect):
+        for body in (b"content-length: 9\r\n\r\nabc", b"transfer-encoding: chunked\r\n\r\n5\r\nab"):
+            peer = await connect()
+            await peer.send(b"POST /echo HTTP/1.1\r\nhost: x\r\n" + body)
+            await peer.stream.send_eof()
+            assert (await peer.read_all()).startswith(b"HTTP/1.1 400")
+        assert guard.failed == 0
+
+
+async def test_H27_one_line_end_before_a_request_is_passed_over_however_it_comes_in_pieces(tmp_path, autojump_clock):
+    async with guarded(small_app(), tmp_path) as (_, connect):
+        for pieces, status in (([b"\r\n" + GET], b"200"), ([b"\r\n", GET], b"200"), ([b"\r\n", b"\r\n", GET], b"400")):
+            peer = await connect()
+            for piece in pieces:
+                await peer.send(piece)
+                await trio.testing.wait_all_tasks_blocked()
+            assert (await peer.read()).startswith(b"HTTP/1.1 " + status)
+
+
 @pytest.mark.parametrize("lines", [b"x: %b\r\n" % (b"y" * 20_000), b"x: y\r\n" * 300], ids=["20 KB line", "300 lines"])
 async def test_H9_a_large_head_gets_431_also_when_it_comes_in_one_piece(lines, tmp_path, autojump_clock):
     async with guarded(small_app(), tmp_path) as (_, connect):
