@@ -12,6 +12,8 @@ made, over the same values, within its time. The schemes' own rules, each writte
 - jwt, plaid: the token to the letter; the body's hash, if the token is in a header and holds one.
 - sns, paypal: the signed fields; base64 with or without its padding; any certificate that verifies.
 - adyen: the eight signed fields of every item; items may be left out or stand twice.
+- braintree: the form's payload, less the line end that it may lack, and the pair of our public key.
+- contentful: method, path, query, body and the headers that the request names.
 - any_of: of one member. all_of: of each.
 
 Where a timestamp is signed, it must be within the tolerance of the arrival.
@@ -26,7 +28,7 @@ from datetime import datetime
 from hashlib import sha256
 from ipaddress import ip_address, ip_network
 from typing import Any
-from urllib.parse import parse_qsl, unquote_to_bytes
+from urllib.parse import parse_qs, parse_qsl, unquote_to_bytes
 
 from gateway.core.model import Request
 from gateway.core.units import parse_duration
@@ -236,7 +238,24 @@ def _adyen(_verify: Mapping[str, Any], request: Request) -> Proofs:
     yield frozenset(found)
 
 
+def _braintree(verify: Mapping[str, Any], request: Request) -> Proofs:
+    form = parse_qs(request.body.decode(), keep_blank_values=True)
+    for pair in _only(form["bt_signature"]).split("&"):
+        name, _, signature = pair.partition("|")
+        if name == verify["public_key"]:
+            yield frozenset({(signature, _only(form["bt_payload"]).removesuffix("\n"))})
+
+
+def _contentful(_verify: Mapping[str, Any], request: Request) -> Proofs:
+    names = _only(_headers(request, "x-contentful-signed-headers")).decode().split(",")
+    headers = tuple((name, _only(_headers(request, name)).strip()) for name in names)
+    signature = _only(_headers(request, "x-contentful-signature"))
+    yield frozenset({(signature, (request.method, request.path, request.query, headers, request.body))})
+
+
 _SCHEMES = {
+    "braintree": _braintree,
+    "contentful": _contentful,
     "token": _token,
     "basic": _basic,
     "ip": _ip,
@@ -256,6 +275,9 @@ def _in_time(verify: Mapping[str, Any], request: Request, proof: frozenset[Any])
         (value,) = proof
         token = value if isinstance(value, bytes) else value[0]
         return _token_in_time(_PLAID if scheme == "plaid" else verify, token, now)
+    if scheme == "contentful":
+        ((_, (*_, headers, _)),) = proof
+        return abs(now - int(dict(headers)["x-contentful-timestamp"]) / 1000) <= parse_duration("30s")
     if scheme not in {"hmac", "signature"} or not verify.get("timestamp"):
         return True
     ((_, values),) = proof
