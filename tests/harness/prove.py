@@ -56,6 +56,7 @@ HARNESSES = (
     Harness("P2 P18 system calls fail", "tests/acceptance/test_syscall_faults.py", {"HOOKGATE_FAULT_RUNS": "all"}),
     Harness("P2 P18 writes that take a part", "tests/acceptance/test_short_writes.py", {"HOOKGATE_SHORT_RUNS": "1000"}),
     Harness("P15 reloads under load", "tests/acceptance/test_reload.py", {"HOOKGATE_RELOADS": "5000"}),
+    Harness("P17 migrations from every schema", "tests/integration/test_store_migrations.py"),
     Harness("P19 a full disk", "tests/acceptance/test_disk_full.py"),
     Harness("P19 a disk filled and freed", "tests/acceptance/test_disk_cycles.py", {"HOOKGATE_DISK_CYCLES": "250"}),
     Harness("P16 stop", "tests/acceptance/test_stop.py"),
