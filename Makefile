@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 SECRETS := var/secrets
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check format bench prove lock install plugin uninstall clean
+.PHONY: help run test check format bench prove mutate lock install plugin uninstall clean
 
 help: ## show what can be made
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -56,6 +56,9 @@ bench: $(VENV)/.ready ## measure against the bare echo (needs wrk and two cores)
 prove: $(VENV)/.ready ## try to break every promise, at release size: hours (PROVE="--size ci": minutes)
 	@PYTHONPATH=tests $(BIN)/python -m harness.prove $(PROVE)
 
+mutate: $(VENV)/.ready ## change the code in small ways and see whether a test notices (MUTATE="ssrf --only guard")
+	@PYTHONPATH=tests $(BIN)/python -m harness.mutation $(MUTATE)
+
 lock: ## renew the lock (needs uv)
 	printf 'hatchling>=1.27\neditables>=0.5\n' | uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate - -o requirements/build.txt
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate pyproject.toml -o requirements/run.txt
@@ -72,4 +75,4 @@ uninstall: ## remove the system service, but not its data and configuration
 	@DESTDIR="$(DESTDIR)" systemd/install.sh uninstall
 
 clean: ## remove what was made, but not ./var
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .mutation
