@@ -80,13 +80,17 @@ class Watch:
         """Tell of sources that refuse too much."""
         rule = self._alerts.refusing
         within_ms = int(rule.within * 1000)
-        sources = self._blueprint().sources
         counts = {
-            name: Seen(seen.refused, seen.answered) for name, seen in self._counters.sources.items() if name in sources
+            name: Seen(
+                seen.refused, seen.answered, {each.name: seen.used.get(each.name, 0) for each in source.credentials}
+            )
+            for name, source in self._blueprint().sources.items()
+            if (seen := self._counters.sources.get(name)) is not None
         }
         chosen = RefusingRule(rule.share, within_ms, rule.at_least)
         for found in self._refusals.look(counts, chosen, self._runtime.now_ms()):
-            data = {**found._asdict(), "seconds": within_ms // 1000}
+            names = ", ".join(found.credentials)
+            data = {**found._asdict(), "credentials": names, "seconds": within_ms // 1000}
             self._announcer.tell("source.refusing", found.source, data)
 
     def look_at_credentials(self, disuse: Disuse) -> None:

@@ -28,7 +28,7 @@ KINDS: Final[Mapping[str, Kind]] = {
     "target.disabled": Kind(("target", "reason"), 10 * MINUTE, "target"),
     "target.up": Kind(("target", "reason"), 10 * MINUTE, "target"),
     "delivery.dead": Kind(("target", "source", "type", "event_id", "reason"), 10 * MINUTE),
-    "source.refusing": Kind(("source", "refused", "requests", "seconds", "reason"), HOUR),
+    "source.refusing": Kind(("source", "refused", "requests", "seconds", "reason", "credentials"), HOUR),
     "credential.unused": Kind(("source", "credential", "last_used", "days"), 7 * DAY),
     "secret.learned": Kind(("source", "credential", "client"), MINUTE),
     "event.version_unseen": Kind(("source", "type", "version", "event_id"), DAY),

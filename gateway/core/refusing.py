@@ -26,6 +26,8 @@ class Seen(NamedTuple):
     refused: Mapping[str, int]
     """By reason code."""
     answered: int
+    used: Mapping[str, int] = {}
+    """Requests that a credential proved, by its name: of all that the source has."""
 
 
 class Refusals(NamedTuple):
@@ -36,6 +38,8 @@ class Refusals(NamedTuple):
     requests: int
     reason: str
     """The most frequent."""
+    credentials: tuple[str, ...] = ()
+    """Those that no request proved meanwhile: whose secret or scheme may be wrong."""
 
 
 class RefusalWatch:
@@ -48,7 +52,8 @@ class RefusalWatch:
         """Take note of the counters and give the sources that refuse too much."""
         if self._looks and now < self._looks[-1][0]:
             self._looks.clear()  # the clock went back
-        self._looks.append((now, {name: Seen(dict(seen.refused), seen.answered) for name, seen in counts.items()}))
+        kept = {name: Seen(dict(seen.refused), seen.answered, dict(seen.used)) for name, seen in counts.items()}
+        self._looks.append((now, kept))
         while len(self._looks) > LOOKS + 1 or now - self._looks[0][0] > rule.within_ms:
             self._looks.popleft()
         before = self._looks[0][1]
@@ -61,4 +66,5 @@ def _since(source: str, seen: Seen, before: Seen) -> Refusals:
     risen = {reason: count - before.refused.get(reason, 0) for reason, count in seen.refused.items()}
     refused = sum(risen.values())
     reason = max(risen, key=risen.__getitem__, default="")
-    return Refusals(source, refused, refused + seen.answered - before.answered, reason)
+    unproven = tuple(name for name, uses in seen.used.items() if uses == before.used.get(name, 0))
+    return Refusals(source, refused, refused + seen.answered - before.answered, reason, unproven)

@@ -57,7 +57,18 @@ def verify_with(source: Source, request: Request, keys: Keys) -> tuple[Match, ..
         return tuple(matches)
     if need is not None:
         return need
-    raise trouble or refusal or VerificationError("no_credential", f"source {source.name} has no credential")
+    if trouble is not None:
+        raise trouble
+    raise _named(source, refusal)
+
+
+def _named(source: Source, refusal: VerificationError | None) -> VerificationError:
+    """Give the first refusal with the credentials that the request proves none of, for the operator."""
+    if refusal is None:
+        return VerificationError("no_credential", f"source {source.name} has no credential")
+    names = ", ".join(credential.name for credential in source.credentials)
+    told = f"credential {names}" if len(source.credentials) == 1 else f"none of the credentials {names}"
+    return VerificationError(refusal.reason, f"{told[:100]}: {refusal.detail}", refusal.status)
 
 
 def _prove(credential: Credential, request: Request, keys: Keys) -> Proof | NeedsKey:

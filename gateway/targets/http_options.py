@@ -159,11 +159,16 @@ class HttpOptions(Options):
                 raise ValueError(f"{', '.join(both)} is written by {key}: it cannot stand elsewhere too")
 
     def warnings(self) -> Sequence[tuple[str, str]]:
-        """Tell of a secret that stands in the configuration."""
+        """Tell of a secret that stands in the configuration, and of a name that only a proxy looks up."""
         inline = (name for name, value in self.headers.items() if isinstance(value, str))
         remedy = 'put it into a file and write { file = "name" }'
-        return [
+        told = [
             ("headers", f"the value of {name} stands here for all to read: {remedy}")
             for name in inline
             if _SECRET.search(name)
         ]
+        url = UrlTemplate(self.url).url
+        if self.proxy is not None and not url.is_numeric and not self.narrow(Guard()).must_look_up:
+            remedy = 'see to it there, or write allow = ["public"] to have the address checked here'
+            told.append(("proxy", f"it looks up {url.host} itself and must refuse what nobody should reach: {remedy}"))
+        return told

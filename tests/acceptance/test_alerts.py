@@ -72,6 +72,7 @@ async def test_a_source_that_refuses_most_of_its_requests_is_told_with_the_reaso
     assert (body["type"], body["subject"]) == ("source.refusing", "truework")
     assert (body["data"]["refused"], body["data"]["requests"]) == (12, 13)
     assert body["data"]["reason"]
+    assert body["data"]["credentials"] == "states", "nobody used it meanwhile, while orders was proven once"
 
 
 async def test_a_secret_near_its_end_is_told_once_also_over_a_restart(home):

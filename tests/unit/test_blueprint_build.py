@@ -322,6 +322,14 @@ class TestWarnings:
         found = world.warnings(ALERTS, AUDIT, "[server]\nbehind_proxy = true")
         assert "without trusted_proxies every sender counts as the proxy" in found[0]
 
+    def test_a_name_that_only_a_proxy_looks_up(self, world):
+        proxied = HTTP + 'proxy = "http://10.0.0.9:3128"\n'
+        assert world.warnings(ALERTS, AUDIT, proxied) == [], "an address needs no look-up"
+        named = proxied.replace("10.0.0.5", "crm.acme.example")
+        (found,) = world.warnings(ALERTS, AUDIT, named)
+        assert "[targets.crm].proxy: it looks up crm.acme.example itself" in found
+        assert world.warnings(ALERTS, AUDIT, named + 'allow = ["public"]') == []
+
 
 def test_mail_and_programs_are_replayed_to_only_by_name_unless_it_is_written(world):
     shell = '[targets.run]\ntype = "shell"\ncommand = ["/bin/true"]\ntimeout = "5s"\nexec = "daemon"\n'

@@ -89,6 +89,14 @@ def test_S13_a_request_that_no_credential_proves_is_refused(token):
     assert caught.value.status == 401
 
 
+def test_a_refusal_names_the_credentials_that_the_request_did_not_prove():
+    old, new = credential("old", OLD), credential("new", NEW)
+    for asked, told in ((source(old), "credential old: "), (source(old, new), "none of the credentials old, new: ")):
+        with pytest.raises(VerificationError) as caught:
+            verify(asked, request(b"wrong"))
+        assert caught.value.detail.startswith(told)
+
+
 def test_a_source_without_credentials_proves_nothing():
     with pytest.raises(VerificationError):
         verify(source(), request(OLD))

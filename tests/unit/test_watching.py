@@ -23,6 +23,13 @@ def test_a_source_that_refuses_most_is_found_with_its_most_frequent_reason():
     assert found == [[], [Refusals("acme", 24, 34, "signature")]]
 
 
+def test_the_credentials_that_nothing_proved_meanwhile_are_named():
+    watch = RefusalWatch()
+    watch.look({"acme": Seen({}, 9, {"orders": 5, "states": 4, "new": 0})}, RULE, 0)
+    (found,) = watch.look({"acme": Seen({"token": 30}, 12, {"orders": 5, "states": 7, "new": 0})}, RULE, MINUTE)
+    assert found.credentials == ("orders", "new")
+
+
 @pytest.mark.parametrize(
     "counters",
     [
