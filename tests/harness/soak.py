@@ -43,7 +43,7 @@ async def under_load(world, daemon, *, rate, hurry=1.0):
     """Load the daemon for the length of a block with all there is, chores `hurry` times as often; gives the load."""
     load = Load(world, daemon)
     chores = (
-        (world.fail_in_turn, 60),
+        (world.fail_in_turn, 20),
         (load.be_hostile, 2),
         (load.reload, 180),
         (load.replay, 120),

@@ -3,6 +3,7 @@
 Everything here is the outside of the daemon. What arrived is kept by name only, so that hours of it fit in memory.
 """
 
+import itertools
 import json
 import random
 from collections.abc import Iterable
@@ -19,8 +20,8 @@ from harness.turns import Seen
 
 EVERYWHERE = ("http", "file", "plugin", "failing", "ordered")
 """Where each order goes; `email` and `shell` get some."""
-FAILURES = (Fault(503), Fault(reset=True), Fault(hang=True), FINE)
-"""How the failing target fails, in turn; every fourth time it is well."""
+FAILURES = (Fault(503), Fault(reset=True), Fault(hang=True))
+"""How the failing target fails, in turn."""
 
 
 class Names(list):
@@ -90,11 +91,12 @@ class World:
         self.ordered.choose = None
 
     async def fail_in_turn(self, seconds):
-        """Break the failing target in one way after the other."""
-        while True:
-            for fault in FAILURES:
-                self.failing.fault = fault
-                await trio.sleep(seconds)
+        """Break the failing target in one way after the other; mostly it is well, so that its backlog ends."""
+        for fault in itertools.cycle(FAILURES):
+            self.failing.fault = fault
+            await trio.sleep(seconds)
+            self.failing.fault = FINE
+            await trio.sleep(5 * seconds)
 
 
 def _orders_in_file(path: Path) -> Iterable[str]:
