@@ -16,6 +16,10 @@ LINGER_SECONDS: Final = 0.5
 """How long the client gets to take a last reply before the connection goes."""
 LINGER_BYTES: Final = 1024 * 1024
 """How much of what it still sends is thrown away meanwhile, so that a reset does not destroy the reply."""
+SEND_BUFFER_BYTES: Final = 64 * 1024
+"""What the kernel keeps, twice over, of answers that a client does not read: ours are short. By itself it would keep
+megabytes of each connection, and until they are full nobody would notice that nothing is read.
+"""
 RECEIVE_BYTES: Final = 16 * 1024
 ACCEPT_PAUSE_SECONDS: Final = 0.1
 """How long accepting rests when the machine has no descriptor or memory left."""

@@ -15,7 +15,7 @@ import trio
 
 from gateway.runtime import Runtime, Socket
 from gateway.wire.connection import over_http1
-from gateway.wire.limits import ACCEPT_PAUSE_SECONDS, SWEEP_SECONDS, Limits
+from gateway.wire.limits import ACCEPT_PAUSE_SECONDS, SEND_BUFFER_BYTES, SWEEP_SECONDS, Limits
 from gateway.wire.proxies import UNIX, TrustedProxies, peer_address, peer_group
 from gateway.wire.reply import Reply, encode_reply, error_reply
 from gateway.wire.state import Connect, Handler, ServedConnection, ServerState
@@ -127,7 +127,9 @@ class Server:
 
     async def _accept(self, listener: Listener, nursery: trio.Nursery) -> None:
         if listener.socket.family != trio.socket.AF_UNIX:
-            listener.socket.setsockopt(trio.socket.IPPROTO_TCP, trio.socket.TCP_NODELAY, 1)  # connections inherit it
+            # connections inherit both
+            listener.socket.setsockopt(trio.socket.IPPROTO_TCP, trio.socket.TCP_NODELAY, 1)
+            listener.socket.setsockopt(trio.socket.SOL_SOCKET, trio.socket.SO_SNDBUF, SEND_BUFFER_BYTES)
         while True:
             try:
                 socket, name = await self._state.runtime.accept(listener.socket)

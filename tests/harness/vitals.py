@@ -72,13 +72,18 @@ async def look(daemon: Daemon, began: float = 0.0) -> Vitals:
         resident=own["Rss"],
         anonymous=own["Anonymous"],
         children=sum(_memory(child).get("Pss", 0) for child in children(daemon.pid)),
-        descriptors=len(list(Path(f"/proc/{daemon.pid}/fd").iterdir())),
+        descriptors=count_descriptors(daemon.pid),
         threads=len(list(Path(f"/proc/{daemon.pid}/task").iterdir())),
         tasks=tasks,
         store=files[0].stat().st_size,
         log=files[1].stat().st_size,
         cpu=round(cpu_seconds(daemon.pid), 1),
     )
+
+
+def count_descriptors(pid: int) -> int:
+    """The open descriptors of a process."""
+    return len(list(Path(f"/proc/{pid}/fd").iterdir()))
 
 
 async def count_tasks(daemon: Daemon) -> int:

@@ -11,6 +11,7 @@ from listener_world import GOOD, HOST, Hooks, read_all, read_reply, serving
 from trio.testing import wait_all_tasks_blocked
 
 from gateway.runtime import Runtime
+from gateway.wire.limits import SEND_BUFFER_BYTES
 from gateway.wire.listener import Limits, Listener, Server, over_http1
 
 pytestmark = pytest.mark.usefixtures("either_http")
@@ -133,6 +134,7 @@ async def test_one_server_serves_v4_v6_unix_and_inherited_sockets(tmp_path):
         await wait_all_tasks_blocked()
         for socket in (v4, v6, adopted):
             assert socket.getsockopt(trio.socket.IPPROTO_TCP, trio.socket.TCP_NODELAY)
+            assert socket.getsockopt(trio.socket.SOL_SOCKET, trio.socket.SO_SNDBUF) == 2 * SEND_BUFFER_BYTES
         streams = [await trio.open_tcp_stream(*address) for address in addresses[:2]]
         streams += [await trio.open_unix_socket(path), await trio.open_unix_socket(path)]
         for stream in streams:

@@ -1,0 +1,64 @@
+"""P20: connections that keep a server waiting are ended at their deadlines, and nobody else is refused for them.
+
+Small, and with short deadlines; thousands of them and what healthy requests feel: `python -m harness.flood`.
+"""
+
+import pytest
+import trio
+
+from harness.daemon import running
+from harness.flood import Felt, be_healthy, hostile_peers, settings, watch
+from harness.senders import post, truework
+from harness.settings import ORDERS_TOKEN
+from harness.vitals import MIB, look, wait_back
+
+DEADLINES = 'header_timeout = "3s", body_timeout = "7s", send_timeout = "3s"'
+LAST = {"heads": 3.0, "bodies": 7.0, "readers": 3.0}
+LATE_SECONDS = 10.0
+"""A machine that is busy with other things."""
+COUNTS = {"heads": 150, "bodies": 150, "readers": 40}
+CAP = 100
+
+
+@pytest.mark.parametrize("http", ["own", "hypercorn"])
+async def test_P20_hostile_connections_are_ended_at_their_deadlines_and_healthy_requests_are_answered(home, http, tell):
+    settings(home, http, DEADLINES).write()
+    async with running(home) as daemon, trio.open_nursery() as nursery:
+        felt = [Felt("warm")]
+        await be_healthy(daemon, felt, 1.5, 400, tag="warm")  # until the store has opened all that it opens in the end
+        before = await look(daemon)
+        felt.append(Felt("beside them"))
+        nursery.start_soon(watch, daemon, felt)
+        async with hostile_peers(daemon.port, COUNTS) as wait_ended:
+            await be_healthy(daemon, felt, 4)
+            ended = await wait_ended()
+        left = await wait_back(daemon, before, 20)
+        nursery.cancel_scope.cancel()
+        await daemon.wait_settled()
+        assert await daemon.stop() == 0
+    tell(f"{http}: {felt[-1]}\n  {ended}")
+    assert left == []
+    assert [part.failed for part in felt] == [0, 0]
+    assert felt[-1].descriptors >= before.descriptors + sum(COUNTS.values()), "they were never there together"
+    assert felt[-1].resident < 300 * MIB
+    for kind, count in COUNTS.items():
+        assert (ended[kind]["ended"], ended[kind]["refused"]) == (count, 0), (kind, ended)
+        assert ended[kind]["last"] < LAST[kind] + LATE_SECONDS, (kind, ended)
+    assert len(home.lines("audit.jsonl")) == sum(len(part.seconds) for part in felt)
+
+
+@pytest.mark.parametrize("http", ["own", "hypercorn"])
+async def test_P20_past_the_cap_no_connection_costs_a_descriptor_for_long_and_all_are_served_afterwards(home, http):
+    settings(home, http, f"{DEADLINES}, connections = {CAP}").write()
+    async with running(home) as daemon, trio.open_nursery() as nursery:
+        before = await look(daemon)
+        felt = [Felt("past the cap")]
+        nursery.start_soon(watch, daemon, felt)
+        async with hostile_peers(daemon.port, {"heads": 2 * CAP, "bodies": CAP}) as wait_ended:
+            ended = await wait_ended()
+        assert (await post(daemon.port, truework("after", ORDERS_TOKEN))).status == 200
+        left = await wait_back(daemon, before, 20)
+        nursery.cancel_scope.cancel()
+    assert left == []
+    assert sum(each["refused"] for each in ended.values()) >= 2 * CAP
+    assert felt[-1].descriptors < before.descriptors + 2 * CAP, "those that are refused linger for half a second"
