@@ -19,7 +19,7 @@ from harness.daemon import running
 from harness.home import temporary_home
 from harness.senders import Client, truework
 from harness.settings import ORDERS_TOKEN, Settings
-from harness.vitals import MIB, count_descriptors, look, wait_back
+from harness.vitals import MIB, ask_counts, look, wait_back
 
 PEERS = Path(__file__).with_name("hostile_peers.py")
 COUNTS = {"heads": 2000, "bodies": 2000, "readers": 200}
@@ -98,8 +98,8 @@ async def watch(daemon, felt):
     while True:
         part = felt[-1]
         part.resident = max(part.resident, daemon.resident_bytes())
-        part.descriptors = max(part.descriptors, count_descriptors(daemon.pid))
-        await trio.sleep(0.2)
+        part.descriptors = max(part.descriptors, (await ask_counts(daemon))["process_open_fds"])
+        await trio.sleep(0.3)
 
 
 @asynccontextmanager

@@ -1,7 +1,7 @@
-"""What a daemon takes of the machine, from outside: memory, descriptors, threads, tasks, files; and how that moves.
+"""What a daemon takes of the machine: memory, descriptors, threads, tasks, files; and how that moves.
 
-Numbers of the process come from /proc, so that a daemon that hangs can be measured too; only its tasks it has to tell
-itself. Nothing here starts or ends anything.
+Memory and threads are what /proc shows of any process to anybody. Descriptors and tasks the daemon has to tell itself:
+it hides the former from others of its user. Nothing here starts or ends anything.
 """
 
 import re
@@ -18,7 +18,7 @@ from harness.senders import Client
 
 MIB = 1024 * 1024
 METRICS = b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n"
-TASKS = re.compile(rb"^hookgate_tasks (\d+)", re.MULTILINE)
+TOLD = re.compile(rb"^(hookgate_tasks|process_open_fds) ([\d.]+)", re.MULTILINE)
 
 
 class Counted(Protocol):
@@ -43,7 +43,7 @@ class Vitals:
     anonymous: int
     """Resident memory that belongs to no file: what the program asked for."""
     children: int
-    """Proportional memory of its child processes."""
+    """The same of its child processes."""
     descriptors: int
     threads: int
     tasks: int
@@ -64,36 +64,31 @@ _BYTES = ("resident", "anonymous", "children", "store", "log")
 
 async def look(daemon: Daemon, began: float = 0.0) -> Vitals:
     """Measure it now; `began` is `trio.current_time()` of the first look."""
-    own = _memory(daemon.pid)
+    own = _status(daemon.pid)
     files = [daemon.home.database.with_name(f"hookgate.db{end}") for end in ("", "-wal")]
-    tasks = await count_tasks(daemon)
+    told = await ask_counts(daemon)
     return Vitals(
         seconds=round(trio.current_time() - began, 1),
-        resident=own["Rss"],
-        anonymous=own["Anonymous"],
-        children=sum(_memory(child).get("Pss", 0) for child in children(daemon.pid)),
-        descriptors=count_descriptors(daemon.pid),
-        threads=len(list(Path(f"/proc/{daemon.pid}/task").iterdir())),
-        tasks=tasks,
+        resident=own["VmRSS"],
+        anonymous=own["RssAnon"],
+        children=sum(_status(child).get("RssAnon", 0) for child in children(daemon.pid)),
+        descriptors=told["process_open_fds"],
+        threads=own["Threads"],
+        tasks=told["hookgate_tasks"],
         store=files[0].stat().st_size,
         log=files[1].stat().st_size,
         cpu=round(cpu_seconds(daemon.pid), 1),
     )
 
 
-def count_descriptors(pid: int) -> int:
-    """The open descriptors of a process."""
-    return len(list(Path(f"/proc/{pid}/fd").iterdir()))
-
-
-async def count_tasks(daemon: Daemon) -> int:
-    """Ask for the tasks of the event loop; the few that answer this question are among them."""
+async def ask_counts(daemon: Daemon) -> dict[str, int]:
+    """Ask for its descriptors and tasks; what answers this question is among them."""
     with Client(daemon.home.admin) as client:
         answer = await client.exchange(METRICS)
-    found = TASKS.search(answer.body)
-    if found is None:
-        raise AssertionError(f"no hookgate_tasks among the metrics: {answer.body[:200]!r}")
-    return int(found[1])
+    found = {name.decode(): int(float(value)) for name, value in TOLD.findall(answer.body)}
+    if len(found) != 2:
+        raise AssertionError(f"tasks or descriptors are not among the metrics: {answer.body[:200]!r}")
+    return found
 
 
 def children(pid: int) -> list[int]:
@@ -102,13 +97,14 @@ def children(pid: int) -> list[int]:
     return [int(child) for line in listed for child in line.split()]
 
 
-def _memory(pid: int) -> dict[str, int]:
-    """Read Rss, Pss and Anonymous in bytes; nothing of a process that ended meanwhile."""
+def _status(pid: int) -> dict[str, int]:
+    """Read VmRSS and RssAnon in bytes, and Threads; nothing of a process that ended meanwhile."""
     try:
-        text = Path(f"/proc/{pid}/smaps_rollup").read_text()
+        text = Path(f"/proc/{pid}/status").read_text()
     except OSError:
         return {}
-    return {name: int(kib) * 1024 for name, kib in re.findall(r"^(Rss|Pss|Anonymous): +(\d+) kB", text, re.MULTILINE)}
+    found = re.findall(r"^(VmRSS|RssAnon|Threads):\s+(\d+)( kB)?", text, re.MULTILINE)
+    return {name: int(value) * (1024 if unit else 1) for name, value, unit in found}
 
 
 def exceeded(before: Counted, now: Counted) -> list[str]:
