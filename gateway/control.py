@@ -36,6 +36,7 @@ from gateway.admin.report import (
     report_targets,
 )
 from gateway.blueprint import Blueprint, difference
+from gateway.core.model import Json
 from gateway.core.routing import Miss
 from gateway.dedup_rules import with_former_rules
 from gateway.desk import OperatorDesk
@@ -215,6 +216,10 @@ class Control:
         """Tell why today's routes do not take a stored event; empty if none is for its type."""
         return await self._intake.misses(event_id)
 
+    async def fields(self, event_id: int) -> dict[str, Json]:
+        """Give what `event.NAME` stands for in a stored event."""
+        return await self._intake.fields(event_id)
+
     async def learn(self, source: str, credential: str, seconds: float, asker: Asker) -> LearningStatus:
         """Let a credential learn one secret within `seconds`; raises NotPossibleError if it is none that learns."""
         known = self._intake.blueprint.sources
@@ -273,7 +278,7 @@ class Control:
 
 
 def _order_rules(blueprint: Blueprint) -> dict[str, str]:
-    return {name: plan.order.by.text for name, plan in blueprint.targets.items() if plan.order is not None}
+    return {name: plan.order.rule for name, plan in blueprint.targets.items() if plan.order is not None}
 
 
 async def rename_owned(blueprint: Blueprint, store: Store, runtime: Runtime) -> None:

@@ -14,8 +14,8 @@ import trio
 
 from gateway.blueprint import Blueprint, Source
 from gateway.core.head import encode_head
-from gateway.core.identify import UNKNOWN, recall
-from gateway.core.model import Delivery, Event, HoldReason, Request, StoredEvent
+from gateway.core.identify import UNKNOWN, named_fields, recall
+from gateway.core.model import Delivery, Event, HoldReason, Json, Request, StoredEvent
 from gateway.core.routing import Miss
 from gateway.core.selector import Scope
 from gateway.store.contract import Acceptance, Claim, NewDelivery, NewEvent, Store, Verdict
@@ -173,6 +173,12 @@ class Intake:
             return []
         scope = recall(source.identify, stored)
         return self.blueprint.router.misses(scope.event, scope)[:MISSES_MAX] if isinstance(scope.event, Event) else []
+
+    async def fields(self, event_id: int) -> dict[str, Json]:
+        """Give what `event.NAME` stands for in a stored event, by today's configuration. Raises StoreError."""
+        stored = await self._store.event(event_id)
+        source = None if stored is None else self.blueprint.sources.get(stored.source)
+        return {} if stored is None or source is None else named_fields({source.name: source.identify}, stored)
 
     def _waiting(self, route: str, target: str, stored: StoredEvent) -> NewDelivery:
         return NewDelivery(route, target, False, self._expires_ms.get(target), self.blueprint.order_key(target, stored))

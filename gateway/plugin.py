@@ -28,6 +28,7 @@ from gateway.config.references import SecretText, TemplateFile
 from gateway.config.units import ByteCount, Duration, duration_between, parse_duration, size_between, size_text
 from gateway.core.document import parse_document, parse_form, refuse_repeated_keys
 from gateway.core.encodings import ENCODERS, Encoding, decode_base64, decode_base64url, encode_base64url
+from gateway.core.fields import message_field
 from gateway.core.head import decode_head
 from gateway.core.keys import KeyForm, decode_key, fit_secret
 from gateway.core.mailbox import check_address, parse_mailbox
@@ -157,6 +158,7 @@ __all__ = [
     "gather_of",
     "hmac_key",
     "load_kinds",
+    "message_field",
     "message_values",
     "parse_document",
     "parse_form",

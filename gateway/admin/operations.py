@@ -10,6 +10,7 @@ from typing import Protocol
 
 from gateway.admin.desk import Asker, Desk
 from gateway.config.sentences import did_you_mean
+from gateway.core.model import Json
 from gateway.core.routing import Miss
 from gateway.errors import HookgateError
 from gateway.store.contract import GateKind, Store
@@ -235,6 +236,10 @@ class Operations(Protocol):
 
     async def misses(self, event_id: int) -> list[Miss]:
         """Tell why today's routes do not take a stored event; empty if none is for its type."""
+        ...
+
+    async def fields(self, event_id: int) -> dict[str, Json]:
+        """Give what `event.NAME` stands for in a stored event, by the fields of its source."""
         ...
 
     async def learn(self, source: str, credential: str, seconds: float, asker: Asker) -> LearningStatus:

@@ -79,7 +79,7 @@ async def list_deliveries(reader: Reader, query: DeliveryQuery) -> dict[str, Any
 async def show_event(reader: Reader, event_id: int) -> dict[str, Any] | None:
     """Give one event with its request, payload and deliveries; None if there is none of this id.
 
-    `unmet` is for who knows the routes to fill in.
+    `unmet` and `fields` are for who knows routes and sources to fill in.
     """
     event = await reader.event(event_id)
     if event is None:
@@ -98,6 +98,7 @@ async def show_event(reader: Reader, event_id: int) -> dict[str, Any] | None:
         "hold": row and row["hold"],
         "replaces": row and row["replaces"],
         "unmet": None,
+        "fields": None,
         "request": _request(event),
         "payload": _payload(event.payload),
         "deliveries": [_delivery_row(row) for row in rows],

@@ -31,9 +31,10 @@ def build(loaded: Loaded) -> Blueprint:
     catalogue = Catalogue(places.beside_config(config.plugins.folder))
     token = admin_token(loaded.config, places, report)
     sources = SourceBuilder(config, places, presets, catalogue, report).build()
-    targets = TargetBuilder(config, expansion.data.get("smtp"), places, presets, catalogue, broken, report).build()
+    smtp = expansion.data.get("smtp")
+    targets = TargetBuilder(config, smtp, places, presets, sources, catalogue, broken, report).build()
     pollers = PollerBuilder(config, places, report).build(sources)
-    routes = RouteBuilder(config, broken, report).build()
+    routes = RouteBuilder(config, sources, broken, report).build()
     check_loops(config, places, targets, report)
     report.check()
     blueprint = Blueprint(

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping
 from hashlib import blake2b
-from typing import Any
+from typing import Any, Final
 
 from gateway.blueprint.kinds import checked_options
 from gateway.blueprint.values import Source
@@ -23,6 +23,9 @@ from gateway.core.selector import parse_selector
 from gateway.provider_api.options import ApiOptions
 from gateway.provider_api.paging import Paging
 from gateway.provider_api.poll_plan import PollerPlan
+
+_OF_WEBHOOKS: Final = ("unwrap", "unwrap_encoding", "format", "lists")
+"""How a webhook's body is read, which says nothing about an item."""
 
 
 class PollerBuilder:
@@ -47,7 +50,7 @@ class PollerBuilder:
         source = self._source(poller, sources, path)
         rule = None if source is None else self._rule(poller, source, path)
         paging = self._paging(poller, path)
-        match = self._match(poller, path)
+        match = self._match(poller, source, path)
         if not isinstance(options, ApiOptions) or source is None or rule is None or paging is None:
             return None
         written = json.dumps([poller.model_dump(mode="json"), source.rule], sort_keys=True, default=str).encode()
@@ -82,7 +85,7 @@ class PollerBuilder:
     def _rule(self, poller: model.Poller, source: Source, path: Path) -> IdentifyRule | None:
         """Give the source's rule as it reads items."""
         own = poller.identify.model_dump(exclude_unset=True)
-        base = {key: value for key, value in source.rule.items() if key not in ("unwrap", "unwrap_encoding")}
+        base = {key: value for key, value in source.rule.items() if key not in _OF_WEBHOOKS}
         spec: dict[str, Any] = {**base, **own, "split": poller.items}
         if "occurrence" not in source.rule:
             text = (
@@ -111,11 +114,11 @@ class PollerBuilder:
             self._report.add(path, str(error))
             return None
 
-    def _match(self, poller: model.Poller, path: Path) -> Match | None:
+    def _match(self, poller: model.Poller, source: Source | None, path: Path) -> Match | None:
         if poller.match is None:
             return None
         try:
-            return parse_match(poller.match)
+            return parse_match(poller.match, None if source is None else source.identify.fields.find)
         except ProblemsError as error:
             for problem in error.problems:
                 self._report.add((*path, "match", *problem.path), problem.text)

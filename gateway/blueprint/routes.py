@@ -1,13 +1,14 @@
 """Routes: names checked, conditions compiled, one router made of them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
-from gateway.blueprint.values import OWN_SOURCE
+from gateway.blueprint.values import OWN_SOURCE, Source
 from gateway.config import model_routes as model
 from gateway.config.lines import Path
 from gateway.config.model import Config
 from gateway.config.problems import Report
 from gateway.config.sentences import did_you_mean
+from gateway.core.fields import message_field
 from gateway.core.problems import ProblemsError
 from gateway.core.routing import Match, Pattern, Route, parse_match
 
@@ -18,8 +19,9 @@ ALERTS_ROUTE = "alerts"
 class RouteBuilder:
     """Builds the routes of one configuration, given in its long form."""
 
-    def __init__(self, config: Config, broken: frozenset[Path], report: Report) -> None:
+    def __init__(self, config: Config, sources: Mapping[str, Source], broken: frozenset[Path], report: Report) -> None:
         self._config = config
+        self._sources = sources
         self._broken = broken
         self._report = report
 
@@ -56,7 +58,8 @@ class RouteBuilder:
         if route.match is None:
             return None
         try:
-            return parse_match(route.match)
+            source = self._sources.get(str(route.source))
+            return parse_match(route.match, message_field if source is None else source.identify.fields.find)
         except ProblemsError as error:
             for problem in error.problems:
                 self._report.add((*path, *problem.path), problem.text)

@@ -11,8 +11,9 @@ from pydantic import BaseModel
 from gateway.blueprint.fetch import FetchBuilder
 from gateway.blueprint.hosted import Table, hosted_kind, with_transform
 from gateway.blueprint.kinds import Kinds
+from gateway.blueprint.named_fields import NamedFields, used_fields
 from gateway.blueprint.presets import Presets
-from gateway.blueprint.values import TargetPlan
+from gateway.blueprint.values import Source, TargetPlan
 from gateway.config import model_targets as model
 from gateway.config.lines import Path
 from gateway.config.model import Config
@@ -22,11 +23,13 @@ from gateway.config.problems import Report
 from gateway.config.references import References, read_small
 from gateway.config.sentences import did_you_mean
 from gateway.core.failures import DisableRule
+from gateway.core.fields import RESERVED
 from gateway.core.order import Order, parse_order_by
 from gateway.core.pace import Rate
 from gateway.core.problems import ProblemsError
 from gateway.core.render import Renderer, TemplateSource
 from gateway.core.retry import DEFAULT_POLICY, NAMED_POLICIES, Policy, parse_policy
+from gateway.core.templates import fields_named
 from gateway.plugin import SendForm, Smtp, TargetKind, TransformKind
 from gateway.plugin_host.catalogue import Catalogue, Provider
 from gateway.plugin_host.foreign import raised
@@ -44,11 +47,13 @@ class TargetBuilder:
         smtp: Mapping[str, Any] | None,
         places: Places,
         presets: Presets,
+        sources: Mapping[str, Source],
         catalogue: Catalogue,
         broken: frozenset[Path],
         report: Report,
     ) -> None:
         """Prepare; `smtp` is the table `[smtp]` as it is written."""
+        self._fields = NamedFields(sources, report)
         self._config = config
         self._smtp = smtp
         self._places = places
@@ -81,7 +86,8 @@ class TargetBuilder:
         if chosen is None:
             return None
         kind, options, seen = chosen
-        renderer = self._renderer(target.send or kind.send, (*path, "send"))
+        used = used_fields(table, options, path)
+        renderer = self._renderer(target.send or kind.send, (*path, "send"), used, foreign=not provider.built_in)
         if options is None or renderer is None:
             return None
         fetch = FetchBuilder(self._config, self._presets, self._report).build(name, target, kind.send, references)
@@ -112,6 +118,7 @@ class TargetBuilder:
                 repr(policy).encode(),
                 (fetch.written if fetch else "").encode(),
                 renderer[1],
+                *(self._fields.meaning(name).encode() for name in sorted(used)),
                 *tls_files,
                 *references.digests,
             ),
@@ -140,11 +147,12 @@ class TargetBuilder:
             text = 'with keep = "latest" a newer event takes the place of a dead one: expected "skip", or nothing'
             self._report.add((*path, "on_dead"), text)
         try:
-            by = parse_order_by(target.order_by)
+            by = parse_order_by(target.order_by, self._fields.all.find)
         except ValueError as error:
             self._report.add((*path, "order_by"), str(error))
             return None
-        return Order(by, target.on_dead or ("skip" if target.keep == "latest" else "block"), target.keep)
+        meaning = self._fields.meaning(by.text.removeprefix("event.")) if by.root == "field" else ""
+        return Order(by, target.on_dead or ("skip" if target.keep == "latest" else "block"), target.keep, meaning)
 
     def _choose(
         self, provider: Provider, target: model.Target, table: Table
@@ -213,17 +221,19 @@ class TargetBuilder:
                 self._report.add((*path, *problem.path), problem.text)
             return DEFAULT_POLICY
 
-    def _renderer(self, send: SendForm | SendTemplate | SendTransform, path: Path) -> tuple[Renderer, bytes] | None:
-        """Give the renderer, and the template's bytes for the fingerprint."""
-        if isinstance(send, SendTransform):
-            return Renderer("payload"), b""
-        if isinstance(send, str):
-            return Renderer(send), b""
+    def _renderer(
+        self, send: SendForm | SendTemplate | SendTransform, path: Path, used: dict[str, Path], *, foreign: bool
+    ) -> tuple[Renderer, bytes] | None:
+        """Give the renderer, and the template's bytes for the fingerprint; `used` gets the fields that it names."""
+        if not isinstance(send, SendTemplate):
+            fields = self._fields.reader(used, foreign=foreign)
+            return Renderer(send if isinstance(send, str) else "payload", fields), b""
         file = self._places.beside_config(send.template)
         try:
             content = read_small(file)
             source = TemplateSource(file.name, content.decode(), send.content_type)
-            return Renderer(source), content
+            used |= dict.fromkeys(fields_named(source.text) - RESERVED, (*path, "template"))
+            return Renderer(source, self._fields.reader(used, foreign=foreign)), content
         except ValueError as error:
             self._report.add((*path, "template"), f"template {file}: {error}")
             return None

@@ -10,6 +10,8 @@ from gateway.cli.format import UNKNOWN, plain, point, say, size, table, when, wr
 from gateway.cli.options import examples, older_ones, with_config, with_json
 from gateway.cli.stopped import read
 
+FIELD_MAX = 200
+"""Characters of one field's line."""
 HOLDS = ("unmatched", "version", "conflict", "ignored")
 
 
@@ -84,6 +86,8 @@ def show(config: Path, as_json: bool, event: str) -> None:
     for name in ("hold", "replaces"):
         if found[name]:
             say(f"{name:12}{found[name]}")
+    for name, value in (found["fields"] or {}).items():
+        say(f"{name:11} {value if isinstance(value, str) else json.dumps(value)}"[:FIELD_MAX])
     _show_unmet(found["unmet"], found["type"])
     _show_request(found["request"])
     _show_payload(found["payload"])

@@ -78,6 +78,11 @@ class Identify(Table):
     rules here the body as it was sent. Finds nothing: the event is as it was sent."""
     unwrap_encoding: Literal["text", "base64"] = "text"
     """How that text is written."""
+    fields: dict[str, Selectors] = Field(
+        default={}, examples=[{"state": "body.data.state", "subject": ["body.data.order_id", "body.data.request_id"]}]
+    )
+    """Names for what events of this source have: `event.state` in `match`, `order_by`, templates and texts of targets.
+    Of a list the first that finds something counts. Read of what routes see."""
     type_aliases: dict[str, str] = Field(default={}, examples=[{"DigitalIdentity.*": "digital_identity.*"}])
     """Types as sent and as meant; one `*` on both sides stands for the same text."""
     aliases: dict[str, dict[str, str]] = Field(

@@ -6,7 +6,7 @@ RequestError(400). Aliases change what the de-dup key and routes see; the payloa
 stay as sent. `repeats_differ_in` leaves fields out of that digest, which is then over the parsed document.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from functools import partial
 from hashlib import blake2b
@@ -25,7 +25,7 @@ from gateway.core.selector import ABSENT, Reader, Scope
 from gateway.core.xml import parse_xml
 from gateway.errors import RequestError
 
-__all__ = ["IdentifyRule", "compile_identify", "identify", "recall", "remember"]
+__all__ = ["IdentifyRule", "compile_identify", "identify", "named_fields", "recall", "remember"]
 
 PARTS_MAX: Final = 1000
 """Events of one request: all of them are accepted in one transaction."""
@@ -112,6 +112,12 @@ def recall(rule: IdentifyRule, stored: StoredEvent) -> Scope:
         scope.claims,
     )
     return scope._replace(event=event)
+
+
+def named_fields(rules: Mapping[str, IdentifyRule], stored: StoredEvent) -> dict[str, Json]:
+    """Give what `event.NAME` stands for in a stored event, by the rule of its source; nothing without one."""
+    rule = rules.get(stored.source)
+    return {} if rule is None else rule.fields.read(recall(rule, stored))
 
 
 def _readable(payload: bytes, parse: Callable[[bytes], Json] = parse_document) -> Json:

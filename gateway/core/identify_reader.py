@@ -14,6 +14,7 @@
 | `split` | selector ending in `[]`: each item is an event of its own, and `body.*` then means the item |
 | `unwrap` | selector of a text of the body that is the event's own payload; `body.*` of routes then means that |
 | `unwrap_encoding` | `text` or `base64`: how it is written there |
+| `fields` | table of names and selectors: what routes and messages call `event.NAME`; read of what they see |
 | `type_aliases` | table of types as sent and as meant; one `*` on both sides stands for the same text |
 | `aliases` | for a selector of body or claims, a table of values as sent and as meant |
 | `versions` | table of version globs, each with a table of what is different there; the first that fits counts |
@@ -26,6 +27,7 @@ from contextlib import contextmanager
 from typing import Any, Final, TypeAlias
 
 from gateway.core.aliases import TypeNames, ValueNames
+from gateway.core.fields import Fields
 from gateway.core.identify_rule import IdentifyRule, Reading, Split, Unwrap
 from gateway.core.model import Json
 from gateway.core.omission import Omission
@@ -45,6 +47,7 @@ KEYS: Final = (
     "occurrence",
     "repeats_differ_in",
     "split",
+    "fields",
     "type_aliases",
     "aliases",
     "versions",
@@ -68,11 +71,11 @@ def compile_identify(spec: Mapping[str, Written], also_reads: Sequence[Selector]
     findings = Findings()
     reader = _Reader(spec, (), set(spec), findings)
     base = reader.reading()
-    version, lists = reader.selector("version"), reader.xml_lists()
+    version, lists, fields = reader.selector("version"), reader.xml_lists(), reader.fields()
     variants = tuple(_variants(spec, base, version, reader))
     findings.check()
     paths = [*reader.body_paths, *(selector.path for selector in also_reads if selector.root == "body")]
-    return IdentifyRule(version, base, variants, lists, tuple(dict.fromkeys(paths)))
+    return IdentifyRule(version, base, variants, fields, lists, tuple(dict.fromkeys(paths)))
 
 
 def _variants(
@@ -89,7 +92,7 @@ def _variants(
         if "id" in changes or "key" in changes:
             inherited = {key: value for key, value in inherited.items() if key not in ("id", "key")}
         below = _Reader({**inherited, **changes}, ("versions", glob), set(changes), reader.findings)
-        for key in ("version", "versions", "format", "lists", *(("split",) if base.split else ())):
+        for key in ("version", "versions", "format", "lists", "fields", *(("split",) if base.split else ())):
             if key in changes:
                 below.add(key, "cannot differ by version: it is read before the version is known")
         with reader.telling("versions", glob):
@@ -146,6 +149,12 @@ class _Reader:
         with self.telling(key):
             return self._noted(parse_selector(self._spec[key])) if key in self._spec else None
         return None
+
+    def fields(self) -> Fields:
+        """Compile the names that routes and messages use."""
+        with self.telling("fields"):
+            return Fields(self._spec.get("fields"))
+        return Fields()
 
     def xml_lists(self) -> tuple[str, ...] | None:
         """Give the names of lists if the body is XML."""

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from gateway.core.aliases import TypeNames, ValueNames
+from gateway.core.fields import Fields
 from gateway.core.model import Json
 from gateway.core.omission import Omission
 from gateway.core.pattern import Pattern
@@ -57,6 +58,8 @@ class IdentifyRule:
     version: Selector | None
     base: Reading
     variants: tuple[tuple[Pattern, Reading], ...]
+    fields: Fields
+    """What routes and messages call `event.NAME`."""
     xml_lists: tuple[str, ...] | None
     """Names of elements that are lists; None: the body is no XML."""
     body_paths: tuple[Path, ...]

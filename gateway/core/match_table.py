@@ -9,7 +9,7 @@ from typing import Any, Final, TypeAlias, cast
 from gateway.core.match import Condition, Group, GroupKind, Match, short_text
 from gateway.core.operators import OPERATORS, Test
 from gateway.core.problems import Findings, KeyPath, unknown
-from gateway.core.selector import ROOTS, Selector, parse_selector
+from gateway.core.selector import ROOTS, FindField, Selector, parse_selector
 
 DEPTH_MAX: Final = 8
 CONDITIONS_MAX: Final = 1000
@@ -22,9 +22,12 @@ Operand: TypeAlias = Any
 """Whatever the operator wrote."""
 
 
-def parse_match(table: Operand) -> Match:
-    """Compile a `match` table. Raises ProblemsError with everything that is wrong with it."""
-    reader = _Reader()
+def parse_match(table: Operand, field: FindField | None = None) -> Match:
+    """Compile a `match` table; `field` finds `event.NAME`.
+
+    Raises ProblemsError with everything that is wrong with it.
+    """
+    reader = _Reader(field)
     match = reader.match(table, (), 0)
     if len(match.selectors) > CONDITIONS_MAX:
         reader.findings.add((), f"more than {CONDITIONS_MAX} conditions")
@@ -35,8 +38,9 @@ def parse_match(table: Operand) -> Match:
 class _Reader:
     """Reads one table; what is wrong goes into `findings`, and reading goes on."""
 
-    def __init__(self) -> None:
+    def __init__(self, field: FindField | None) -> None:
         self.findings = Findings()
+        self._field = field
 
     def match(self, table: Operand, path: KeyPath, depth: int) -> Match:
         nodes: list[Condition | Group] = []
@@ -68,14 +72,14 @@ class _Reader:
             self.findings.add(path, f"a key with dots must be quoted: write {' and '.join(lines)}")
             return None
         try:
-            return parse_selector(key)
+            return parse_selector(key, self._field)
         except ValueError as error:
             self.findings.add(path, str(error))
             return None
 
     def _condition(self, selector: Selector, operand: Operand, path: KeyPath) -> Condition:
         fits, never, exists = self._tests(operand, path)
-        always_text = not selector.path and selector.text != "event.occurred_at"
+        always_text = not selector.path and selector.root != "field" and selector.text != "event.occurred_at"
         for wrong in [value for value in _scalars(operand) if always_text and not isinstance(value, str)]:
             self.findings.add(path, f'{selector.text} is always text: write "{short_text(wrong)}" in quotes')
         return Condition(selector, f"{selector.text} {_written(operand)}", fits, never, exists)

@@ -214,6 +214,14 @@ class Message:
     resource: bytes | None = None
     """What was fetched of the provider for this event, as JSON; None if the target fetches nothing for it."""
 
+    read_fields: Callable[[], Mapping[str, Json]] = field(default=dict, repr=False, compare=False)
+    """Gives `fields`; the gateway gives one only where the target's configuration names a field."""
+
+    @property
+    def fields(self) -> Mapping[str, Json]:
+        """What the source's `identify.fields` name and the event has, if the target's configuration names any."""
+        return self.read_fields()
+
     @property
     def fetched(self) -> Json:
         """The resource, parsed anew at each look; None if there is none."""

@@ -9,7 +9,7 @@ from typing import Final, Literal, NamedTuple
 
 import orjson
 
-from gateway.core.selector import ABSENT, Scope, Selector, parse_selector
+from gateway.core.selector import ABSENT, FindField, Scope, Selector, parse_selector
 
 _NO_VALUES: Final = (ABSENT, None, "")
 
@@ -22,6 +22,13 @@ class Order(NamedTuple):
     """Whether a dead delivery stops its key, or the next one goes."""
     keep: Literal["all", "latest"]
     """`latest`: of what waits only the newest of a key is delivered."""
+    meaning: str = ""
+    """What `event.NAME` stands for in each source; empty for another selector."""
+
+    @property
+    def rule(self) -> str:
+        """The rule as the store remembers it: what was put in order by another one is ordered anew."""
+        return f"{self.by.text} = {self.meaning}" if self.meaning else self.by.text
 
     def key(self, scope: Scope) -> bytes | None:
         """Give the digest of the key (16 bytes); None if there is none."""
@@ -31,9 +38,12 @@ class Order(NamedTuple):
         return blake2b(orjson.dumps(value, option=orjson.OPT_SORT_KEYS), digest_size=16).digest()
 
 
-def parse_order_by(text: str) -> Selector:
-    """Compile the selector of a key. Raises ValueError, also for what is not known of a stored event any more."""
-    selector = parse_selector(text)
+def parse_order_by(text: str, field: FindField | None = None) -> Selector:
+    """Compile the selector of a key; `field` finds `event.NAME`.
+
+    Raises ValueError, also for what is not known of a stored event any more.
+    """
+    selector = parse_selector(text, field)
     if selector.root == "claims":
         raise ValueError(
             f"selector {text!r}: claims are not kept, so a replay would have no key; use body, or a header"

@@ -14,6 +14,7 @@ What cannot be rendered is RenderError: such a delivery is dead, with the error'
 
 from base64 import b64encode
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, Final, Literal, TypeAlias
 
 import orjson
@@ -28,6 +29,7 @@ from gateway.errors import RequestError
 __all__ = ["CompiledTemplate", "RenderError", "Renderer", "TemplateSource", "TemplateUnfitError", "message_values"]
 
 Form: TypeAlias = Literal["payload", "request", "envelope", "empty"]
+FieldsOf: TypeAlias = Callable[[StoredEvent], Mapping[str, Json]]
 Content: TypeAlias = tuple[bytes, str]
 """Bytes and their content type."""
 
@@ -42,12 +44,16 @@ class RenderError(ValueError):
 class Renderer:
     """Renders events for one target. Immutable; the template, if there is one, is compiled."""
 
-    def __init__(self, send: Form | TemplateSource) -> None:
-        """Prepare for the form `send`. Raises ValueError for a template that cannot be compiled, or an unknown form."""
+    def __init__(self, send: Form | TemplateSource, fields: FieldsOf | None = None) -> None:
+        """Prepare for the form `send`; `fields` reads what `event.NAME` stands for in an event.
+
+        Raises ValueError for a template that cannot be compiled, or an unknown form.
+        """
+        self._fields = fields
         if isinstance(send, TemplateSource):
             template = CompiledTemplate(send)
             self._content: Callable[[Delivery, StoredEvent, bytes, Mapping[str, str], bytes | None], Content] = (
-                lambda *what: _templated(template, *what)
+                lambda *what: _templated(template, fields, *what)
             )
         elif send in _FORMS:
             self._content = _FORMS[send]
@@ -89,7 +95,20 @@ class Renderer:
             delivery.progress,
             save_progress,
             resource,
+            dict if self._fields is None else _once(partial(self._fields, event)),
         )
+
+
+def _once(read: Callable[[], Mapping[str, Json]]) -> Callable[[], Mapping[str, Json]]:
+    """Read when it is asked for first, since most messages need none, and not again: that parses the payload."""
+    found: list[Mapping[str, Json]] = []
+
+    def fields() -> Mapping[str, Json]:
+        if not found:
+            found.append(read())
+        return found[0]
+
+    return fields
 
 
 def _payload_type(event: StoredEvent) -> str:
@@ -139,13 +158,15 @@ def _one_line(document: bytes) -> orjson.Fragment:
 
 def _templated(
     template: CompiledTemplate,
+    fields: FieldsOf | None,
     delivery: Delivery,
     event: StoredEvent,
     payload: bytes,
     headers: Mapping[str, str],
     resource: bytes | None,
 ) -> Content:
-    values = _values(_facts(event), payload, headers, delivery.route, delivery.target, resource)
+    facts = _facts(event) if fields is None else {**fields(event), **_facts(event)}
+    values = _values(facts, payload, headers, delivery.route, delivery.target, resource)
     try:
         return template.fill(values), template.content_type
     except TemplateUnfitError as error:
@@ -157,7 +178,8 @@ def message_values(message: Message) -> dict[str, Any]:
     facts = _written(
         message.id, message.source, message.type, message.version, message.occurred_at, message.accepted_at
     )
-    return _values(facts, message.payload, message.headers, message.route, message.target, message.resource)
+    known = {**message.fields, **facts}
+    return _values(known, message.payload, message.headers, message.route, message.target, message.resource)
 
 
 def _values(

@@ -11,7 +11,7 @@ Selectors are compiled once into closures, because several run for each request.
 import re
 from collections.abc import Callable, Iterator, Sequence
 from enum import Enum
-from typing import Final, Literal, NamedTuple, TypeAlias, get_args
+from typing import Final, Literal, NamedTuple, TypeAlias
 from urllib.parse import unquote_plus
 
 import orjson
@@ -22,8 +22,9 @@ SELECTOR_CHARACTERS_MAX: Final = 256
 SELECTOR_PIECES_MAX: Final = 32
 TEMPLATE_CHARACTERS_MAX: Final = 4096
 
-Root: TypeAlias = Literal["header", "query", "body", "claims", "event", "source"]
-ROOTS: Final[tuple[Root, ...]] = get_args(Root)
+Root: TypeAlias = Literal["header", "query", "body", "claims", "event", "source", "field"]
+"""`field`: a name of ours, `event.state`, that is no fact of an event; see `core.fields`."""
+ROOTS: Final[tuple[Root, ...]] = ("header", "query", "body", "claims", "event", "source")
 EVENT_FIELDS: Final = ("type", "version", "id", "source", "key", "occurred_at")
 
 Path: TypeAlias = tuple[tuple[str, ...], ...]
@@ -122,7 +123,11 @@ class Template:
         return f"Template({self.text!r})"
 
 
-def parse_selector(text: str) -> Selector:
+FindField: TypeAlias = Callable[[str], Selector]
+"""Gives the selector of `event.NAME` for a name that is no fact of an event. Raises ValueError for an unknown one."""
+
+
+def parse_selector(text: str, field: FindField | None = None) -> Selector:
     """Compile a selector. Raises ValueError that tells what is wrong with it."""
     if not isinstance(text, str):
         raise ValueError(f"a selector is text such as body.data.state, found {text!r}")  # noqa: TRY004 - one kind of error for the operator
@@ -142,14 +147,16 @@ def parse_selector(text: str) -> Selector:
     name = path[0][0]
     if root == "header":
         return _header_selector(text, name)
+    if root == "event" and field is not None and name not in EVENT_FIELDS:
+        return field(name)
     return _query_selector(text, name) if root == "query" else _event_selector(text, name)
 
 
-def parse_template(text: str) -> Template:
+def parse_template(text: str, field: FindField | None = None) -> Template:
     """Compile a short template. Raises ValueError that tells what is wrong with it."""
     if len(text) > TEMPLATE_CHARACTERS_MAX:
         raise ValueError(f"template {text[:40]!r}… is longer than {TEMPLATE_CHARACTERS_MAX} characters")
-    return Template(text, list(_template_pieces(text)))
+    return Template(text, list(_template_pieces(text, field)))
 
 
 _ROOT: Final = re.compile(r"[a-z]+")
@@ -262,7 +269,7 @@ def _listed(value: Json) -> list[Json]:
     return [] if value is ABSENT else [value]
 
 
-def _template_pieces(text: str) -> Iterator[str | Selector]:
+def _template_pieces(text: str, field: FindField | None) -> Iterator[str | Selector]:
     position = 0
     while position < len(text):
         token = _TEMPLATE_TOKEN.match(text, position)
@@ -272,7 +279,7 @@ def _template_pieces(text: str) -> Iterator[str | Selector]:
             )
         position = token.end()
         if token[1] is not None:
-            yield parse_selector(token[1])
+            yield parse_selector(token[1], field)
         else:
             yield {"{{": "{", "}}": "}"}.get(token[0], token[0])
 

@@ -91,5 +91,14 @@ class CompiledTemplate:
         return value
 
 
+def fields_named(text: str) -> set[str]:
+    """Give the names after `event.` that a template uses; none for a template that cannot be compiled."""
+    try:
+        found = minijinja.Environment().undeclared_variables_in_str(text, nested=True)
+    except minijinja.TemplateError:
+        return set()
+    return {name.split(".")[1] for name in found if name.startswith("event.")}
+
+
 def _first_line(error: Exception) -> str:
     return str(error).partition("\n")[0]

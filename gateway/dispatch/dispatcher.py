@@ -246,7 +246,7 @@ class Dispatcher:
     async def _put_in_order(self, plan: TargetPlan, blueprint: Blueprint) -> None:
         """Tell the store how the target is ordered; where that has changed, wait until what it holds is in order."""
         order = plan.order
-        ordering = None if order is None else Ordering(order.by.text, order.on_dead, order.keep)
+        ordering = None if order is None else Ordering(order.rule, order.on_dead, order.keep)
         while True:
             try:
                 count = await self._store.set_ordering(

@@ -49,6 +49,7 @@ def write_message(call: int, message: Message) -> list[bytes]:
         "call": call,
         "facts": [getattr(message, name) for name in _FACTS],
         "headers": dict(message.headers),
+        "fields": dict(message.fields),
         "content": len(message.content),
         "payload": None if same else len(payload),
         "progress": None if progress is None else len(progress),
@@ -74,6 +75,7 @@ def read_message(frame: Frame, save_progress: Callable[[bytes], None]) -> Messag
         progress=None if header["progress"] is None else body[end:after],
         save_progress=save_progress,
         resource=None if header["resource"] is None else body[after:],
+        read_fields=lambda: MappingProxyType(header["fields"]),
     )
 
 

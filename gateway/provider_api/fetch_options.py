@@ -20,6 +20,8 @@ def check_resource_url(text: str) -> str:
     """Give the URL of a resource, with `{selectors}` in path and query. Raises ValueError."""
     template = UrlTemplate(text)
     check_fields(template.selectors, "a url")
+    if named := next((each.text for each in template.selectors if each.root == "field"), ""):
+        raise ValueError(f"{{{named}}} cannot stand here: write the selector that it stands for")
     if template.url.is_numeric:
         Guard().vet_literal(template.url.host, template.url.port)
     return text

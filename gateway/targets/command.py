@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import orjson
 
-from gateway.plugin import Message, Scope, Template, parse_template
+from gateway.plugin import Message, Scope, Template, message_field, parse_template
 
 PIECES_MAX: Final = 256
 PIECE_BYTES_MAX: Final = 131_071
@@ -50,7 +50,7 @@ class Command:
     def __init__(self, pieces: Sequence[str]) -> None:
         if not 1 <= len(pieces) <= PIECES_MAX:
             raise ValueError(f"expected the program and its arguments, 1 to {PIECES_MAX} pieces, found {len(pieces)}")
-        templates = [parse_template(piece) for piece in pieces]
+        templates = [parse_template(piece, message_field) for piece in pieces]
         if not pieces[0].startswith("/") or templates[0].selectors or "\0" in "".join(pieces):
             raise ValueError(f"expected the absolute path of a program first, without {{…}}, found {pieces[0]!r}")
         for template in templates:
@@ -91,7 +91,7 @@ def check_text(text: str, name: str) -> None:
 
 
 def _check_fields(template: Template) -> None:
-    unfit = [selector.text for selector in template.selectors if not _FIELDS.fullmatch(selector.text)]
+    unfit = [each.text for each in template.selectors if each.root != "field" and not _FIELDS.fullmatch(each.text)]
     if unfit:
         raise ValueError(f"{{{unfit[0]}}} cannot stand in a command: expected body.…, event.type, event.id or source")
 

@@ -16,6 +16,7 @@ from gateway.plugin import (
     TemplateFile,
     check_address,
     duration_between,
+    message_field,
     parse_template,
     size_between,
 )
@@ -29,8 +30,8 @@ _PLACEHOLDER: Final = re.compile(r"\{[^{}]*\}")
 
 
 def _check_template(text: str) -> Template:
-    template = parse_template(text)
-    unfit = [selector.text for selector in template.selectors if not _FIELDS.fullmatch(selector.text)]
+    template = parse_template(text, message_field)
+    unfit = [each.text for each in template.selectors if each.root != "field" and not _FIELDS.fullmatch(each.text)]
     if unfit:
         raise ValueError(
             f"{{{unfit[0]}}} cannot stand here: expected event.id, event.type, event.version, body.… or source"

@@ -14,7 +14,7 @@ from typing import Final
 
 import orjson
 
-from gateway.plugin import Delivered, Message, Outcome, Rejected, Scope, Template, parse_template
+from gateway.plugin import Delivered, Message, Outcome, Rejected, Scope, Template, message_field, parse_template
 from gateway.targets.disk import Ownership, judge_error, judge_file_error, open_folder, open_subfolder, write_all
 
 MAX_DEPTH: Final = 8
@@ -28,9 +28,9 @@ _FIELDS: Final = re.compile(r"event\.(id|type|version|source|occurred_at)|source
 
 def check_name(text: str) -> Template:
     """Read a name template as the operator writes it. Raises ValueError that tells what is wrong."""
-    template = parse_template(text)
+    template = parse_template(text, message_field)
     fields = [selector.text for selector in template.selectors]
-    unfit = [field for field in fields if not _FIELDS.fullmatch(field)]
+    unfit = [each.text for each in template.selectors if each.root != "field" and not _FIELDS.fullmatch(each.text)]
     if unfit:
         raise ValueError(f"{{{unfit[0]}}} cannot stand in a name: expected event.id, event.type, body.… or source")
     if "event.id" not in fields:

@@ -10,7 +10,7 @@ from typing import Annotated, Final, TypeAlias
 import orjson
 from pydantic import Discriminator, Tag
 
-from gateway.plugin import Message, Scope, SecretText, Selector, Template, check_headers, parse_template
+from gateway.plugin import Message, Scope, SecretText, Selector, Template, check_headers, message_field, parse_template
 
 VALUE_BYTES_MAX: Final = 4096
 """Of a header that is filled from a message."""
@@ -56,14 +56,14 @@ def split_headers(headers: Mapping[str, str | SecretText]) -> tuple[dict[str, st
 
 def _template(name: str, text: str) -> Template:
     try:
-        return parse_template(text)
+        return parse_template(text, message_field)
     except ValueError as error:
         raise ValueError(f"header {name[:80]}: {error}; {{{{ and }}}} write braces") from None
 
 
 def check_fields(selectors: Iterable[Selector], where: str) -> None:
     """Refuse selectors that a message cannot answer. Raises ValueError that names the first."""
-    unfit = [selector.text for selector in selectors if not _FIELDS.fullmatch(selector.text)]
+    unfit = [each.text for each in selectors if each.root != "field" and not _FIELDS.fullmatch(each.text)]
     if unfit:
         raise ValueError(
             f"{{{unfit[0]}}} cannot stand in {where}: expected body.…, event.id, event.type, event.version, "

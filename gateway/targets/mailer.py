@@ -34,6 +34,7 @@ from gateway.plugin import (
     WireError,
     check_address,
     dial_blocking,
+    message_field,
     message_values,
     parse_document,
     parse_mailbox,
@@ -79,9 +80,9 @@ class Mailer:
         parse_url(f"http://{host}:{smtp.port_number}/")  # for its strictness with hosts
         self._smtp = smtp
         self._sender = options.sender or smtp.sender
-        self._to = tuple(map(parse_template, options.to))
-        self._cc = tuple(map(parse_template, options.cc))
-        self._subject = parse_template(options.subject) if options.subject else None
+        self._to = tuple(parse_template(each, message_field) for each in options.to)
+        self._cc = tuple(parse_template(each, message_field) for each in options.cc)
+        self._subject = parse_template(options.subject, message_field) if options.subject else None
         self._text = _compiled(options.text, "text/plain")
         self._html = _compiled(options.html, "text/html")
         self._attach_max = options.attach_max

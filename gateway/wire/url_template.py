@@ -9,6 +9,7 @@ import re
 from typing import Final
 from urllib.parse import quote
 
+from gateway.core.fields import message_field
 from gateway.core.selector import Scope, Selector, parse_template
 from gateway.wire.url import Url, parse_url
 
@@ -47,7 +48,7 @@ class UrlTemplate:
         if not path.startswith("/"):
             path = f"/{path}"
         _check_path(_SELECTOR.sub("x", path))
-        self._path, self._query = parse_template(path), parse_template(query)
+        self._path, self._query = parse_template(path, message_field), parse_template(query, message_field)
         self.selectors = (*self._path.selectors, *self._query.selectors)
 
     @property

@@ -133,6 +133,9 @@ class MemoryDaemon:
     async def misses(self, event_id):
         return self.missed
 
+    async def fields(self, event_id):
+        return {"state": "completed"}
+
     async def learn(self, source, credential, seconds, asker):
         self.asked.append(("learn", source, credential, seconds, asker))
         return LearningStatus(False, seconds, "/var/lib/hookgate/learned/asana.main")

@@ -24,6 +24,7 @@ def event_routes(operations: Operations) -> Blueprint:
             return _no_event(text)
         if found["hold"] in {"unmatched", "ignored"} and not found["deliveries"]:
             found["unmet"] = [miss._asdict() for miss in await operations.misses(event_id)]
+        found["fields"] = await operations.fields(event_id)
         return answer(found)
 
     return routes
