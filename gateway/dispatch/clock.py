@@ -12,6 +12,10 @@ STEP_MS: Final = 5_000
 """How far the wall clock may step before what waits is moved along: so much, a try may come early or late."""
 
 
+AHEAD_MS: Final = 250
+"""How far it may be ahead of the time that went by since it agreed: a step shows by so much until it is minded."""
+
+
 class DueClock:
     """What time it is for what waits in the store. One per daemon."""
 
@@ -20,8 +24,8 @@ class DueClock:
         self._agreed = self.lead()
 
     def now_ms(self) -> int:
-        """Give milliseconds since 1970, never more than `STEP_MS` ahead of the time that went by since it agreed."""
-        return min(self._runtime.now_ms(), self._steady_ms() + self._agreed + STEP_MS)
+        """Give milliseconds since 1970, never more than `AHEAD_MS` ahead of the time that went by since it agreed."""
+        return min(self._runtime.now_ms(), self._steady_ms() + self._agreed + AHEAD_MS)
 
     def lead(self) -> int:
         """Give the milliseconds by which the wall clock is ahead of one that never steps."""
