@@ -102,6 +102,9 @@ class Silent:
     def tried(self, plan: TargetPlan, tried: Tried) -> None:
         """One try ended."""
 
+    def fetched(self, target: str, result: str) -> None:
+        """A resource was asked for."""
+
     def gate_closed(self, gate: Gate, *, asked: bool) -> None:
         """A gate was closed."""
 

@@ -94,6 +94,7 @@ class TargetCounts:
     __slots__ = (
         "attempt_seconds",
         "attempts",
+        "fetches",
         "gates_closed",
         "last_delivered_at",
         "last_error",
@@ -108,6 +109,8 @@ class TargetCounts:
         """Deliveries, by the state they ended in: delivered, dead, cancelled."""
         self.gates_closed = Tally()
         """Closings of a gate, by its kind."""
+        self.fetches = Tally()
+        """Resources that a provider was asked for, by what came of it."""
         self.attempt_seconds = Histogram(ATTEMPT_SECONDS)
         self.last_delivered_at: int | None = None
         self.last_error = ""

@@ -45,6 +45,10 @@ class Narrator:
             counts.failed(row.reason, row.started_at)
             self._tell_failure(plan, tried)
 
+    def fetched(self, target: str, result: str) -> None:
+        """A provider was asked for a resource."""
+        self._counters.targets[target].fetches.add(result)
+
     def expired(self, target: str, count: int) -> None:
         """Deliveries were cancelled because they were of no use any more."""
         self._counters.targets[target].settled.add("cancelled", count)

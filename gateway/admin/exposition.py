@@ -124,6 +124,8 @@ class Exposition:
         yield _counter("hookgate_deliveries_settled", "Deliveries that ended", settled, ["target", "state"])
         attempts = _spread((name, counts.attempts) for name, counts in targets)
         yield _counter("hookgate_attempts", "Tries to deliver", attempts, ["target", "outcome"])
+        fetches = _spread((name, counts.fetches) for name, counts in targets)
+        yield _counter("hookgate_fetches", "Resources that a provider was asked for", fetches, ["target", "result"])
         closings = _spread((name, counts.gates_closed) for name, counts in targets)
         yield _counter("hookgate_gate_closings", "Times a gate was closed", closings, ["target", "kind"])
         seconds = [((name,), counts.attempt_seconds) for name, counts in targets]

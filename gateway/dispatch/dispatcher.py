@@ -129,7 +129,7 @@ class Dispatcher:
         """
         now = self._runtime.now_ms()
         for runner in self._runners.values():
-            runner.gates.step_back(by_ms, now)
+            runner.step_back(by_ms, now)
         try:
             return await self._store.step_back(by_ms, now)
         finally:

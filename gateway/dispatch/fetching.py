@@ -53,9 +53,14 @@ class FetchLane:
         self._workers = 0
         self._nursery: trio.Nursery | None = None
 
-    def start(self, nursery: trio.Nursery) -> None:
-        """Begin to fetch."""
+    async def start(self, nursery: trio.Nursery) -> None:
+        """Begin to fetch, by a probe if the provider was down when another process left it."""
+        await self._fetcher.breaker.recall()
         self._nursery = nursery
+
+    def step_back(self, by_ms: int, now: int) -> None:
+        """The wall clock went back by `by_ms` to `now`."""
+        self._fetcher.breaker.step_back(by_ms, now)
 
     def stop(self) -> list[Slot]:
         """Fetch nothing any more; give what waits and what was under way."""
@@ -69,7 +74,7 @@ class FetchLane:
     @property
     def is_crowded(self) -> bool:
         """True if more deliveries that need a fetch would only go back to the store."""
-        return self._fetcher.is_down or not self._has_room(0)
+        return self._fetcher.breaker.is_down or not self._has_room(0)
 
     def sort(self, slots: Iterable[Slot]) -> list[Slot]:
         """Take the deliveries that need a fetch; give the others, and those whose resource is known, at once."""
@@ -81,7 +86,7 @@ class FetchLane:
                 ready.append(slot)
             elif (resource := self._fetcher.cached(event)) is not None:
                 ready.append(slot._replace(resource=resource))
-            elif self._nursery is None or not self._has_room(slot.size) or self._fetcher.wait_ms():
+            elif self._nursery is None or not self._has_room(slot.size) or self._fetcher.breaker.wait_ms():
                 refused.append(slot)
             else:
                 self._waiting.append(slot)
@@ -115,7 +120,7 @@ class FetchLane:
     async def _work(self) -> None:
         try:
             while self._waiting:
-                if self._fetcher.wait_ms():
+                if self._fetcher.breaker.wait_ms():
                     self._park_all()
                     return
                 await self._fetch(self._waiting.popleft())
@@ -134,7 +139,9 @@ class FetchLane:
         if isinstance(found, bytes):
             self._observer.fetched(slot._replace(resource=found))
         else:
-            await self._observer.not_fetched(slot, found, began, self._pause_ms() if self._fetcher.is_down else 0)
+            await self._observer.not_fetched(
+                slot, found, began, self._pause_ms() if self._fetcher.breaker.is_down else 0
+            )
 
     def _park_all(self) -> None:
         slots = list(self._waiting)
@@ -143,4 +150,4 @@ class FetchLane:
         self._observer.parked(slots, self._pause_ms())
 
     def _pause_ms(self) -> int:
-        return max(self._fetcher.wait_ms(), PARK_MS) + int(SPREAD_MS * self._runtime.random())
+        return max(self._fetcher.breaker.wait_ms(), PARK_MS) + int(SPREAD_MS * self._runtime.random())

@@ -51,6 +51,10 @@ class Observer(GateObserver, Protocol):
         """One try ended; its record is on its way to the store."""
         ...
 
+    def fetched(self, target: str, result: str) -> None:
+        """A provider was asked for a resource; `result` is `found`, `missing`, `down` or `failed`."""
+        ...
+
 
 class Runner:
     """Runs one target by one plan. A reload that changes the plan makes a new one and lets this one drain."""
@@ -75,7 +79,8 @@ class Runner:
         self._crew = Crew(gates.pace, self._runtime, most, self._try, batches=batches, gathers=gather is not None)
         self._lane: FetchLane | None = None
         if plan.fetch is not None:
-            self._lane = FetchLane(Fetcher(plan.fetch, context), self.window, self._runtime, self)
+            fetcher = Fetcher(plan.fetch, context, partial(observer.fetched, plan.name))
+            self._lane = FetchLane(fetcher, self.window, self._runtime, self)
         self._running = False
         self._draining = False
         self._given_back: Callable[[], None] = lambda: None
@@ -89,7 +94,7 @@ class Runner:
             async with trio.open_nursery() as nursery:
                 self._crew.start(nursery)
                 if self._lane is not None:
-                    self._lane.start(nursery)
+                    await self._lane.start(nursery)
                 self._running = True
                 task_status.started()
                 await self._feed()
@@ -161,6 +166,12 @@ class Runner:
         if not self.gates.are_open:  # it was to be the probe
             await self.gates.carry_out(self.gates.note([NotTried("nothing was fetched for it")]))
             self._hint.set()
+
+    def step_back(self, by_ms: int, now: int) -> None:
+        """The wall clock went back by `by_ms` to `now`: what is in memory is moved along."""
+        self.gates.step_back(by_ms, now)
+        if self._lane is not None:
+            self._lane.step_back(by_ms, now)
 
     def hint(self) -> None:
         """Look into the store again: something waits there, or a gate has changed."""

@@ -5,15 +5,14 @@ provider that is down is asked by one probe at a time, as a target is.
 """
 
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Final, NamedTuple, TypeAlias
 
-import structlog
-
-from gateway.core.breaker import Breaker
 from gateway.core.model import Delivered, NotTried, Outcome, Rejected, Retry, StoredEvent, TargetDown
 from gateway.plugin import Context, UnfitUrlError, Url
 from gateway.provider_api.caller import Answer, Caller, Document, Missing, tells_of_provider
+from gateway.provider_api.provider_breaker import ProviderBreaker
 from gateway.provider_api.resource import Resource
 
 AT_ONCE: Final = 8
@@ -22,12 +21,9 @@ CACHED_MAX: Final = 256
 CACHED_BYTES_MAX: Final = 8 * 1024 * 1024
 NOTHING: Final = b"null"
 """What stands beside the payload where the provider has no such resource and the operator wants no more."""
-PROBE_WAIT_MS: Final = 1000
 
 Fetched: TypeAlias = bytes | Outcome
 """The resource as JSON, or what becomes of the delivery without it; never `Delivered`."""
-
-log = structlog.get_logger()
 
 
 class Kept(NamedTuple):
@@ -43,29 +39,20 @@ class Kept(NamedTuple):
 class Fetcher:
     """Fetches for one target."""
 
-    def __init__(self, resource: Resource, context: Context) -> None:
+    def __init__(self, resource: Resource, context: Context, count: Callable[[str], None]) -> None:
+        """Prepare; `count` is called with what came of each fetch: `found`, `missing`, `down` or `failed`."""
         self._resource = resource
         self._context = replace(context, connections=AT_ONCE)
         self._runtime = context.runtime
         self._caller: Caller | None = None
-        self._breaker = Breaker()
+        self.breaker = ProviderBreaker(context)
+        self._count = count
         self._kept: OrderedDict[tuple[str, str], Kept] = OrderedDict()
         self._kept_bytes = 0
 
     def wants(self, event: StoredEvent) -> bool:
         """Tell whether an event needs a resource."""
         return self._resource.belongs_to(event)
-
-    @property
-    def is_down(self) -> bool:
-        """True while the provider is asked by probes only."""
-        return self._breaker.state != "closed"
-
-    def wait_ms(self) -> int:
-        """Give how long nothing may be asked; 0: now. Asking then is the probe."""
-        if self._breaker.state == "open":
-            return max((self._breaker.until or 0) - self._runtime.now_ms(), 0)
-        return PROBE_WAIT_MS if self._breaker.state == "probing" else 0
 
     def cached(self, event: StoredEvent) -> bytes | None:
         """Give an event's resource if it was fetched a short while ago, and not before the event came."""
@@ -79,18 +66,20 @@ class Fetcher:
         return kept.resource
 
     async def fetch(self, event: StoredEvent) -> Fetched:
-        """Ask for an event's resource; only while `wait_ms` is 0. Raises nothing but Cancelled."""
+        """Ask for an event's resource; only while its breaker waits no more. Raises nothing but Cancelled."""
         try:
             url, target = self._resource.address(event)
         except UnfitUrlError as error:
             return Rejected(f"fetch: {error}"[:500])
-        self._breaker = self._breaker.probe(self._runtime.now_ms()) or self._breaker
+        self.breaker.begin()
         asked_at = self._runtime.now_ms()
         answer: Answer = NotTried("cancelled")
         try:
             answer = await self._ask(url, target)
         finally:
-            self._note(answer)
+            self.breaker.note(tells_of_provider(answer))
+        self._count(_result(answer))
+        await self.breaker.save()
         return self._meaning(answer, (url.place, target), asked_at)
 
     def close(self) -> None:
@@ -120,16 +109,6 @@ class Fetcher:
     def _make(self, url: Url, context: Context) -> Caller:
         return Caller(self._resource.options, url, context, dict(self._resource.headers))
 
-    def _note(self, answer: Answer) -> None:
-        was_down = self.is_down
-        self._breaker, moves = self._breaker.after(
-            tells_of_provider(answer), self._runtime.now_ms(), self._runtime.random()
-        )
-        if moves and not was_down:
-            log.warning("fetch.down", target=self._context.name, reason=self._breaker.reason)
-        elif was_down and not self.is_down:
-            log.info("fetch.up", target=self._context.name)
-
     def _meaning(self, answer: Answer, key: tuple[str, str], asked_at: int) -> Fetched:
         match answer:
             case Document(raw):
@@ -158,6 +137,12 @@ class Fetcher:
         self._kept_bytes += len(resource)
         while len(self._kept) > CACHED_MAX or self._kept_bytes > CACHED_BYTES_MAX:
             self._kept_bytes -= len(self._kept.popitem(last=False)[1].resource)
+
+
+def _result(answer: Answer) -> str:
+    if isinstance(answer, Document):
+        return "found"
+    return "missing" if isinstance(answer, Missing) else "down" if isinstance(answer, TargetDown) else "failed"
 
 
 def _of_one_place(answer: Answer) -> Answer:

@@ -5,7 +5,7 @@ import json
 import trio
 
 from harness.daemon import running
-from harness.senders import post, truework
+from harness.senders import Client, post, truework
 from harness.settings import ORDERS_TOKEN, STATES_TOKEN, Settings
 from harness.sink import Fault, open_sink
 
@@ -70,6 +70,10 @@ async def test_a_provider_that_is_down_costs_no_attempt_and_delays_nothing_that_
             api.choose = order
             await daemon.wait_settled(40)
             assert len(crm.taken) == 31
+            with Client(home.admin) as client:
+                page = (await client.exchange(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n")).body
+            assert b'hookgate_fetches_total{result="down",target="crm"}' in page
+            assert b'hookgate_fetches_total{result="found",target="crm"} 30.0' in page
 
 
 async def test_a_provider_that_never_answers_holds_no_worker_of_the_target(home):

@@ -38,6 +38,7 @@ def filled():
     counters.credential_used("acme", "main", True)
     target.attempted("delivered", 0.1)
     target.settled.add("delivered")
+    target.fetches.add("found")
     counters.gate_closed("crm", "breaker")
     counters.pollers["orders"].polls.add("done")
     counters.pollers["orders"].items.add("missed")

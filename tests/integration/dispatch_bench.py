@@ -79,10 +79,13 @@ class Watcher:
 
     def __init__(self):
         self.tries, self.closed, self.opened = [], [], []
-        self.asked = 0
+        self.asked, self.fetches = 0, []
 
     def tried(self, _plan, tried):
         self.tries.append(tried)
+
+    def fetched(self, target, result):
+        self.fetches.append((target, result))
 
     def gate_closed(self, gate, *, asked):
         self.closed.append(gate)
