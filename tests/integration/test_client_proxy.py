@@ -223,3 +223,13 @@ async def test_the_gateway_itself_is_no_proxy():
 def test_a_proxy_that_cannot_be_meant_is_refused(options, words):
     with pytest.raises(ValueError, match=words):
         HttpOptions(**options)
+
+
+async def test_a_proxy_that_breaks_off_before_the_tunnel_takes_the_target_down():
+    async def play(peer):
+        await peer.read()
+        peer.reset()
+
+    async with hostile(play) as proxy:
+        outcome = await deliver({"url": "https://api.example/", "proxy": f"http://127.0.0.1:{proxy.port}"})
+        assert outcome.reason == f"proxy: 127.0.0.1:{proxy.port} ended the connection: Connection reset by peer"

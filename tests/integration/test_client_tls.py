@@ -1,6 +1,7 @@
 """TLS of the client: always verified, never downgraded, told in the certificate's own words (row R11)."""
 
 import datetime as dt
+import errno
 import re
 import ssl
 from pathlib import Path
@@ -13,6 +14,7 @@ from hostile_http import OK, hostile, replies
 from gateway.runtime import Runtime
 from gateway.wire.addresses import literal
 from gateway.wire.client import HttpClient, TlsOptions, WireError, parse_url
+from gateway.wire.dial import tls_cause
 
 
 class Local(Runtime):
@@ -199,3 +201,50 @@ async def test_a_key_that_is_not_the_certificates_is_told_without_a_word_of_it(a
     options = TlsOptions(ca=trusted, cert=one.cert_chain_pems[0].bytes(), key=other.private_key_pem.bytes())
     with pytest.raises(OSError, match=r"the secret with the secret cannot be used for TLS: .*mismatch"):
         HttpClient(Runtime(), parse_url("https://api.example/"), connections=1, tls=options)
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (ssl.SSLEOFError(8, "EOF occurred in violation of protocol"), "the other side closed the connection"),
+        (ConnectionResetError(errno.ECONNRESET, "Connection reset by peer"), "TLS handshake failed: Connection reset"),
+        (OSError("broken pipe"), "TLS handshake failed: broken pipe"),
+    ],
+)
+def test_the_cause_of_a_failed_handshake_is_told(error, words):
+    assert words in tls_cause(error)
+
+
+@pytest.mark.parametrize(
+    ("reason", "told"),
+    [("NO_SHARED_CIPHER", "TLS failed: no shared cipher"), (None, "TLS failed: the library's words")],
+)
+def test_openssl_s_reason_is_told_or_else_its_words(reason, told):
+    error = ssl.SSLError(1, "the library's words")
+    error.reason = reason
+    assert tls_cause(error) == told
+
+
+async def test_a_bad_certificate_and_another_protocol_are_told_in_words(authority, trusted):
+    async with hostile(replies(OK), served(authority.issue_cert("evil.example"))) as server:
+        assert "certificate refused: Hostname mismatch" in str(await failure_of(server, TlsOptions(ca=trusted)))
+
+    async def play(peer):
+        await peer.read()
+        await peer.send(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+
+    async with hostile(play) as server:
+        assert "TLS failed: wrong version number" in str(await failure_of(server, TlsOptions(ca=trusted)))
+
+
+async def test_a_handshake_that_is_given_up_leaves_no_connection_open(trusted, autojump_clock):
+    ended = trio.Event()
+
+    async def play(peer):
+        while await peer.read():
+            pass
+        ended.set()
+
+    async with hostile(play) as server:
+        assert (await failure_of(server, TlsOptions(ca=trusted))).reason == "timeout"
+        await ended.wait()

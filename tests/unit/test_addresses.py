@@ -1,6 +1,7 @@
 """Which hosts and addresses the client may connect to (rows R9, R10)."""
 
 import ipaddress
+import socket
 
 import pytest
 from hypothesis import given
@@ -14,7 +15,7 @@ from gateway.wire.addresses import (
     classify,
     literal,
 )
-from gateway.wire.guard import MAX_ANSWERS, Guard
+from gateway.wire.guard import Guard
 from gateway.wire.url import parse_url
 
 NON_PUBLIC_V4 = [
@@ -60,6 +61,7 @@ def test_R10_no_wrapped_form_of_an_address_that_is_not_public_passes(inner):
         ("2606:4700::1111", AddressClass.PUBLIC),
         ("::ffff:8.8.8.8", AddressClass.PUBLIC),
         ("64:ff9b::808:808", AddressClass.PUBLIC),
+        ("2001:0:808:808::f7f7:f7f7", AddressClass.PUBLIC),
         ("10.1.2.3", AddressClass.PRIVATE),
         ("100.127.255.255", AddressClass.PRIVATE),
         ("fd12::1", AddressClass.PRIVATE),
@@ -99,6 +101,29 @@ def test_R10_every_address_has_its_class(text, expected):
     assert classify(text) is expected
 
 
+@pytest.mark.parametrize("text", ["fe80::1%eth0", "::1%", "\u0661.1.1.1", "crm", ""])
+def test_what_is_no_plain_numeric_address_has_no_class(text):
+    with pytest.raises(ValueError):
+        classify(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("169.254.169.254", "cloud metadata"),
+        ("169.254.1.1", "link-local"),
+        ("224.0.0.1", "multicast"),
+        ("0.0.0.0", "unspecified"),
+        ("240.0.0.1", "reserved"),
+        ("64:ff9b::7f00:1", "a wrapped form of an address that is not public"),
+    ],
+)
+def test_R10_a_denial_names_the_kind_of_address(text, kind):
+    with pytest.raises(DeniedHostError) as caught:
+        Guard().vet(text, [literal(text, 80)])
+    assert str(caught.value) == f"{text} is denied: {kind}"
+
+
 @given(st.ip_addresses())
 def test_every_address_has_some_class_and_ours_is_never_laxer_than_the_standard_library(address):
     kind = classify(str(address))
@@ -120,6 +145,23 @@ def test_every_address_has_some_class_and_ours_is_never_laxer_than_the_standard_
 def test_R10_a_host_that_is_neither_strict_address_nor_name_is_refused(host):
     with pytest.raises(DeniedHostError):
         check_host(host)
+
+
+def test_a_zone_is_told_as_what_is_wrong_with_an_address():
+    with pytest.raises(DeniedHostError, match="zone id"):
+        check_host("fe80::1%eth0")
+
+
+def test_a_name_has_253_characters_at_most():
+    longest = "a." * 126 + "a"
+    assert check_host(longest) == longest
+    with pytest.raises(DeniedHostError, match="no DNS name"):
+        check_host("b" + longest)
+
+
+def test_a_numeric_address_has_the_form_of_an_answer():
+    assert literal("10.0.0.1", 80) == (socket.AF_INET, "10.0.0.1", 80)
+    assert literal("::1", 443) == (socket.AF_INET6, "::1", 443)
 
 
 @pytest.mark.parametrize(
@@ -146,7 +188,7 @@ def test_R9_one_denied_answer_denies_the_name():
 
 def test_R9_of_1000_answers_the_first_64_are_considered():
     many = answers(*(f"93.184.{n // 250}.{n % 250 + 1}" for n in range(1000)))
-    assert Guard().vet("api.example", many) == many[:MAX_ANSWERS]
+    assert Guard().vet("api.example", many) == many[:64]
 
 
 def test_answers_inside_and_on_this_machine_pass():

@@ -42,6 +42,12 @@ def test_an_operators_url_may_lead_to_public_private_and_loopback_addresses(addr
         ("", "8.8.8.0/24", "::ffff:8.8.8.8", False),
         ("", "8.8.8.0/24", "64:ff9b::808:808", False),
         ("", "8.8.8.0/24", "2002:808:808::1", False),
+        ("", "8.8.8.0/24", "2001:0:808:808::fefe:fefe", False),
+        ("", "8.8.8.0/24", "2001:0:101:101::f7f7:f7f7", False),
+        ("", "8.8.8.0/24", "2001:0:101:101::fefe:fefe", True),
+        ("8.8.8.0/24", "", "2001:0:808:808::fefe:fefe", False),
+        ("8.8.8.0/24", "", "2001:0:808:808::f7f7:f7f7", True),
+        ("8.8.8.0/24", "", "2606:4700::1111", False),
         ("8.8.8.0/24", "", "::ffff:8.8.8.8", True),
         ("8.8.8.0/24", "", "::ffff:8.8.4.4", False),
         ("2606:4700::/32", "", "2606:4700::1111", True),
@@ -102,6 +108,12 @@ def test_C6_what_would_come_out_at_our_own_listener_is_recognised(bound, wanted,
 
     assert Own(bound, 8080).takes(literal(wanted, 8080), is_local) is expected
     assert not Own(bound, 8080).takes(literal(wanted, 8081), is_local)
+
+
+def test_C6_a_denial_says_where_the_gateway_itself_listens():
+    guard = Guard(own=(Own("10.0.0.7", 8080),))
+    with pytest.raises(DeniedHostError, match=r"crm\.example at 10\.0\.0\.7 port 8080 is denied: the gateway itself"):
+        guard.refuse_own("crm.example", [literal("10.0.0.8", 8080), literal("10.0.0.7", 8080)], lambda _: False)
 
 
 def test_a_unix_socket_needs_the_operators_own_words_and_is_not_ours():

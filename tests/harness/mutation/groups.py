@@ -55,6 +55,7 @@ GROUPS: Final = (
             "tests/unit/test_wire_*.py",
             "tests/integration/test_client_*.py",
             "tests/integration/test_ssrf.py",
+            "tests/integration/test_target_http*.py",
         ],
     ),
     Group(
