@@ -4,7 +4,7 @@ import gc
 import inspect
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import CodeType, FunctionType
 from typing import Any, Final
@@ -70,14 +70,17 @@ class Session(Quiet):
 
     def run(self, tests: Sequence[str], scratch: Path) -> int:
         """Run them in this process; tell whether one failed."""
+        return KILLED if any(failed for _, failed in self._each(tests, scratch)) else SURVIVED
+
+    def _each(self, tests: Sequence[str], scratch: Path) -> Iterator[tuple[str, bool]]:
+        """Run one after the other, with the fixtures that they share; give each with whether it failed."""
         items = [self.items[test] for test in tests]
         factory = items[0].config._tmp_path_factory
         factory._basetemp = scratch
-        for item, following in zip(items, [*items[1:], None], strict=True):
+        for test, item, following in zip(tests, items, [*items[1:], None], strict=True):
+            self.failed = False
             item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
-            if self.failed:
-                return KILLED
-        return SURVIVED
+            yield test, self.failed
 
     def learn(self, files: Sequence[str], group: Group) -> dict[str, dict[str, Any]]:
         """Run all tests of `files`; give, for each file, what `reached.Reached` keeps."""
@@ -93,11 +96,14 @@ class Session(Quiet):
         watch = _watch(group)
         watch.start()
         found: dict[str, dict[str, Any]] = {file: {"seconds": {}, "lines": {}} for file in files}
-        for test in [test for test in self.items if test.partition("::")[0] in found]:
-            watch.switch_context(test)
-            began, self.failed = time.monotonic(), False
-            if self.run([test], scratch) == SURVIVED:
+        tests = [test for test in self.items if test.partition("::")[0] in found]
+        watch.switch_context(tests[0])
+        began = time.monotonic()
+        for (test, failed), following in zip(self._each(tests, scratch), [*tests[1:], ""], strict=True):
+            if not failed:
                 found[test.partition("::")[0]]["seconds"][test] = round(time.monotonic() - began, 4)
+            began = time.monotonic()
+            watch.switch_context(following)
         watch.stop()
         data = watch.get_data()
         for module in modules:
