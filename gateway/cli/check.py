@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from gateway.cli.failures import Failure
+from gateway.cli.failures import Failure, NotRunning
 from gateway.cli.format import point, say, table, write_json
-from gateway.cli.locate import require_config
+from gateway.cli.locate import find_client, require_config
 from gateway.cli.options import examples, with_config, with_json
 from gateway.cli.unit import judge_unit
 from gateway.errors import ConfigError, PluginError
@@ -47,7 +47,7 @@ def check(context: click.Context, config: Path, as_json: bool, strict: bool, as_
         click.echo(expand(loaded), nl=False)
         return
     failed = strict and bool(blueprint.warnings)
-    remedy = AGAIN if failed else "hookgate reload"
+    remedy = AGAIN if failed else "hookgate reload" if _runs(config) else "hookgate run"
     if as_json:
         write_json({"ok": not failed, "problems": [], **_summary(blueprint)}, remedy)
     else:
@@ -68,6 +68,17 @@ def schema(markdown: bool) -> None:
     except PluginError as error:
         raise Failure(str(error), "remove or repair the plugin, then: hookgate schema") from None
     click.echo(text, nl=False)
+
+
+def _runs(config: Path) -> bool:
+    """Tell whether a daemon answers at the admin listener of `config`."""
+    try:
+        find_client(config).get("/status")
+    except NotRunning:
+        return False
+    except Failure:  # it answers, if only to say no
+        return True
+    return True
 
 
 def _refuse(problems: list[str], *, as_json: bool) -> None:

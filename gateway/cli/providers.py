@@ -48,10 +48,11 @@ def show(name: str, config: Path, as_json: bool) -> None:
     """Show what is known about a provider, with the lines to paste into the configuration."""
     from gateway.cli.provider_page import page, snippet  # noqa: PLC0415 - loads what builds a configuration
     from gateway.cli.trial import read  # noqa: PLC0415
+    from gateway.config.sentences import did_you_mean  # noqa: PLC0415
 
     files = _files(config)
     if name not in files:
-        raise Failure(f"there is no provider {name!r}", "hookgate providers list")
+        raise Failure(f"there is no provider {name!r}{did_you_mean(name, files)}", "hookgate providers list")
     preset = read(files[name])
     remedy = "hookgate check"
     if as_json:

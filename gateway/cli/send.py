@@ -17,6 +17,7 @@ from gateway.cli.options import examples, with_config, with_json
 if TYPE_CHECKING:
     from gateway.blueprint.presets import Sample
     from gateway.blueprint.values import Blueprint
+    from gateway.cli.expectation import Expectation
     from gateway.cli.sample import Plan
     from gateway.config.load import Loaded
     from gateway.core.model import Request
@@ -61,7 +62,8 @@ def send(config: Path, as_json: bool, provider: str, event: str | None, to: str 
 
     EVENT is a sample's name or the type that it makes.
     """
-    from gateway.cli.sample import Plan, choose_credential, choose_sample, choose_source  # noqa: PLC0415 - pydantic
+    from gateway.cli.expectation import in_words  # noqa: PLC0415 - pydantic
+    from gateway.cli.sample import Plan, choose_credential, choose_sample, choose_source  # noqa: PLC0415
 
     loaded, blueprint = _load(config)
     source = choose_source(blueprint.sources.values(), provider, wanted["source"])
@@ -71,13 +73,13 @@ def send(config: Path, as_json: bool, provider: str, event: str | None, to: str 
         return
     sample = choose_sample(samples, event)
     plan = Plan(source, choose_credential(source, sample, wanted["credential"]), sample)
-    answers = _post(plan, _address(loaded, to), loaded, wanted)
+    answers, expected = _post(plan, _address(loaded, to), loaded, wanted)
+    fits, meaning = in_words(expected, answers, wanted)
     remedy = f"hookgate events list --source {source.name} --limit {wanted['count']}"
     if 401 in answers:
         remedy = "hookgate status"  # its newest refusals say why
-    _tell(plan, answers, as_json, remedy)
-    taken = all(200 <= status < 300 for status in answers)
-    if taken == bool(wanted["bad_signature"] or wanted["old"]):
+    _tell(plan, answers, as_json, remedy, meaning, as_expected=fits)
+    if not fits:
         raise SystemExit(1)
 
 
@@ -106,7 +108,9 @@ def _address(loaded: "Loaded", to: str | None) -> str:
     return to or listener_address(loaded.config.server.bind, loaded.config.server.tls is not None)
 
 
-def _post(plan: "Plan", to: str, loaded: "Loaded", wanted: dict[str, Any]) -> Counter[int]:
+def _post(plan: "Plan", to: str, loaded: "Loaded", wanted: dict[str, Any]) -> "tuple[Counter[int], Expectation]":
+    """Send what is wanted; give the answers, and what they should be."""
+    from gateway.cli.expectation import expectation  # noqa: PLC0415 - see _load
     from gateway.cli.post import Postman  # noqa: PLC0415 - see _load
     from gateway.cli.sample import spoil  # noqa: PLC0415
     from gateway.runtime import Runtime  # noqa: PLC0415
@@ -123,6 +127,7 @@ def _post(plan: "Plan", to: str, loaded: "Loaded", wanted: dict[str, Any]) -> Co
         proven = plan.signed(unsigned)
         return spoil(unsigned, proven) if wanted["bad_signature"] else proven
 
+    expected = expectation(plan.source, signed(1), runtime.now_ms(), wanted)
     numbers = range(1, max(wanted["count"], wanted["burst"]) + 1)
     try:
         for some in batched(numbers, len(postmen)):
@@ -135,7 +140,7 @@ def _post(plan: "Plan", to: str, loaded: "Loaded", wanted: dict[str, Any]) -> Co
     finally:
         for postman in postmen:
             postman.close()
-    return answers
+    return answers, expected
 
 
 def batched(numbers: Iterable[int], size: int) -> Iterator[list[int]]:
@@ -154,17 +159,20 @@ def _list(samples: "tuple[Sample, ...]", provider: str, as_json: bool) -> None:
     point(remedy)
 
 
-def _tell(plan: "Plan", answers: Counter[int], as_json: bool, remedy: str) -> None:
+def _tell(plan: "Plan", answers: Counter[int], as_json: bool, remedy: str, meaning: str, *, as_expected: bool) -> None:
     found = {
         "source": plan.source.name,
         "credential": plan.credential.name,
         "type": plan.sample.type,
         "sent": answers.total(),
         "answers": {str(status): count for status, count in answers.items()},
+        "as_expected": as_expected,
+        "meaning": meaning,
     }
     if as_json:
         write_json(found, remedy)
         return
     counts = ", ".join(f"{count} × {status}" for status, count in answers.items())  # noqa: RUF001 - a multiplication
     say(f"{plan.sample.type} as {plan.source.name} with credential {plan.credential.name}: {counts}")
+    say(meaning)
     point(remedy)

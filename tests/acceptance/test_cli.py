@@ -27,6 +27,7 @@ async def test_each_sample_is_taken_as_the_type_it_says_and_refused_with_a_spoil
             assert sent["answers"] == {"200": 2}
             spoilt = await daemon.cli("send", provider, sample, "--bad-signature", *to(daemon))
             assert spoilt["answers"] == {"401": 1}
+            assert spoilt["meaning"] == "refused with 401, as it should be: its signature is spoilt"
             assert spoilt["next"].startswith("hookgate status ")
         await daemon.wait_settled()
         events = (await daemon.cli("events", "list"))["events"]
@@ -42,6 +43,7 @@ async def test_duplicates_make_one_event_each_and_a_burst_is_answered_whole(home
     async with running(home) as daemon:
         sent = await daemon.cli("send", "truework", "order-completed", "--duplicate", "--burst", "20", *to(daemon))
         assert (sent["sent"], sent["answers"]) == (40, {"200": 40})
+        assert "each was sent twice, and the second makes no event; 20 at once" in sent["meaning"]
         await daemon.wait_settled()
         assert len((await daemon.cli("events", "list", "--limit", "100"))["events"]) == 20
 
@@ -67,7 +69,10 @@ async def test_what_is_signed_as_old_is_refused_where_the_time_is_signed(home):
     Settings(home, more=STAMPED).write()
     async with running(home) as daemon:
         assert (await daemon.cli("send", "stamped", "example", *to(daemon)))["answers"] == {"200": 1}
-        assert (await daemon.cli("send", "stamped", "example", "--old", "1h", *to(daemon)))["answers"] == {"401": 1}
+        old = await daemon.cli("send", "stamped", "example", "--old", "1h", *to(daemon))
+        assert (old["answers"], old["as_expected"]) == ({"401": 1}, True)
+        within = await daemon.cli("send", "stamped", "example", "--old", "1m", *to(daemon))
+        assert (within["answers"], within["as_expected"]) == ({"200": 1}, True)
 
 
 async def test_the_samples_of_a_provider_are_listed_and_fields_can_be_changed(home):
@@ -110,6 +115,9 @@ async def test_a_stopped_store_is_read_as_the_running_daemon_tells_it(home):
         ]
         for changing in (*verbs_of_change, ("targets", "hold", "audit"), ("status",)):
             await refused(daemon, *changing)
+    fields = live[1].pop("fields")
+    assert fields.keys() == {"state", "subject", "order"}, "the daemon knows what its source calls them"
+    assert stopped[1].pop("fields") is None, "the files alone do not"
     assert stopped == live
 
 

@@ -20,11 +20,11 @@ def run(world):
     return call
 
 
-def test_a_right_configuration_is_shown_as_tables_and_ends_with_the_next_command(run):
+def test_a_right_configuration_is_shown_as_tables_and_ends_with_the_command_that_starts_it(run):
     answer = run()
     assert answer.exit_code == 0
     assert "/hooks/truework" in answer.output
-    assert answer.output.splitlines()[-1] == "next: hookgate reload --config config.toml"
+    assert answer.output.splitlines()[-1] == "next: hookgate run --config config.toml"
 
 
 def test_C1_a_wrong_one_gives_every_problem_and_status_1(run):
