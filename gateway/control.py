@@ -148,6 +148,10 @@ class Control:
             return gates
 
     def ready(self) -> list[str]:
+        """Tell why new events are not accepted, or what is due and nobody looks at; empty = all is well."""
+        return self.store_trouble() + self._dispatcher.overlooked()
+
+    def store_trouble(self) -> list[str]:
         """Tell why new events are not accepted; empty = they are."""
         return reasons_not_ready(self.store.health(), self._runtime.monotonic())
 

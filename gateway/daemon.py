@@ -34,7 +34,7 @@ from gateway.control import Control, forsaken, rename_owned
 from gateway.dedup_rules import with_former_rules
 from gateway.desk import OperatorDesk
 from gateway.dispatch.dispatcher import Dispatcher
-from gateway.dispatch.janitor import expire, keep_proving, mind_clock, retain
+from gateway.dispatch.janitor import answer_late, expire, keep_proving, mind_clock, retain
 from gateway.distress import Distress
 from gateway.errors import ConfigError, HookgateError, leaves
 from gateway.ingress.asgi import asgi_app
@@ -188,7 +188,7 @@ class Daemon:
             listening=self.listening,
             admin_failures=lambda: self._admin.statistics().refused.get(FAULT, 0),
         )
-        self._distress = Distress(self._live, self.control.ready, self._dispatcher, supervisor, runtime)
+        self._distress = Distress(self._live, self.control.store_trouble, self._dispatcher, supervisor, runtime)
         token = blueprint.admin_token
         app = cast(AsgiApp, make_app(self.control, token.reveal() if token else None, runtime))
         self._admin = admin_server(app, runtime, _admin_failed)
@@ -208,6 +208,7 @@ class Daemon:
             await nursery.start(self._keys.run)
             nursery.start_soon(retain, self._store, self._keep, self._runtime)
             nursery.start_soon(expire, self._store, self._dispatcher.clock, self._narrator.expired)
+            nursery.start_soon(answer_late, self._store)
             nursery.start_soon(mind_clock, self._dispatcher, self._dispatcher.clock, self._runtime)
             nursery.start_soon(keep_proving, self._store, self._runtime, self._supervisor.feed_watchdog)
             nursery.start_soon(self._exit_if_broken)

@@ -227,7 +227,7 @@ class Operations(Protocol):
         ...
 
     def ready(self) -> list[str]:
-        """Tell why new events are not accepted; empty = they are (store accepting, a durable commit within 10 s)."""
+        """Tell what is wrong; empty = the store accepts, a commit ended within 10 s, nothing due is overlooked."""
         ...
 
     async def reload(self) -> ReloadResult:

@@ -19,6 +19,7 @@ from gateway.dispatch.clock import DueClock
 from gateway.dispatch.gates import Gates
 from gateway.dispatch.memo import NOTE
 from gateway.dispatch.memory import TargetMemory
+from gateway.dispatch.overlooked import overlooked
 from gateway.dispatch.runner import Observer, Runner
 from gateway.errors import StoreError
 from gateway.plugin import Context
@@ -145,6 +146,15 @@ class Dispatcher:
     def gates(self) -> list[Gate]:
         """Give all closed gates of running targets, for people."""
         return [gate for runner in self._runners.values() for gate in runner.gates.closed]
+
+    def overlooked(self) -> list[str]:
+        """Tell of each target whose deliveries are due while nobody looks at them; empty = all is well."""
+        now, monotonic = self.clock.now_ms(), self._runtime.monotonic()
+        told = (
+            overlooked(name, self._store.backlog(name), runner.looked_at, now, monotonic)
+            for name, runner in self._runners.items()
+        )
+        return [one for one in told if one is not None]
 
     def slow_targets(self) -> set[str]:
         """Name the running targets that are in a slow start, for people."""

@@ -55,6 +55,13 @@ async def keep_proving(store: Store, runtime: Runtime, proven: Callable[[], None
         await trio.sleep(LOOK_EVERY_SECONDS)
 
 
+async def answer_late(store: Store) -> None:
+    """Let senders whose commit is stuck in a slow or dead disk have their 503, until cancelled."""
+    while True:
+        store.answer_late()
+        await trio.sleep(LOOK_EVERY_SECONDS)
+
+
 async def expire(store: Store, clock: DueClock, expired: Callable[[str, int], None]) -> None:
     """Cancel what is of no use any more, a batch at a time, wherever it waits; until cancelled.
 

@@ -34,6 +34,8 @@ WINDOW_MIN: Final = 64
 WINDOW_BATCH: Final = 1024
 LOOK_AGAIN_SECONDS: Final = 30.0
 """A lost hint costs at most this long."""
+LOOK_WAITING_SECONDS: Final = 10.0
+"""The same while something waits: whoever is asked whether deliveries are overlooked relies on it."""
 STORE_TROUBLE_SECONDS: Final = 1.0
 CLOSE_SECONDS: Final = 2.0
 REFUSED_AGAIN_MS: Final = 60_000
@@ -81,6 +83,8 @@ class Runner:
         if plan.fetch is not None:
             fetcher = Fetcher(plan.fetch, context, partial(observer.fetched, plan.name))
             self._lane = FetchLane(fetcher, self.window, self._runtime, self)
+        self.looked_at: float | None = None
+        """When it last looked what is due, on the clock that never steps; None: not yet."""
         self._running = False
         self._draining = False
         self._given_back: Callable[[], None] = lambda: None
@@ -197,7 +201,7 @@ class Runner:
 
         Give the seconds to wait for a hint before the next look (0 = look again at once).
         """
-        now = self._clock.now_ms()
+        now, self.looked_at = self._clock.now_ms(), self._runtime.monotonic()
         backlog = self._store.backlog(self.plan.name)
         ready = backlog.pending - backlog.waiting
         self.window.older_waiting = ready > 0
@@ -208,10 +212,10 @@ class Runner:
         if not self.gates.are_open:
             await self.gates.note_waiting(backlog.pending + backlog.in_flight)
         if wait_ms > 0:
-            return min(wait_ms / 1000, LOOK_AGAIN_SECONDS)
+            return min(wait_ms / 1000, LOOK_WAITING_SECONDS)
         slots, size = self._room()
         if not slots or not size:
-            return LOOK_AGAIN_SECONDS  # a slot that becomes free hints
+            return LOOK_WAITING_SECONDS  # a slot that becomes free hints
         crowded = self._lane is not None and self._lane.is_crowded
         if crowded:
             slots = min(slots, CROWDED_CLAIMS)

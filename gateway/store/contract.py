@@ -91,6 +91,13 @@ class Store(Protocol):
         """
         ...
 
+    def answer_late(self) -> int:
+        """Let each `accept` that has waited for its commit for too many seconds raise `StoreBusyError`; give how many.
+
+        The events may still come to be: they are then ordinary ones, and the sender's next try is a duplicate.
+        """
+        ...
+
     async def claim(self, target: str, limit: int, limit_bytes: int, now: int) -> list[Claim]:
         """Take up to `limit` due deliveries of `target`, oldest due first; at least one, then up to `limit_bytes`.
 

@@ -9,14 +9,14 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Final, TypeVar
 
 import apsw
 import structlog
 import trio
 
 from gateway.core.model import Delivery
-from gateway.errors import StoreBrokenError
+from gateway.errors import StoreBrokenError, StoreBusyError
 from gateway.runtime import Runtime
 from gateway.store.checkpoints import Checkpoints
 from gateway.store.connection import open_reader
@@ -30,6 +30,9 @@ from gateway.store.start import Started
 from gateway.store.worker import Worker
 
 T = TypeVar("T")
+
+LATE_SECONDS: Final = 5.0
+"""How long a sender waits for a commit at most; then nobody knows whether there will be an event."""
 
 log = structlog.get_logger()
 
@@ -87,6 +90,15 @@ class Engine:
         if self._space.low and not self._space.stale:
             raise self._space.refusal()
         return await self._queue.add_entry(acceptance).wait()
+
+    def answer_late(self) -> int:
+        """Let requests that wait too long end with StoreBusyError; give their number."""
+        late_since = self._runtime.monotonic() - LATE_SECONDS
+        under_way = [entry for entry in self._commits.under_way.entries if entry.queued_at < late_since]
+        late = [entry for entry in (*under_way, *self._queue.queued_before(late_since)) if entry.is_awaited]
+        for entry in late:
+            entry.give_up(StoreBusyError(f"no commit ended within {LATE_SECONDS:g} s: the disk is slow, or stuck"))
+        return len(late)
 
     def record(self, records: Sequence[Record], settled: Callable[[Sequence[Taken]], None]) -> None:
         """Queue records."""

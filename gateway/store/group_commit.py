@@ -63,6 +63,8 @@ class GroupCommit:
         self._broke = broke
         self._after_commit = after_commit
         self._starved = False
+        self.under_way = Batch()
+        """What is being committed, or was last."""
         self.last_commit = runtime.monotonic()
 
     def run(self) -> None:
@@ -70,6 +72,7 @@ class GroupCommit:
         batch: Batch | None = Batch()
         try:
             while (batch := self._queue.take()) is not None:
+                self.under_way = batch
                 self._commit(batch)
         except BaseException as error:  # noqa: BLE001 - a writer that ends for any reason leaves a broken store
             broken = _broken(error)

@@ -132,6 +132,10 @@ class MemoryStore:
         known.events.setdefault(event.digest, event_id)
         return known.events
 
+    def answer_late(self) -> int:
+        """See `Store.answer_late`: nothing waits here."""
+        return 0
+
     async def claim(self, target: str, limit: int, limit_bytes: int, now: int) -> list[Claim]:
         """See `Store.claim`; whoever is cancelled here has claimed nothing."""
         await trio.lowlevel.checkpoint()

@@ -131,6 +131,11 @@ class CommitQueue:
         if waited > self._settings.queue_wait_seconds:
             raise StoreBusyError(f"the oldest request has waited {waited:.1f} s for a commit: the disk is slow")
 
+    def queued_before(self, moment: float) -> list[Entry]:
+        """Give the requests that have waited here since before `moment`, on the clock that never steps."""
+        with self._lock:
+            return [entry for line in self._lines.values() for entry in line if entry.queued_at < moment]
+
     def add_job(self, job: Job) -> None:
         """Queue a job."""
         with self._lock:

@@ -59,6 +59,10 @@ class SqliteStore:
         """See `Store.accept`."""
         return await self._engine.accept(acceptance)
 
+    def answer_late(self) -> int:
+        """See `Store.answer_late`."""
+        return self._engine.answer_late()
+
     async def claim(self, target: str, limit: int, limit_bytes: int, now: int) -> list[Claim]:
         """See `Store.claim`."""
         call = partial(claim_due, target=target, limit=limit, limit_bytes=limit_bytes, now=now)

@@ -8,6 +8,8 @@ normal: the store does not flush its log at a commit (`synchronous=NORMAL`).
 off: the store flushes nothing at all (`synchronous=OFF`).
 leaky: each refused request leaves a descriptor and a task behind.
 twice: each message goes out twice at once, and one of the two is on record.
+stuck: after ten seconds the store's writer ends no commit any more.
+blind: from its second look on, nobody sees what is due for a target.
 eager is no bug: the log is copied and begun anew after a few commits, as it is after thousands.
 brief is no bug: everything that is settled is kept for five minutes, de-dup keys too.
 """
@@ -15,6 +17,7 @@ brief is no bug: everything that is settled is kept for five minutes, de-dup key
 import os
 import runpy
 import sys
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
@@ -24,9 +27,9 @@ import apsw
 import trio
 
 from gateway import daemon
-from gateway.dispatch import attempt, janitor
+from gateway.dispatch import attempt, janitor, runner
 from gateway.metrics import Counters
-from gateway.store import checkpoints, start
+from gateway.store import checkpoints, group_commit, start
 from gateway.store.contract import Keep
 from gateway.targets import lines
 
@@ -112,6 +115,28 @@ def _deliver_twice() -> None:
     attempt._deliver = twice
 
 
+def _get_stuck() -> None:
+    commit, began = group_commit.GroupCommit._commit, time.monotonic()
+
+    def commit_for_a_while(self: Any, batch: Any) -> None:
+        while time.monotonic() - began > 10:
+            time.sleep(1)
+        commit(self, batch)
+
+    group_commit.GroupCommit._commit = commit_for_a_while  # type: ignore[method-assign]
+
+
+def _go_blind() -> None:
+    look = runner.Runner._claim_due
+
+    async def look_once(self: Any) -> float:
+        if self.looked_at is not None:
+            await trio.sleep_forever()
+        return await look(self)
+
+    runner.Runner._claim_due = look_once  # type: ignore[method-assign]
+
+
 PLANT: dict[str, Callable[[], object]] = {
     "careless": _CarelessDisk,
     "hasty": _HastyDisk,
@@ -119,6 +144,8 @@ PLANT: dict[str, Callable[[], object]] = {
     "off": lambda: _weaken("off"),
     "leaky": _leak,
     "twice": _deliver_twice,
+    "stuck": _get_stuck,
+    "blind": _go_blind,
     "eager": _hurry,
     "brief": _forget_soon,
 }

@@ -76,6 +76,7 @@ HARNESSES = (
     Harness("P23 canaries in every option for a secret", "tests/acceptance/test_canaries.py"),
     Harness("P24 denied addresses", "tests/integration/test_ssrf.py"),
     Harness("P25 hostile payloads to programs", "tests/integration/test_target_shell.py"),
+    Harness("P28 readiness while parts are stuck", "tests/acceptance/test_readiness.py"),
     Harness("the harnesses find planted faults", "tests/harness"),
     Harness("what is installed", "tests/acceptance/test_supply_chain.py"),
 )

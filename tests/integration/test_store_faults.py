@@ -1,12 +1,15 @@
 """The SQLite store on a disk that fails: nothing is acknowledged that is not there afterwards."""
 
+import threading
+
 import apsw
 import pytest
 import trio
+import trio.testing
 from store_faults import disk
 from store_samples import crash_copy, desk_on
 
-from gateway.errors import StoreBrokenError, StoreError, StoreFullError
+from gateway.errors import StoreBrokenError, StoreBusyError, StoreError, StoreFullError
 from gateway.store.contract import DeliveryQuery, EventQuery, Keep
 from gateway.store.operator import Replay
 from gateway.store.settings import StoreSettings
@@ -171,6 +174,37 @@ async def test_P19_a_full_disk_found_by_commit_itself_is_refused_and_the_store_g
         assert await desk.accept_one("b")
     async with desk_on(tmp_path / "h.db") as desk:
         assert len(await desk.store.events(EventQuery())) == 2
+
+
+async def test_P2_who_waits_for_a_commit_that_is_stuck_is_told_after_seconds_and_the_event_is_an_ordinary_one(
+    faulty, tmp_path
+):
+    stuck, told = threading.Event(), []
+    async with desk_on(tmp_path / "h.db") as desk:
+        faulty.fail = lambda call, suffix: stuck.wait() and None if call == "sync" else None
+
+        async def ask(key):
+            try:
+                await desk.accept(new(key, admitted=True))
+            except StoreBusyError as error:
+                told.append(str(error))
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(ask, "in the commit")
+            await trio.testing.wait_all_tasks_blocked(0.05)
+            nursery.start_soon(ask, "in the queue")
+            await trio.testing.wait_all_tasks_blocked(0.05)
+            assert desk.store.answer_late() == 0
+            desk.runtime.advance(5_001)
+            assert desk.store.answer_late() == 2
+        assert told == ["no commit ended within 5 s: the disk is slow, or stuck"] * 2
+        assert desk.store.answer_late() == 0
+        stuck.set()
+        await desk.store.probe()
+        assert len(await desk.store.events(EventQuery())) == 2
+        await desk.store.probe()
+        claims = await desk.claim()
+        assert len(claims) == 2, "what was handed to those who had gone is due again"
 
 
 async def test_P19_the_reserve_is_given_up_when_the_disk_is_full_and_restored_after(faulty, tmp_path):
