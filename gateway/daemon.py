@@ -138,7 +138,7 @@ class Daemon:
         inherited = inherited_listeners(os.environ, os.getpid())
         self._http = config.server.http
         """What serves until the next start, whatever a reload says."""
-        self._tls = self._next_tls = server_tls(config, places, config.server.http)
+        self._tls = self._next_tls = server_tls(blueprint, config.server.http)
         self._sockets = open_listeners(config.server.bind, "[server].bind", runtime, inherited)
         if config.server.tls is None and not config.server.behind_proxy:
             refuse_clear(self._sockets)
@@ -249,7 +249,7 @@ class Daemon:
     def _build(self) -> Blueprint:
         """Build what the files say now, the certificate included. Raises ConfigError; nothing has changed then."""
         blueprint = build(load(self._config_path, os.environ))
-        self._next_tls = server_tls(blueprint.config, blueprint.places, self._http)
+        self._next_tls = server_tls(blueprint, self._http)
         return blueprint
 
     def _swapped(self, blueprint: Blueprint) -> None:

@@ -1,12 +1,12 @@
 """What the configuration says, in the terms of the parts that keep to it: listener, store, retention, certificate."""
 
+from gateway.blueprint import Blueprint
 from gateway.config.model import Config
 from gateway.config.model_server import HttpServer
-from gateway.config.places import Places
 from gateway.store.contract import Keep
 from gateway.store.settings import StoreSettings
 from gateway.wire.limits import Limits
-from gateway.wire.tls import ServerTls, server_context
+from gateway.wire.tls import ServerTls, asking_context, server_context
 
 
 def listener_limits(config: Config) -> Limits:
@@ -26,13 +26,18 @@ def listener_limits(config: Config) -> Limits:
     )
 
 
-def server_tls(config: Config, places: Places, http: HttpServer) -> ServerTls | None:
-    """Load the listener's certificate for what serves it; None if it speaks plain HTTP. Raises ConfigError."""
-    tls = config.server.tls
+def server_tls(blueprint: Blueprint, http: HttpServer) -> ServerTls | None:
+    """Load the listener's certificate for what serves it; None if it speaks plain HTTP. Raises ConfigError.
+
+    Clients are asked for a certificate of theirs if a credential wants one.
+    """
+    tls, places = blueprint.config.server.tls, blueprint.places
     if tls is None:
         return None
     protocols = ("h2", "http/1.1") if http == "hypercorn" else ("http/1.1",)
-    return ServerTls(server_context(str(places.beside_config(tls.cert)), str(places.beside_config(tls.key)), protocols))
+    asks = any(each.asks_certificate for source in blueprint.sources.values() for each in source.credentials)
+    make = asking_context if asks else server_context
+    return ServerTls(make(str(places.beside_config(tls.cert)), str(places.beside_config(tls.key)), protocols))
 
 
 def store_settings(config: Config) -> StoreSettings:

@@ -30,6 +30,8 @@ from gateway.wire.reply import Reply, error_reply
 from gateway.wire.state import Connect, ServerState
 from gateway.wire.tls import ServerTls
 
+CERTIFICATES: Final = "hookgate.certificates"
+"""Where in a scope stands what the client showed in the TLS handshake (`Request.certificates`)."""
 OPENING: Final = "opening"
 WAITING: Final = "waiting"
 HEAD: Final = "head"
@@ -180,6 +182,7 @@ class Connection:
     async def spawn_app(self, app: Any, _config: Config, scope: Any, send: Callable[[Any], Any]) -> Any:  # noqa: ANN401 - hypercorn's own types are closed unions of messages
         """Begin a request; called by hypercorn once its head is read. Gives what hypercorn feeds its body to."""
         scope["client"] = None if self._client == UNIX else (self._client, 0)
+        scope[CERTIFICATES] = self._stream.certificates
         exchange = Exchange(app, scope, self._verdict, send, self, self.state, self._service.request_seconds)
         self._exchanges.add(exchange)
         self._answered = trio.Event()

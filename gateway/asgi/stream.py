@@ -5,13 +5,20 @@ The listener's own `gateway.wire.channel` has one task for a connection; hyperco
 
 import ssl
 from contextlib import suppress
-from typing import Final
+from typing import Final, cast
 
 import trio
 
 from gateway.runtime import Socket
 from gateway.wire.channel import RESET
 from gateway.wire.limits import RECEIVE_BYTES
+from gateway.wire.tls import ServerContext
+
+
+def _over_tls(transport: trio.SocketStream, context: ServerContext) -> "trio.SSLStream[trio.SocketStream]":
+    # trio calls nothing of it but wrap_bio.
+    return trio.SSLStream(transport, cast(ssl.SSLContext, context), server_side=True, https_compatible=True)
+
 
 _GONE: Final = (trio.BrokenResourceError, trio.ClosedResourceError)
 
@@ -19,11 +26,11 @@ _GONE: Final = (trio.BrokenResourceError, trio.ClosedResourceError)
 class Stream:
     """A socket that was accepted; made with the context of its TLS, if it speaks that."""
 
-    def __init__(self, socket: Socket, context: ssl.SSLContext | None) -> None:
+    def __init__(self, socket: Socket, context: ServerContext | None) -> None:
         self._transport = trio.SocketStream(trio.socket.from_stdlib_socket(socket))
-        self._tls = (
-            trio.SSLStream(self._transport, context, server_side=True, https_compatible=True) if context else None
-        )
+        self._tls = _over_tls(self._transport, context) if context else None
+        self.certificates: tuple[bytes, ...] = ()
+        """What the peer showed in the handshake, if it was asked."""
         self._writing = trio.Lock()
         self._receiving = trio.CancelScope()
         self._stopped = False
@@ -44,6 +51,7 @@ class Stream:
         if self._tls is None:
             return ""
         await self._tls.do_handshake()
+        self.certificates = getattr(self._tls._ssl_object, "chain", ())  # noqa: SLF001 - trio forwards fixed names only
         return self._tls.selected_alpn_protocol() or ""
 
     async def receive(self) -> bytes:

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from gateway.blueprint.checks import admin_token, check_keys, check_loops, check_server, warn
+from gateway.blueprint.checks import admin_token, check_certificates, check_keys, check_loops, check_server, warn
 from gateway.blueprint.expansion import Expansion
 from gateway.blueprint.pollers import PollerBuilder
 from gateway.blueprint.presets import Presets
@@ -35,6 +35,7 @@ def build(loaded: Loaded) -> Blueprint:
     targets = TargetBuilder(config, smtp, places, presets, sources, catalogue, broken, report).build()
     pollers = PollerBuilder(config, places, report).build(sources)
     routes = RouteBuilder(config, sources, broken, report).build()
+    check_certificates(loaded.config, sources, report)
     check_loops(config, places, targets, report)
     report.check()
     blueprint = Blueprint(

@@ -6,7 +6,7 @@ from typing import Final
 
 from gateway.blueprint.overlap import overlap
 from gateway.blueprint.presets import Presets
-from gateway.blueprint.values import Blueprint, TargetPlan
+from gateway.blueprint.values import Blueprint, Source, TargetPlan
 from gateway.config.address import Address
 from gateway.config.lines import Path
 from gateway.config.model import Config
@@ -80,6 +80,17 @@ def check_server(config: Config, places: Places, report: Report) -> None:
         )
     if config.store.keep.metadata < config.store.keep.bodies:
         report.add(("store", "keep", "metadata"), "expected at least as long as bodies: a body needs its event")
+
+
+def check_certificates(config: Config, sources: Mapping[str, Source], report: Report) -> None:
+    """Check that the listener can ask senders for a certificate, if a credential wants one."""
+    for source in sources.values():
+        for each in source.credentials:
+            if each.asks_certificate and config.server.tls is None:
+                report.add(
+                    ("sources", source.name, "credentials", each.name),
+                    "scheme mtls needs [server] tls: what ends TLS in front of the gateway keeps the certificate",
+                )
 
 
 def _is_misspelt(report: Report) -> bool:

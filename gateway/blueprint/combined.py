@@ -21,6 +21,7 @@ class AllOf:
     def __init__(self, verifiers: Sequence[Verifier]) -> None:
         self._members = tuple((verifier, keyed(verifier)) for verifier in verifiers)
         self.keyed = _keyed_by(self._members)
+        self.asks_certificate = any(map(asks_certificate, verifiers))
 
     def verify(self, request: Request) -> Proof:
         """Prove all, in order. Raises the first VerificationError."""
@@ -60,6 +61,7 @@ class AnyOf:
     def __init__(self, verifiers: Sequence[Verifier]) -> None:
         self._members = tuple((verifier, keyed(verifier)) for verifier in verifiers)
         self.keyed = _keyed_by(self._members)
+        self.asks_certificate = any(map(asks_certificate, verifiers))
 
     def verify(self, request: Request) -> Proof:
         """Prove whichever can be. Raises the first VerificationError if none can."""
@@ -94,6 +96,11 @@ class AnyOf:
     def sign_with(self, request: Request, private: bytes) -> tuple[Request, Mapping[KeyRef, bytes]]:
         """Sign by the first."""
         return _sign(self._members[0], request, private)
+
+
+def asks_certificate(verifier: Verifier) -> bool:
+    """Tell whether a verifier looks at the certificate that the sender shows in the TLS handshake."""
+    return bool(getattr(verifier, "asks_certificate", False))
 
 
 def _keyed_by(members: Sequence[Member]) -> str:

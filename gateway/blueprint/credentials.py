@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple
 
 from pydantic import ValidationError
 
-from gateway.blueprint.combined import AllOf, AnyOf
+from gateway.blueprint.combined import AllOf, AnyOf, asks_certificate
 from gateway.blueprint.kinds import Kinds
 from gateway.blueprint.learned import Learned, learned_file
 from gateway.blueprint.presets import COMBINED, Preset, merge_verify
@@ -126,6 +126,7 @@ class CredentialBuilder:
             secret_is_fixed=made.fixed,
             fingerprint=digest(scope, made.secret),
             keyed=keyed(made.verifier),
+            asks_certificate=asks_certificate(made.verifier),
             learned=made.verifier if isinstance(made.verifier, Learned) else None,
         )
 

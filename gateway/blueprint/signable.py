@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from gateway.blueprint.presets import COMBINED
 
-KEYLESS: Final = frozenset({"token", "basic", "ip", "none", "signature", "sns", "paypal", "plaid"})
+KEYLESS: Final = frozenset({"token", "basic", "ip", "none", "signature", "sns", "paypal", "plaid", "mtls"})
 """Schemes that no HMAC with the credential's secret proves."""
 APART: Final = frozenset({"braintree", "contentful"})
 """Schemes whose signed text always holds a line end, which no token does."""
@@ -26,7 +26,11 @@ def signable(options: Mapping[str, Any]) -> Iterator[str]:
             if isinstance(member, Mapping):
                 yield from signable(member)
     scheme = options.get("scheme")
-    if scheme is None or scheme in KEYLESS | APART or (scheme == "jwt" and options.get("jwks")):
+    if (
+        scheme is None
+        or scheme in KEYLESS | APART
+        or (scheme == "jwt" and (options.get("jwks") or options.get("discovery")))
+    ):
         return
     template = str(options.get("template", "{body}"))
     if scheme == "hmac" and ("{body}" in template or "{url}" in template):

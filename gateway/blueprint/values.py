@@ -42,6 +42,8 @@ class Credential:
     """Equal fingerprints = the same scheme, options, scope and secret; to tell a reload's differences."""
     keyed: KeyedVerifier | None = None
     """The verifier, if it asks for keys that are not in the configuration."""
+    asks_certificate: bool = False
+    """True: the listener's TLS must ask senders for a certificate."""
     learned: Learned | None = None
     """The verifier, if the provider says its secret at set-up."""
 

@@ -31,6 +31,9 @@ class Request(NamedTuple):
     """The sender's address: the peer, or what a trusted proxy says it is."""
     received_at: int
     """Milliseconds since 1970 (UTC), when the last byte arrived."""
+    certificates: tuple[bytes, ...] = ()
+    """What the peer showed in the TLS handshake (DER), its own first, whose key it holds; nobody has judged them. Empty
+    if it showed none, or was not asked."""
 
     def header(self, name: bytes) -> bytes | None:
         """Give the only value of the header `name` (lower case); None if it is absent or sent more than once."""

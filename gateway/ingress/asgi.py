@@ -4,6 +4,7 @@ It relies on what `gateway.asgi` promises: the path was admitted, the body is wh
 the one that is vouched for, nobody cancels it when the sender leaves.
 """
 
+from gateway.asgi.connection import CERTIFICATES
 from gateway.asgi.replies import send_reply
 from gateway.asgi.types import AsgiApp, AsgiReceive, AsgiSend, Message
 from gateway.core.model import Request
@@ -20,7 +21,8 @@ def asgi_app(handler: Handler, runtime: Runtime) -> AsgiApp:
         client = scope["client"][0] if scope["client"] else UNIX
         path, query = scope["raw_path"].decode("ascii"), scope["query_string"].decode("ascii")
         headers = tuple(scope["headers"])
-        request = Request(scope["method"], path, query, headers, body, client, runtime.now_ms())
+        certificates = scope[CERTIFICATES]
+        request = Request(scope["method"], path, query, headers, body, client, runtime.now_ms(), certificates)
         await send_reply(send, await handler.handle(request))
 
     return app

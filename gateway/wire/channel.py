@@ -13,6 +13,7 @@ import trio
 from trio.lowlevel import wait_readable, wait_writable
 
 from gateway.runtime import Socket
+from gateway.wire.tls import ServerContext
 
 _RAW_BYTES: Final = 16 * 1024
 RESET: Final = struct.pack("ii", 1, 0)
@@ -23,6 +24,10 @@ _UNSENT_BYTES: Final = 64 * 1024
 
 class Channel(Protocol):
     """What a connection needs of its socket. Raises OSError (TLS errors are) when the peer is gone or wrong."""
+
+    @property
+    def certificates(self) -> tuple[bytes, ...]:
+        """What the peer showed in the handshake, if it was asked (`Request.certificates`); known once it is open."""
 
     async def open(self) -> None:
         """Shake hands."""
@@ -55,12 +60,13 @@ class Channel(Protocol):
 class PlainChannel:
     """A socket as it is."""
 
-    __slots__ = ("_descriptor", "_socket", "_unsent")
+    __slots__ = ("_descriptor", "_socket", "_unsent", "certificates")
 
     def __init__(self, socket: Socket) -> None:
         self._socket = socket
         self._descriptor = socket.fileno()
         self._unsent = b""
+        self.certificates: tuple[bytes, ...] = ()
 
     async def open(self) -> None:
         """Nothing to do."""
@@ -123,7 +129,7 @@ class TlsChannel(PlainChannel):
 
     __slots__ = ("_incoming", "_outgoing", "_tls")
 
-    def __init__(self, socket: Socket, context: ssl.SSLContext) -> None:
+    def __init__(self, socket: Socket, context: ServerContext) -> None:
         super().__init__(socket)
         self._incoming = ssl.MemoryBIO()
         self._outgoing = ssl.MemoryBIO()
@@ -142,6 +148,7 @@ class TlsChannel(PlainChannel):
                 self._push()  # the alert that tells the client why
                 raise
             else:
+                self.certificates = getattr(self._tls, "chain", ())
                 return await self._drain()
 
     async def receive(self, size: int) -> bytes:

@@ -181,7 +181,16 @@ class Connection:
         client = self._proxies.client(self._peer, head.headers) if self._trusted else self._peer
         try:
             return await self._handler.handle(
-                Request(head.method, head.path, head.query, head.headers, body, client, state.runtime.now_ms())
+                Request(
+                    head.method,
+                    head.path,
+                    head.query,
+                    head.headers,
+                    body,
+                    client,
+                    state.runtime.now_ms(),
+                    self._channel.certificates,
+                )
             )
         except Exception as error:  # noqa: BLE001 - as above
             state.report(error)

@@ -49,6 +49,7 @@ def world(tmp_path_factory):
         "signed-public-key": pem,
         "discord-public-key": ED25519_KEY,
         "adyen": b"6b" * 32,
+        "sender-authorities": trustme.CA().cert_pem.bytes(),
     }
     for name in re.findall(r'file = "([\w-]+)"', EXAMPLE):
         write_secret(secrets / name, special.get(name, b"a-demonstration-secret-" + name.encode() * 3))

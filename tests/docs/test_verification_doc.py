@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from gateway.plugin import load_kinds
+from harness.certificates import issue
 
 PAGE = (Path(__file__).parents[2] / "docs" / "verification.md").read_text(encoding="utf-8")
 SCHEMES = (
@@ -17,6 +18,7 @@ SCHEMES = (
     "signature",
     "jwt",
     "ip",
+    "mtls",
     "sns",
     "paypal",
     "plaid",
@@ -47,6 +49,9 @@ def test_every_example_builds(text):
     table = tomllib.loads(text)["verify"]
     kind = load_kinds("verifiers", {table["scheme"]})[table.pop("scheme")]
     options = kind.options.model_validate_json(json.dumps(table), strict=True)
+    if kind.options.__name__ == "MtlsOptions":
+        assert kind.build(options, issue("root", ca=True).pem)
+        return
     key = "hex" if kind.options.__name__ == "AdyenOptions" else table.get("key")
     secret = KEYS.get(key, b"an-example-of-a-32-byte-secret!!") if kind.wants_secret(options) else b""
     assert kind.build(options, secret)

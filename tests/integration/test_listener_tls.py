@@ -1,6 +1,7 @@
 """The listener under TLS: the same server, certificates that can be swapped, handshakes that stall or lie."""
 
 import ssl
+import sys
 
 import listener_world
 import pytest
@@ -11,20 +12,29 @@ from trio.testing import wait_all_tasks_blocked
 
 from gateway.errors import ConfigError
 from gateway.wire.listener import Reply
-from gateway.wire.tls import ServerTls, server_context
+from gateway.wire.tls import ServerTls, asking_context, server_context
 
 pytestmark = pytest.mark.usefixtures("either_http")
 
 AUTHORITY = trustme.CA(key_type=trustme.KeyType.ECDSA)
 
 
-def certificate(folder, name: str) -> ssl.SSLContext:
+@pytest.fixture(autouse=True, params=[server_context, asking_context])
+def make(request, monkeypatch):
+    """Run every test without asking clients for a certificate, and with."""
+    monkeypatch.setattr(sys.modules[__name__], "load", request.param)
+
+
+load = server_context
+
+
+def certificate(folder, name: str, *protocols: str) -> ssl.SSLContext:
     """Issue a certificate and load it as the listener does."""
     issued = AUTHORITY.issue_cert(name, key_type=trustme.KeyType.ECDSA)
     cert, key = folder / f"{name}.pem", folder / f"{name}.key"
     issued.cert_chain_pems[0].write_to_path(cert)
     issued.private_key_pem.write_to_path(key)
-    return server_context(str(cert), str(key))
+    return load(str(cert), str(key), protocols or ("http/1.1",))
 
 
 @pytest.fixture
@@ -61,6 +71,34 @@ async def test_requests_are_served_under_tls(tls):
             assert (await read_reply(stream)).endswith(body)
             assert stream.selected_alpn_protocol() is None
         assert world.refused == {}
+
+
+@pytest.mark.parametrize(("offered", "agreed"), [(["h2", "http/1.1"], "h2"), (["http/1.1"], "http/1.1"), (["x"], None)])
+async def test_a_protocol_that_both_sides_speak_is_agreed_on(tmp_path, offered, agreed):
+    wanting = trusting()
+    wanting.set_alpn_protocols(offered)
+    tls = ServerTls(certificate(tmp_path, "two.example", "h2", "http/1.1"))
+    async with serving(tls=tls) as world, await shake(world, "two.example", wanting) as stream:
+        assert stream.selected_alpn_protocol() == agreed
+
+
+async def test_a_session_is_not_resumed_where_clients_are_asked_for_a_certificate(tls):
+    if load is server_context:
+        pytest.skip("there is no certificate that would be lost")
+    context = trusting()
+    async with serving(tls=tls) as world:
+        async with await shake(world, context=context) as stream:
+            await stream.send_all(GOOD)
+            await read_reply(stream)
+            session = stream._ssl_object.session
+        raw = await world.connect()
+        again = trio.SSLStream(raw, context, server_hostname="one.example", https_compatible=True)
+        again._ssl_object.session = session
+        async with again:
+            await again.do_handshake()
+            assert not again.session_reused
+            await again.send_all(GOOD)
+            assert b"200" in await read_reply(again)
 
 
 async def test_a_last_reply_under_tls_ends_with_a_farewell(tls):
