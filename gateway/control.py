@@ -10,6 +10,7 @@ import os
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from pathlib import Path
+from traceback import format_tb
 
 import structlog
 import trio
@@ -186,9 +187,14 @@ class Control:
         try:
             new = await self._runtime.in_file_thread(self._build)
             changes = difference(self._intake.blueprint, new, self._started_with)
-            await self._go_over(new)
         except ConfigError as error:
             return self._refused(error.problems)
+        except Exception as error:  # noqa: BLE001 - nothing is changed yet: a fault of ours must not end what runs
+            # Where, and no more: its text may quote what stands in the files.
+            place = "".join(format_tb(error.__traceback__, limit=-3))
+            return self._refused([f"our own code failed, {type(error).__name__}: tell us what the log says"], place)
+        try:
+            await self._go_over(new)
         except StoreError as error:
             return self._refused([f"the store cannot take the change now: {error}; reload again"])
         changes += forsaken(new, self.store)
@@ -212,8 +218,8 @@ class Control:
             self._receiver.use(new)
         self._pollers.use(new)
 
-    def _refused(self, problems: list[str]) -> ReloadResult:
-        log.error("config.refused", problems=problems)
+    def _refused(self, problems: list[str], place: str = "") -> ReloadResult:
+        log.error("config.refused", problems=problems, **({"place": place} if place else {}))
         return ReloadResult(False, self._runtime.now_ms(), problems=problems)
 
     async def misses(self, event_id: int) -> list[Miss]:

@@ -5,7 +5,7 @@ themselves. Regular expressions run on RE2, whose time is linear in the text (ro
 told as ValueError.
 """
 
-import math
+import sys
 from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeAlias
 
@@ -104,8 +104,8 @@ def _ordering(holds: Callable[[Any, Any], bool]) -> Callable[[Any], Test]:
 
 
 def _number(value: Any, expected: str) -> float:  # noqa: ANN401 - whatever the operator wrote
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
-        raise ValueError(f"expected {expected}, found {value!r}")
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) <= sys.float_info.max:
+        raise ValueError(f"expected {expected}, found {value!r:.80}")
     return value
 
 

@@ -183,14 +183,15 @@ class _Reader:
     def _duration(self, written: Any, path: tuple[str | int, ...], low: float, high: float) -> float:  # noqa: ANN401 - as written
         try:
             number = isinstance(written, (int, float)) and not isinstance(written, bool)
-            seconds = float(written) if number else parse_duration(written)
+            seconds = written if number else parse_duration(written)
         except ValueError as error:
             self.findings.add(path, str(error))
             return low
         if not low <= seconds <= high:
-            self.findings.add(path, f"expected {duration_text(low)} to {duration_text(high)}, found {written}")
+            found = f"{written!s:.80}"
+            self.findings.add(path, f"expected {duration_text(low)} to {duration_text(high)}, found {found}")
             return low
-        return seconds
+        return float(seconds)
 
     def _number(self, key: str, low: int, high: float) -> float | None:
         written = self._table.get(key)
@@ -198,6 +199,6 @@ class _Reader:
         if written is None:
             return None
         if not isinstance(written, kinds) or isinstance(written, bool) or not low <= written <= high:
-            self.findings.add((key,), f"expected a number from {low} to {high:g}, found {written!r}")
+            self.findings.add((key,), f"expected a number from {low} to {high:g}, found {written!r:.80}")
             return None
         return written

@@ -76,9 +76,13 @@ def decode_job(frame: Frame) -> Job:
         job = Job(**{**header, "argv": tuple(header["argv"])}, stdin=stdin)
     except (KeyError, TypeError) as error:
         raise ProtocolError(f"this is no job: {error}") from None
+    if not isinstance(header["argv"], list | tuple) or not isinstance(job.env, dict):
+        raise ProtocolError("this is no job: expected a list as argv, a table as env")
     texts = [*job.argv, *job.env, *job.env.values(), job.cwd]
     if not job.argv or not all(isinstance(text, str) for text in texts):
         raise ProtocolError("this is no job: expected texts as argv, env and cwd")
+    if type(job.timeout_seconds) not in {int, float} or type(job.output_bytes) is not int:
+        raise ProtocolError("this is no job: expected numbers as timeout and output")
     if not 0 < job.timeout_seconds < 1e6 or not 0 <= job.output_bytes <= PAYLOAD_MAX:
         raise ProtocolError("this is no job: timeout or output out of bounds")
     return job
@@ -98,6 +102,8 @@ def decode_ended(frame: Frame) -> Ended:
         raise ProtocolError(f"this is no end of a run: {error} is missing") from None
     if ended.how not in get_args(How):
         raise ProtocolError(f"this is no end of a run: {str(ended.how)[:40]!r}")
+    if not (type(ended.number) is type(ended.survivors) is int and type(ended.detail) is str):
+        raise ProtocolError("this is no end of a run: expected numbers and a text")
     return ended
 
 
@@ -119,7 +125,7 @@ def decode_header(text: bytes) -> dict[str, Any]:
     """Read a frame's header. Raises ProtocolError."""
     try:
         header = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         header = None
     if not isinstance(header, dict):
         raise ProtocolError("a frame's header is no JSON object")

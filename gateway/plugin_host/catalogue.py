@@ -22,7 +22,7 @@ OWN_DISTRIBUTION: Final = "hookgate"
 GROUPS: Final[tuple[Group, ...]] = ("targets", "verifiers", "transforms")
 KINDS: Final[dict[Group, type]] = {"targets": TargetKind, "verifiers": VerifierKind, "transforms": TransformKind}
 
-_NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]*")
+_NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,99}")
 
 
 class Provider(NamedTuple):

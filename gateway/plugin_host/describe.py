@@ -7,7 +7,7 @@ cannot be imported, crashes or hangs gives a `Description` that says so: its tar
 import signal
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 from gateway.config.lines import Path
 from gateway.config.references import References
@@ -78,17 +78,27 @@ def _ask(job: Job) -> tuple[Description, list[tuple[str, str]]]:
         return Description(down=f"{_name(job)} cannot be imported: {ended_text(status)}"), []
     if not header.get("ready"):
         return Description(down=one_line(str(header.get("problem")), 500)), []
-    asked = [(str(kind), str(text)) for kind, text in header["asked"]]
-    return (
-        Description(
-            schema=header["schema"],
-            timeout_seconds=header["timeout"] or 30.0,
-            concurrency=header["concurrency"] or 16,
-            send=header["send"],
-            replay=header["replay"],
-            problems=tuple((tuple(path), text) for path, text in header["problems"]),
-        ),
-        asked,
+    try:
+        return _described(header), [(str(kind), str(text)) for kind, text in header["asked"]]
+    except (KeyError, TypeError, ValueError):
+        return Description(down="its worker answered what describes no plugin"), []
+
+
+def _described(header: Mapping[str, Any]) -> Description:
+    """Read what a worker says of its plugin. Raises KeyError, TypeError or ValueError for anything else."""
+    seconds, calls = header["timeout"] or 30.0, header["concurrency"] or 16
+    if type(seconds) not in {int, float} or type(calls) is not int or not (0 < seconds < 1e6 and calls > 0):
+        raise ValueError
+    schema, send, replay = header["schema"], header["send"], header["replay"]
+    if not isinstance(schema, dict) or send not in get_args(SendForm) or replay not in get_args(Replays):
+        raise ValueError
+    return Description(
+        schema=schema,
+        timeout_seconds=float(seconds),
+        concurrency=calls,
+        send=send,
+        replay=replay,
+        problems=tuple((tuple(path), str(text)) for path, text in header["problems"]),
     )
 
 

@@ -190,7 +190,7 @@ class Worker:
                 self._down = one_line(str(header.get("problem")), 500)
             return
         number = header.get("call")
-        if not isinstance(number, int) or (call := self._calls.get(number)) is None:
+        if type(number) is not int or (call := self._calls.get(number)) is None:
             return  # an answer that comes after we gave up
         match header.get("outcome"):
             case "progress":

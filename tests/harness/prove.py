@@ -26,6 +26,10 @@ SEEDS = (
     "HOOKGATE_DISK_SEED",
     "HOOKGATE_STOP_SEED",
     "HOOKGATE_ATTEMPT_SEED",
+    "HOOKGATE_FORGED_SEED",
+    "HOOKGATE_HOSTILE_SEED",
+    "HOOKGATE_VALUES_SEED",
+    "HOOKGATE_CONFIGS_SEED",
 )
 DOTS = re.compile(r"^[.sFEx]+(\s+\[\s*\d+%\])?$")
 LINES_MAX = 30
@@ -70,6 +74,8 @@ HARNESSES = (
     Harness("P9 order in the store", "tests/integration/test_store_order.py", {"HOOKGATE_ORDER_SEEDS": "1000"}),
     Harness("P13 six hours of outage", "tests/integration/test_dispatch_outage.py"),
     Harness("P21 hostile bytes", "tests/integration/test_listener_fuzz.py"),
+    Harness("P21 hostile values", "tests/unit/test_hostile_values.py", {"HOOKGATE_VALUES": "5000000"}),
+    Harness("P15 damaged configurations", "tests/docs/test_hostile_config.py", {"HOOKGATE_CONFIGS": "10000"}),
     Harness(
         "P21 hostile connections", "tests/integration/test_hostile_connections.py", {"HOOKGATE_HOSTILE": "5000000"}
     ),

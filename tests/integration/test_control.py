@@ -14,30 +14,57 @@ from gateway.systemd import Supervisor
 from gateway.wire.guard import Guard
 
 
+async def control_of(parts, folder, nursery, build):
+    """Give the control of a daemon that reloads to what `build` gives."""
+    dispatcher = Dispatcher(parts.store, parts.runtime, Watcher(), folder)
+    await nursery.start(dispatcher.run, parts.intake.blueprint)
+    pollers = Pollers(parts.store, parts.intake, parts.runtime, parts.counters, parts.announcer, Guard())
+    await nursery.start(pollers.run, parts.intake.blueprint)
+    control = Control(
+        **dict.fromkeys(("exposition", "desk", "server", "counters", "admin_failures", "learner")),
+        config_path=folder / "config.toml",
+        store=parts.store,
+        runtime=parts.runtime,
+        dispatcher=dispatcher,
+        intake=parts.intake,
+        pollers=pollers,
+        receiver=parts.receiver,
+        build=build,
+        swapped=lambda _: None,
+        supervisor=Supervisor(parts.runtime, {}),
+        listening=(),
+    )
+    nursery.start_soon(control.run_reloads)
+    return control
+
+
+async def test_P15_C9_a_fault_of_ours_while_a_configuration_is_built_keeps_the_old_one_and_the_daemon(
+    tmp_path, nursery, capsys
+):
+    async with parts_of(tmp_path) as parts:
+        faults = [OSError("s3cret-value: name too long")]
+
+        def build():
+            if faults:
+                raise faults.pop()
+            return parts.blueprint()
+
+        control = await control_of(parts, tmp_path, nursery, build)
+        before = parts.intake.blueprint
+        refused = await control.reload()
+        assert (refused.ok, parts.intake.blueprint) == (False, before)
+        assert refused.problems == ["our own code failed, OSError: tell us what the log says"]
+        assert "s3cret-value" not in capsys.readouterr().out
+        assert (await control.reload()).ok, "the next one goes through"
+        nursery.cancel_scope.cancel()
+
+
 async def test_P15_a_reload_that_cannot_be_noted_leaves_each_name_its_backlog(tmp_path, nursery, monkeypatch):
     async with parts_of(tmp_path) as parts:
-        dispatcher = Dispatcher(parts.store, parts.runtime, Watcher(), tmp_path)
-        await nursery.start(dispatcher.run, parts.intake.blueprint)
-        pollers = Pollers(parts.store, parts.intake, parts.runtime, parts.counters, parts.announcer, Guard())
-        await nursery.start(pollers.run, parts.intake.blueprint)
-        await dispatcher.hold("crm", "so that it waits")
         renamed = CONFIG.replace("[targets.crm]", '[targets.sales]\nformerly = "crm"').replace('"crm"]', '"sales"]')
         renamed = renamed.replace('["crm",', '["sales",')
-        control = Control(
-            **dict.fromkeys(("exposition", "desk", "server", "counters", "admin_failures", "learner")),
-            config_path=tmp_path / "config.toml",
-            store=parts.store,
-            runtime=parts.runtime,
-            dispatcher=dispatcher,
-            intake=parts.intake,
-            pollers=pollers,
-            receiver=parts.receiver,
-            build=partial(parts.blueprint, renamed),
-            swapped=lambda _: None,
-            supervisor=Supervisor(parts.runtime, {}),
-            listening=(),
-        )
-        nursery.start_soon(control.run_reloads)
+        control = await control_of(parts, tmp_path, nursery, partial(parts.blueprint, renamed))
+        await control._dispatcher.hold("crm", "so that it waits")
         await parts.post(order("before"))
         with monkeypatch.context() as patch:
 

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gateway.core.match_table import parse_match
 from gateway.core.problems import ProblemsError
 from gateway.core.retry import DEFAULT_POLICY, NAMED_POLICIES, RETRY_AFTER_MAX, Policy, parse_policy
 
@@ -199,3 +200,13 @@ def test_policies_are_known_by_name():
 def test_a_bad_policy_is_told_with_its_key(table, told):
     with pytest.raises(ProblemsError, match=told):
         parse_policy(table)
+
+
+def test_C8_a_number_beyond_all_floats_is_a_problem_and_no_traceback():
+    huge = 10**400
+    for table in ({"delays": [huge]}, {"first": huge}, {"delays": ["1s"], "give_up": huge}, {"jitter": huge}):
+        with pytest.raises(ProblemsError):
+            parse_policy(table)
+    for operator in ("eq", "gt", "in"):
+        with pytest.raises(ProblemsError):
+            parse_match({"body.n": {operator: [huge] if operator == "in" else huge}})
