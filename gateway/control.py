@@ -43,13 +43,14 @@ from gateway.dedup_rules import with_former_rules
 from gateway.desk import OperatorDesk
 from gateway.dispatch.dispatcher import Dispatcher
 from gateway.errors import ConfigError, StoreError
-from gateway.ingress.learner import Learner, rename_learned
+from gateway.ingress.learner import Learner
 from gateway.ingress.receive import Receiver
 from gateway.intake import Intake
 from gateway.metrics import Counters
 from gateway.pollers.pollers import Pollers
+from gateway.renames import forsaken, rename_owned
 from gateway.runtime import Runtime
-from gateway.store.contract import Gate, Rename, Store
+from gateway.store.contract import Gate, Store
 from gateway.systemd import Supervisor
 from gateway.wire.listener import Server
 
@@ -289,45 +290,3 @@ class Control:
 
 def _order_rules(blueprint: Blueprint) -> dict[str, str]:
     return {name: plan.order.rule for name, plan in blueprint.targets.items() if plan.order is not None}
-
-
-async def rename_owned(blueprint: Blueprint, store: Store, runtime: Runtime) -> None:
-    """Give each renamed target or source what it owned under its former name: backlog, de-dup keys, learned secrets.
-
-    What the store holds all or none; a learned secret that cannot be renamed is found under its old name, too.
-    """
-    targets = [Rename("target", each.formerly, each.name) for each in blueprint.targets.values() if each.formerly]
-    sources = [Rename("source", each.formerly, each.name) for each in blueprint.sources.values() if each.formerly]
-    for done in await store.rename([*targets, *sources]):
-        if done.kind == "target":
-            log.info("target.renamed", target=done.name, formerly=done.formerly)
-        else:
-            log.info("source.renamed", source=done.name, formerly=done.formerly)
-    if sources:
-        try:
-            renamed = await runtime.in_file_thread(lambda: rename_learned(blueprint))
-        except OSError as error:
-            log.warning("config.warned", problem=f"a learned secret keeps its old name, keep formerly: {error}")
-            return
-        for formerly, name in renamed:
-            log.info("secret.renamed", formerly=formerly, name=name)
-
-
-def forsaken(blueprint: Blueprint, store: Store) -> list[str]:
-    """Tell what waits for targets that the configuration does not name: nobody delivers it."""
-    heirs = {plan.formerly: plan.name for plan in blueprint.targets.values() if plan.formerly is not None}
-    return [
-        f"{count} {'delivery waits' if count == 1 else 'deliveries wait'} for {name}, which the configuration does not "
-        f"name: {_advice(name, heirs.get(name))}"
-        for name in store.targets()
-        if name not in blueprint.targets and (count := sum(store.backlog(name)[:2]))
-    ]
-
-
-def _advice(name: str, heir: str | None) -> str:
-    if heir is None:
-        return f'name it again, or write formerly = "{name}" in a new target that takes its place'
-    return (
-        f'[targets.{heir}] has formerly = "{name}", but had deliveries of its own before and keeps to those: '
-        f"name {name} again until they are delivered"
-    )

@@ -30,7 +30,7 @@ from gateway.collector import calm_collector
 from gateway.config.address import Address
 from gateway.config.load import load
 from gateway.config.model_server import HttpServer
-from gateway.control import Control, forsaken, rename_owned
+from gateway.control import Control
 from gateway.dedup_rules import with_former_rules
 from gateway.desk import OperatorDesk
 from gateway.dispatch.dispatcher import Dispatcher
@@ -49,6 +49,7 @@ from gateway.metrics import Counters
 from gateway.narrator import Narrator
 from gateway.pollers.pollers import Pollers
 from gateway.prctl import hide_memory
+from gateway.renames import forsaken, rename_owned
 from gateway.replayer import Replayer
 from gateway.runtime import Runtime
 from gateway.settings import keep_times, listener_limits, server_tls, store_settings

@@ -74,6 +74,13 @@ async def attempt(
     ]
 
 
+def answered(outcomes: Sequence[Outcome]) -> bool | None:
+    """Tell whether the target did its part for any of a batch; None if it was not asked."""
+    if any(isinstance(outcome, Delivered | Rejected) for outcome in outcomes):
+        return True
+    return False if any(isinstance(outcome, Retry | TargetDown) for outcome in outcomes) else None
+
+
 def released(claim: Claim, due: int) -> Record:
     """Give the record of a claim that ends without a word: pending again, due at `due`, no attempt counted."""
     it = claim.delivery

@@ -19,8 +19,9 @@ from gateway.dispatch.clock import DueClock
 from gateway.dispatch.gates import Gates
 from gateway.dispatch.memo import NOTE
 from gateway.dispatch.memory import TargetMemory
+from gateway.dispatch.observer import Observer
 from gateway.dispatch.overlooked import overlooked
-from gateway.dispatch.runner import Observer, Runner
+from gateway.dispatch.runner import Runner
 from gateway.errors import StoreError
 from gateway.plugin import Context
 from gateway.runtime import Runtime

@@ -8,7 +8,7 @@ process if this one ends meanwhile.
 
 from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
-from typing import Final, Protocol
+from typing import Final
 
 import structlog
 
@@ -18,6 +18,7 @@ from gateway.core.model import Delivered, NotTried, Outcome
 from gateway.core.pace import Pace
 from gateway.core.units import duration_text
 from gateway.dispatch.memo import NOTE, Memo, read_memo, write_memo
+from gateway.dispatch.observer import Observer
 from gateway.errors import StoreError
 from gateway.runtime import Runtime
 from gateway.store.contract import Gate, GateKind, Store
@@ -29,18 +30,6 @@ FOREVER_MS: Final = 86_400_000
 log = structlog.get_logger()
 
 
-class GateObserver(Protocol):
-    """Who is told when a gate moves."""
-
-    def gate_closed(self, gate: Gate, *, asked: bool) -> None:
-        """A gate was closed; `asked`: only because the target asks for time."""
-        ...
-
-    def gate_opened(self, target: str, reason: str) -> None:
-        """What the daemon had closed was opened: the target answers, or an operator says so."""
-        ...
-
-
 class Gates:
     """All gates of one target, and its pace once they are open."""
 
@@ -49,7 +38,7 @@ class Gates:
         plan: TargetPlan,
         store: Store,
         runtime: Runtime,
-        observer: GateObserver,
+        observer: Observer,
         closed: Iterable[Gate] = (),
         kept: bytes = b"",
     ) -> None:

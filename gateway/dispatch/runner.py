@@ -4,25 +4,26 @@ Nothing here waits for another target. State changes are made synchronously betw
 back what it holds, and what even that cannot reach belongs to a dead epoch at the next start.
 """
 
-import math
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from typing import Final, Protocol
+from typing import Final
 
 import structlog
 import trio
 
 from gateway.blueprint import TargetPlan
 from gateway.core.lifecycle import is_expired
-from gateway.core.model import Delivered, NotTried, Outcome, Rejected, Retry, TargetDown
-from gateway.dispatch.attempt import Tried, attempt, not_fetched, released
+from gateway.core.model import NotTried, Outcome, Retry, TargetDown
+from gateway.dispatch.allowance import Allowance
+from gateway.dispatch.attempt import Tried, answered, attempt, not_fetched, released
 from gateway.dispatch.clock import DueClock
-from gateway.dispatch.crew import BATCH_MAX, Crew
+from gateway.dispatch.crew import Crew
 from gateway.dispatch.fetching import FetchLane
-from gateway.dispatch.gates import GateObserver, Gates
+from gateway.dispatch.gates import Gates
 from gateway.dispatch.gathering import Gathering
 from gateway.dispatch.instance import Instance
 from gateway.dispatch.line import Slot
+from gateway.dispatch.observer import Observer
 from gateway.dispatch.window import Window
 from gateway.errors import StoreError
 from gateway.plugin import Context
@@ -46,18 +47,6 @@ CROWDED_CLAIMS: Final = 50
 log = structlog.get_logger()
 
 
-class Observer(GateObserver, Protocol):
-    """Who is told how deliveries go: counters, log and the gateway's own events."""
-
-    def tried(self, plan: TargetPlan, tried: Tried) -> None:
-        """One try ended; its record is on its way to the store."""
-        ...
-
-    def fetched(self, target: str, result: str) -> None:
-        """A provider was asked for a resource; `result` is `found`, `missing`, `down` or `failed`."""
-        ...
-
-
 class Runner:
     """Runs one target by one plan. A reload that changes the plan makes a new one and lets this one drain."""
 
@@ -79,6 +68,7 @@ class Runner:
         gather = self._instance.gather
         self._gathering = None if gather is None else Gathering(gather)
         self._crew = Crew(gates.pace, self._runtime, most, self._try, batches=batches, gathers=gather is not None)
+        self._allowance = Allowance(gates, self.window, self._crew, self._gathering, self._runtime)
         self._lane: FetchLane | None = None
         if plan.fetch is not None:
             fetcher = Fetcher(plan.fetch, context, partial(observer.fetched, plan.name))
@@ -128,7 +118,7 @@ class Runner:
         A target that gathers has its events wait in the store.
         """
         ready = self._running and not self._draining and self.gates.are_open and self._gathering is None
-        return ready and self.window.fresh < self._ahead() and self.window.reserve(size, source)
+        return ready and self.window.fresh < self._allowance.ahead() and self.window.reserve(size, source)
 
     def release(self, size: int, source: str) -> None:
         """Give back a reserved slot that was not needed."""
@@ -213,7 +203,7 @@ class Runner:
             await self.gates.note_waiting(backlog.pending + backlog.in_flight)
         if wait_ms > 0:
             return min(wait_ms / 1000, LOOK_WAITING_SECONDS)
-        slots, size = self._room()
+        slots, size = self._allowance.room()
         if not slots or not size:
             return LOOK_WAITING_SECONDS  # a slot that becomes free hints
         crowded = self._lane is not None and self._lane.is_crowded
@@ -238,23 +228,6 @@ class Runner:
 
     def _stop(self) -> list[Slot]:
         return [*self._crew.stop(), *(self._lane.stop() if self._lane is not None else ())]
-
-    def _room(self) -> tuple[int, int]:
-        """Slots and bytes to claim now: one to probe behind a gate, else enough to be worth a transaction."""
-        slots, size = self.window.room()
-        if self._gathering is not None:  # one batch at a time, as a probe too
-            return (0 if self.window.held else min(self._gathering.count, BATCH_MAX)), size
-        if not self.gates.are_open:
-            return (0 if self.window.held else 1), size
-        ahead = self._ahead()
-        slots = int(min(slots, ahead - (self.window.held - self.window.fresh)))
-        worth = not self._crew.waiting or slots >= min(self.window.slots, ahead) // 4
-        return (min(slots, BATCH_MAX) if worth else 0), size
-
-    def _ahead(self) -> float:
-        """How many fresh or old deliveries are worth holding at the target's pace."""
-        pace = self.gates.pace
-        return math.inf if pace.is_free else pace.ahead(self._runtime.monotonic())
 
     async def _try(self, slots: Sequence[Slot]) -> None:
         if not (slots := self._of_use(slots)):
@@ -287,7 +260,7 @@ class Runner:
         if self._gathering is not None:  # what was tried together failed together: that is once
             outcomes = list(dict.fromkeys(outcomes))
         now = self._runtime.monotonic()
-        self.gates.pace.end(1 if self._gathering else len(tried), _answered(outcomes), now)
+        self.gates.pace.end(1 if self._gathering else len(tried), answered(outcomes), now)
         if any(isinstance(outcome, Retry) and outcome.throttle for outcome in outcomes):
             self.gates.pace.throttle(now)
         if self.gates.are_indifferent_to(outcomes):
@@ -331,10 +304,3 @@ class Runner:
     def _give_back(self, slots: Sequence[Slot], due: int) -> None:
         if slots:
             self._store.record([released(slot.claim, due) for slot in slots], partial(self._settled, slots))
-
-
-def _answered(outcomes: Sequence[Outcome]) -> bool | None:
-    """Tell whether the target did its part for any of a batch; None if it was not asked."""
-    if any(isinstance(outcome, Delivered | Rejected) for outcome in outcomes):
-        return True
-    return False if any(isinstance(outcome, Retry | TargetDown) for outcome in outcomes) else None

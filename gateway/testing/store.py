@@ -16,6 +16,7 @@ from gateway.testing.store_keep import KEEP_CHECKS
 from gateway.testing.store_operate import OPERATE_CHECKS
 from gateway.testing.store_operator import OPERATOR_CHECKS
 from gateway.testing.store_order import ORDER_CHECKS
+from gateway.testing.store_turns import TURN_CHECKS
 
 __all__ = ["STORE_CHECKS", "OpenStore", "SteppedRuntime", "StoreCheck", "check_store"]
 
@@ -25,6 +26,7 @@ STORE_CHECKS: Final[tuple[StoreCheck, ...]] = (
     *ACCEPT_CHECKS,
     *DELIVER_CHECKS,
     *ORDER_CHECKS,
+    *TURN_CHECKS,
     *OPERATE_CHECKS,
     *OPERATOR_CHECKS,
     *KEEP_CHECKS,

@@ -2,13 +2,28 @@
 
 from collections.abc import Sequence
 
-from gateway.core.model import StoredEvent, event_text
+from gateway.core.model import StoredEvent
 from gateway.store.contract import Backlog, Claim, DeliveryQuery, Keep, NewDelivery, Ordering
-from gateway.testing.store_desk import DAY, HOUR, SECOND, SETTINGS, Desk, OpenStore, SteppedRuntime, digest, expect, new
+from gateway.testing.store_desk import DAY, SECOND, SETTINGS, Desk, OpenStore, SteppedRuntime, digest, expect, new
 
 BLOCK = Ordering("test")
 SKIP = Ordering("test", "skip")
 LATEST = Ordering("test", "skip", "latest")
+
+
+def by_part(event: StoredEvent) -> bytes | None:
+    """Give the key of an event whose part is its key."""
+    return digest(event.part)
+
+
+def ids_of(claims: Sequence[Claim]) -> list[int]:
+    """Give the events of claims."""
+    return [claim.event.id for claim in claims]
+
+
+async def put_in_order(desk: Desk, ordering: Ordering, target: str = "crm") -> None:
+    """Order a target, and what waits for it."""
+    await desk.store.set_ordering(target, ordering, by_part)
 
 
 async def one_key_goes_in_order_and_delays_no_other(open_store: OpenStore) -> None:
@@ -16,13 +31,13 @@ async def one_key_goes_in_order_and_delays_no_other(open_store: OpenStore) -> No
     runtime = SteppedRuntime()
     async with open_store(runtime, SETTINGS) as store:
         desk = Desk(store, runtime)
-        await _order(desk, BLOCK)
+        await put_in_order(desk, BLOCK)
         first, second = [await desk.accept_one(key, order="A") for key in "ab"]
         other = await desk.accept_one("c", order="B")
         free = await desk.accept_one("d")
         expect(store.backlog("crm"), Backlog(4, 0, 0, runtime.now_ms(), 1), "one waits its turn")
         claims = await desk.claim()
-        expect(_events(claims), [first, other, free], "one of each key, and what has none")
+        expect(ids_of(claims), [first, other, free], "one of each key, and what has none")
         later = runtime.now_ms() + 60 * SECOND
         await desk.record(desk.ended(claims[0].delivery, "pending", "503", later))
         await desk.settle(claims[1].delivery)
@@ -38,7 +53,7 @@ async def an_admitted_delivery_waits_if_its_key_is_taken(open_store: OpenStore) 
     runtime = SteppedRuntime()
     async with open_store(runtime, SETTINGS) as store:
         desk = Desk(store, runtime)
-        await _order(desk, BLOCK)
+        await put_in_order(desk, BLOCK)
         one, two = await desk.accept(new("a", order="A", admitted=True), new("b", order="A", admitted=True))
         (three,) = await desk.accept(new("c", order="A", admitted=True))
         expect([each.waiting for each in (one, two, three)], [(), (0,), (0,)], "the verdict tells who waits")
@@ -53,12 +68,12 @@ async def keys_belong_to_their_target_and_source(open_store: OpenStore) -> None:
     runtime = SteppedRuntime()
     async with open_store(runtime, SETTINGS) as store:
         desk = Desk(store, runtime)
-        await _order(desk, BLOCK)
-        await _order(desk, BLOCK, "audit")
+        await put_in_order(desk, BLOCK)
+        await put_in_order(desk, BLOCK, "audit")
         first = await desk.accept_one("a", order="A", targets=("crm", "audit"))
         other = await desk.accept_one("b", order="A", source="bank")
-        expect(_events(await desk.claim()), [first, other], "two sources, two keys")
-        expect(_events(await desk.claim("audit")), [first], "two targets, two lines")
+        expect(ids_of(await desk.claim()), [first, other], "two sources, two keys")
+        expect(ids_of(await desk.claim("audit")), [first], "two targets, two lines")
         expect(await desk.rename("source", "shop", "store"), True, "the source gets another name")
         await desk.accept_one("c", order="A", source="store")
         expect(await desk.claim(), [], "its keys are the same")
@@ -69,7 +84,7 @@ async def a_dead_delivery_blocks_its_key_until_somebody_acts(open_store: OpenSto
     runtime = SteppedRuntime()
     async with open_store(runtime, SETTINGS) as store:
         desk = Desk(store, runtime)
-        await _order(desk, BLOCK)
+        await put_in_order(desk, BLOCK)
         dead = await desk.make_dead("a", order="A")
         second, third = [await desk.accept_one(key, order="A") for key in "bc"]
         expect(store.backlog("crm"), Backlog(2, 0, 1, None, 2), "both wait, nothing is due")
@@ -92,7 +107,7 @@ async def a_dead_delivery_is_skipped_where_that_is_asked_for(open_store: OpenSto
     runtime = SteppedRuntime()
     async with open_store(runtime, SETTINGS) as store:
         desk = Desk(store, runtime)
-        await _order(desk, SKIP)
+        await put_in_order(desk, SKIP)
         dead, second, third = [await desk.accept_one(key, order="A") for key in "abc"]
         await desk.settle(await desk.claim_one(), "dead")
         flying = await desk.claim_one()
@@ -108,78 +123,12 @@ async def a_dead_delivery_is_skipped_where_that_is_asked_for(open_store: OpenSto
         )
 
 
-async def who_lets_another_go_first_backs_off_no_shorter(open_store: OpenStore) -> None:
-    """P11: what a target asked for holds, also over a restart, steps of the wall clock, and a new rule."""
-    runtime = SteppedRuntime()
-    async with open_store(runtime, SETTINGS) as store:
-        desk = Desk(store, runtime)
-        await _order(desk, SKIP)
-        dead, second = [await desk.accept_one(key, order="A", part=b"A") for key in "ab"]
-        await desk.settle(await desk.claim_one(), "dead")
-        await desk.record(desk.ended(await desk.claim_one(), "pending", "429", runtime.now_ms() + HOUR))
-        await desk.retry_dead(dead)
-        again = await desk.claim_one()
-        expect(again.event_id, dead, "the older one goes first")
-        runtime.advance(HOUR // 2)
-        await store.probe()
-        runtime.step(DAY)
-    async with open_store(runtime, SETTINGS) as store:
-        desk = Desk(store, runtime)
-        await desk.settle(await desk.claim_one())
-        expect(await desk.claim(), [], "the second goes on backing off")
-        await store.set_ordering("crm", BLOCK._replace(rule="other"), _by_part)
-        await store.set_ordering("crm", None, _by_part)
-        runtime.advance(HOUR // 2 - 1)
-        expect(await desk.claim(), [], "for the whole hour, whatever the rule")
-        expect(store.backlog("crm").next_due, runtime.now_ms() + 1, "and then")
-        runtime.advance(1)
-        expect((await desk.claim_one()).event_id, second, "it is due")
-
-
-async def who_has_backed_off_meanwhile_is_due_at_once(open_store: OpenStore) -> None:
-    """The time in which another went first counts."""
-    runtime = SteppedRuntime()
-    async with open_store(runtime, SETTINGS) as store:
-        desk = Desk(store, runtime)
-        await _order(desk, SKIP)
-        dead, second = [await desk.accept_one(key, order="A") for key in "ab"]
-        await desk.settle(await desk.claim_one(), "dead")
-        await desk.record(desk.ended(await desk.claim_one(), "pending", "429", runtime.now_ms() + HOUR))
-        await desk.retry_dead(dead)
-        again = await desk.claim_one()
-        runtime.advance(2 * HOUR)
-        await desk.settle(again)
-        expect((await desk.claim_one()).event_id, second, "an hour was asked for, two went by")
-
-
-async def a_replay_takes_the_place_of_the_dead_delivery_that_blocks(open_store: OpenStore) -> None:
-    """It would wait for its own original else; what comes after both waits for the replay."""
-    runtime = SteppedRuntime()
-    async with open_store(runtime, SETTINGS) as store:
-        desk = Desk(store, runtime)
-        await _order(desk, BLOCK)
-        dead = await desk.make_dead("a", order="A")
-        second = await desk.accept_one("b", order="A")
-        planned = (NewDelivery("all", "crm", True, key=digest("A")),)
-        expect(await desk.replay_one(dead, planned, "r1"), 1, "the dead one is replayed")
-        expect((await store.attempts(dead, 0))[-1].reason, "replayed: r1", "its original is cancelled and says why")
-        expect(store.backlog("crm"), Backlog(2, 0, 0, runtime.now_ms(), 1), "nothing is dead, one waits")
-        for expected in ((dead, 1), (second, 0)):
-            found = await desk.claim_one()
-            expect((found.event_id, found.n), expected, "first the replay, then what came later")
-            await desk.settle(found)
-        await _order(desk, SKIP)
-        other = await desk.make_dead("c", order="B")
-        await desk.replay_one(other, planned, "r2")
-        expect(store.backlog("crm").dead, 1, "where it blocks nothing, what is dead stays")
-
-
 async def a_cancelled_head_lets_the_next_one_go(open_store: OpenStore) -> None:
     """Also one that backs off."""
     runtime = SteppedRuntime()
     async with open_store(runtime, SETTINGS) as store:
         desk = Desk(store, runtime)
-        await _order(desk, BLOCK)
+        await put_in_order(desk, BLOCK)
         first, second, third = [await desk.accept_one(key, order="A") for key in "abc"]
         claim = await desk.claim_one()
         await desk.record(desk.ended(claim, "pending", "503", runtime.now_ms() + 60 * SECOND))
@@ -195,7 +144,7 @@ async def order_outlasts_a_restart(open_store: OpenStore) -> None:
     runtime = SteppedRuntime()
     async with open_store(runtime, SETTINGS) as store:
         desk = Desk(store, runtime)
-        await _order(desk, SKIP)
+        await put_in_order(desk, SKIP)
         dead, first, second = [await desk.accept_one(key, order="A") for key in "abc"]
         await desk.settle(await desk.claim_one(), "dead")
         expect((await desk.claim_one()).event_id, first, "the first is in flight")
@@ -219,7 +168,7 @@ async def a_replay_goes_before_what_waits(open_store: OpenStore) -> None:
     runtime = SteppedRuntime()
     async with open_store(runtime, SETTINGS) as store:
         desk = Desk(store, runtime)
-        await _order(desk, SKIP)
+        await put_in_order(desk, SKIP)
         first = await desk.make_dead("a", order="A")
         second = await desk.accept_one("b", order="A")
         planned = (NewDelivery("all", "crm", True, key=digest("A")),)
@@ -231,79 +180,12 @@ async def a_replay_goes_before_what_waits(open_store: OpenStore) -> None:
             await desk.settle(found)
 
 
-async def a_newer_event_takes_the_place_of_older_ones(open_store: OpenStore) -> None:
-    """`keep = "latest"`: what waits is cancelled and says for whom; what is in flight is left alone, not retried."""
-    runtime = SteppedRuntime()
-    async with open_store(runtime, SETTINGS) as store:
-        desk = Desk(store, runtime)
-        await _order(desk, LATEST)
-        first = await desk.accept_one("a", order="A", admitted=True)
-        second, third = [await desk.accept_one(key, order="A") for key in "bc"]
-        other = await desk.accept_one("d", order="B")
-        expect(store.backlog("crm"), Backlog(2, 1, 0, runtime.now_ms(), 1), "the first runs, the newest waits")
-        expect((await store.attempts(second, 0))[-1].reason, f"superseded by {event_text(third)}", "the reason")
-        expect((await desk.claim_one()).event_id, other, "another key is another matter")
-        (row,) = await store.deliveries(DeliveryQuery(event_id=first))
-        expect(row.state, "in_flight", "what is in flight is left alone")
-    async with open_store(runtime, SETTINGS) as store:
-        desk = Desk(store, runtime)
-        rows = await store.deliveries(DeliveryQuery(state="cancelled"))
-        expect([row.event_id for row in rows], [second, first], "its try ended without success: no second one")
-        expect(sorted(_events(await desk.claim())), [third, other], "the newest takes its place")
-        fourth = await desk.accept_one("e", order="A")
-        fifth = await desk.accept_one("f", order="A")
-        expect(store.backlog("crm"), Backlog(1, 2, 0, None, 1), "of what waits only the newest is left")
-        expect((await store.attempts(fourth, 0))[-1].reason, f"superseded by {event_text(fifth)}", "the reason")
-
-
-async def a_new_ordering_orders_what_waits_already(open_store: OpenStore) -> None:
-    """Added, changed and taken away over restarts, with retries and dead ones; keys are asked of the stored events."""
-    runtime = SteppedRuntime()
-    async with open_store(runtime, SETTINGS) as store:
-        desk = Desk(store, runtime)
-        ids = [await desk.accept_one(part=key.encode()) for key in "aabb"]
-        claims = await desk.claim()
-        await desk.settle(claims[0].delivery, "dead")
-        await desk.record(desk.ended(claims[2].delivery, "pending", "503", runtime.now_ms() + SECOND))
-    async with open_store(runtime, SETTINGS) as store:
-        desk = Desk(store, runtime)
-        expect(await store.set_ordering("crm", BLOCK, _by_part), 4, "each gets its key")
-        expect(await store.set_ordering("crm", BLOCK, _by_part), 0, "once")
-        found = store.backlog("crm")._replace(next_due=None)
-        expect(found, Backlog(3, 0, 1, None, 2), "one backs off, two wait, one is dead")
-        runtime.advance(SECOND)
-        expect(_events(await desk.claim()), [ids[2]], "a dead one blocks its key")
-        await store.set_ordering("crm", SKIP, _by_part)
-        expect(_events(await desk.claim()), [ids[1]], "until dead ones are skipped")
-        expect(await store.set_ordering("crm", None, _by_part), 4, "the keys are taken away")
-        expect(_events(await desk.claim()), [ids[3]], "nothing waits any more")
-
-
-async def an_ordering_follows_its_target_to_a_new_name(open_store: OpenStore) -> None:
-    """A rename changes nothing about whose turn it is."""
-    runtime = SteppedRuntime()
-    async with open_store(runtime, SETTINGS) as store:
-        desk = Desk(store, runtime)
-        await _order(desk, BLOCK)
-        first, second = [await desk.accept_one(key, order="A") for key in "ab"]
-        flying = await desk.claim_one()
-        expect(await desk.rename("target", "crm", "sales"), True, "the new name owns nothing yet")
-        expect(await store.set_ordering("sales", BLOCK, _by_part), 0, "it is ordered already")
-        third = await desk.accept_one("c", order="A", targets=("sales",))
-        expect(await desk.claim("sales"), [], "the first is still in flight")
-        await desk.settle(flying)
-        for expected in (second, third):
-            found = await desk.claim_one("sales")
-            expect(found.event_id, expected, f"after {first}, in order")
-            await desk.settle(found)
-
-
 async def a_blocking_delivery_that_retention_takes_blocks_no_more(open_store: OpenStore) -> None:
     """Nobody could retry or cancel it any more."""
     runtime = SteppedRuntime()
     async with open_store(runtime, SETTINGS) as store:
         desk = Desk(store, runtime)
-        await _order(desk, BLOCK)
+        await put_in_order(desk, BLOCK)
         await desk.make_dead("a", order="A")
         runtime.advance(DAY)
         second = await desk.accept_one("b", order="A")
@@ -313,32 +195,14 @@ async def a_blocking_delivery_that_retention_takes_blocks_no_more(open_store: Op
         expect((await desk.claim_one()).event_id, second, "it is free")
 
 
-def _by_part(event: StoredEvent) -> bytes | None:
-    return digest(event.part)
-
-
-def _events(claims: Sequence[Claim]) -> list[int]:
-    return [claim.event.id for claim in claims]
-
-
-async def _order(desk: Desk, ordering: Ordering, target: str = "crm") -> None:
-    await desk.store.set_ordering(target, ordering, _by_part)
-
-
 ORDER_CHECKS = (
     one_key_goes_in_order_and_delays_no_other,
     an_admitted_delivery_waits_if_its_key_is_taken,
     keys_belong_to_their_target_and_source,
     a_dead_delivery_blocks_its_key_until_somebody_acts,
     a_dead_delivery_is_skipped_where_that_is_asked_for,
-    who_lets_another_go_first_backs_off_no_shorter,
-    who_has_backed_off_meanwhile_is_due_at_once,
-    a_replay_takes_the_place_of_the_dead_delivery_that_blocks,
     a_cancelled_head_lets_the_next_one_go,
     order_outlasts_a_restart,
     a_replay_goes_before_what_waits,
-    a_newer_event_takes_the_place_of_older_ones,
-    a_new_ordering_orders_what_waits_already,
-    an_ordering_follows_its_target_to_a_new_name,
     a_blocking_delivery_that_retention_takes_blocks_no_more,
 )

@@ -5,10 +5,11 @@ from functools import partial
 from dispatch_bench import Watcher
 from ingress_bench import CONFIG, order, parts_of
 
-from gateway.control import Control, forsaken, rename_owned
+from gateway.control import Control
 from gateway.dispatch.dispatcher import Dispatcher
 from gateway.errors import StoreFullError
 from gateway.pollers.pollers import Pollers
+from gateway.renames import forsaken, rename_owned
 from gateway.store.contract import DeliveryQuery
 from gateway.systemd import Supervisor
 from gateway.wire.guard import Guard

@@ -1,0 +1,149 @@
+"""Conformance of a store: whose turn it is once something gives way, is replayed, or is ordered otherwise."""
+
+from gateway.core.model import event_text
+from gateway.store.contract import Backlog, DeliveryQuery, NewDelivery
+from gateway.testing.store_desk import DAY, HOUR, SECOND, SETTINGS, Desk, OpenStore, SteppedRuntime, digest, expect
+from gateway.testing.store_order import BLOCK, LATEST, SKIP, by_part, ids_of, put_in_order
+
+
+async def a_new_ordering_orders_what_waits_already(open_store: OpenStore) -> None:
+    """Added, changed and taken away over restarts, with retries and dead ones; keys are asked of the stored events."""
+    runtime = SteppedRuntime()
+    async with open_store(runtime, SETTINGS) as store:
+        desk = Desk(store, runtime)
+        ids = [await desk.accept_one(part=key.encode()) for key in "aabb"]
+        claims = await desk.claim()
+        await desk.settle(claims[0].delivery, "dead")
+        await desk.record(desk.ended(claims[2].delivery, "pending", "503", runtime.now_ms() + SECOND))
+    async with open_store(runtime, SETTINGS) as store:
+        desk = Desk(store, runtime)
+        expect(await store.set_ordering("crm", BLOCK, by_part), 4, "each gets its key")
+        expect(await store.set_ordering("crm", BLOCK, by_part), 0, "once")
+        found = store.backlog("crm")._replace(next_due=None)
+        expect(found, Backlog(3, 0, 1, None, 2), "one backs off, two wait, one is dead")
+        runtime.advance(SECOND)
+        expect(ids_of(await desk.claim()), [ids[2]], "a dead one blocks its key")
+        await store.set_ordering("crm", SKIP, by_part)
+        expect(ids_of(await desk.claim()), [ids[1]], "until dead ones are skipped")
+        expect(await store.set_ordering("crm", None, by_part), 4, "the keys are taken away")
+        expect(ids_of(await desk.claim()), [ids[3]], "nothing waits any more")
+
+
+async def an_ordering_follows_its_target_to_a_new_name(open_store: OpenStore) -> None:
+    """A rename changes nothing about whose turn it is."""
+    runtime = SteppedRuntime()
+    async with open_store(runtime, SETTINGS) as store:
+        desk = Desk(store, runtime)
+        await put_in_order(desk, BLOCK)
+        first, second = [await desk.accept_one(key, order="A") for key in "ab"]
+        flying = await desk.claim_one()
+        expect(await desk.rename("target", "crm", "sales"), True, "the new name owns nothing yet")
+        expect(await store.set_ordering("sales", BLOCK, by_part), 0, "it is ordered already")
+        third = await desk.accept_one("c", order="A", targets=("sales",))
+        expect(await desk.claim("sales"), [], "the first is still in flight")
+        await desk.settle(flying)
+        for expected in (second, third):
+            found = await desk.claim_one("sales")
+            expect(found.event_id, expected, f"after {first}, in order")
+            await desk.settle(found)
+
+
+async def a_newer_event_takes_the_place_of_older_ones(open_store: OpenStore) -> None:
+    """`keep = "latest"`: what waits is cancelled and says for whom; what is in flight is left alone, not retried."""
+    runtime = SteppedRuntime()
+    async with open_store(runtime, SETTINGS) as store:
+        desk = Desk(store, runtime)
+        await put_in_order(desk, LATEST)
+        first = await desk.accept_one("a", order="A", admitted=True)
+        second, third = [await desk.accept_one(key, order="A") for key in "bc"]
+        other = await desk.accept_one("d", order="B")
+        expect(store.backlog("crm"), Backlog(2, 1, 0, runtime.now_ms(), 1), "the first runs, the newest waits")
+        expect((await store.attempts(second, 0))[-1].reason, f"superseded by {event_text(third)}", "the reason")
+        expect((await desk.claim_one()).event_id, other, "another key is another matter")
+        (row,) = await store.deliveries(DeliveryQuery(event_id=first))
+        expect(row.state, "in_flight", "what is in flight is left alone")
+    async with open_store(runtime, SETTINGS) as store:
+        desk = Desk(store, runtime)
+        rows = await store.deliveries(DeliveryQuery(state="cancelled"))
+        expect([row.event_id for row in rows], [second, first], "its try ended without success: no second one")
+        expect(sorted(ids_of(await desk.claim())), [third, other], "the newest takes its place")
+        fourth = await desk.accept_one("e", order="A")
+        fifth = await desk.accept_one("f", order="A")
+        expect(store.backlog("crm"), Backlog(1, 2, 0, None, 1), "of what waits only the newest is left")
+        expect((await store.attempts(fourth, 0))[-1].reason, f"superseded by {event_text(fifth)}", "the reason")
+
+
+async def who_lets_another_go_first_backs_off_no_shorter(open_store: OpenStore) -> None:
+    """P11: what a target asked for holds, also over a restart, steps of the wall clock, and a new rule."""
+    runtime = SteppedRuntime()
+    async with open_store(runtime, SETTINGS) as store:
+        desk = Desk(store, runtime)
+        await put_in_order(desk, SKIP)
+        dead, second = [await desk.accept_one(key, order="A", part=b"A") for key in "ab"]
+        await desk.settle(await desk.claim_one(), "dead")
+        await desk.record(desk.ended(await desk.claim_one(), "pending", "429", runtime.now_ms() + HOUR))
+        await desk.retry_dead(dead)
+        again = await desk.claim_one()
+        expect(again.event_id, dead, "the older one goes first")
+        runtime.advance(HOUR // 2)
+        await store.probe()
+        runtime.step(DAY)
+    async with open_store(runtime, SETTINGS) as store:
+        desk = Desk(store, runtime)
+        await desk.settle(await desk.claim_one())
+        expect(await desk.claim(), [], "the second goes on backing off")
+        await store.set_ordering("crm", BLOCK._replace(rule="other"), by_part)
+        await store.set_ordering("crm", None, by_part)
+        runtime.advance(HOUR // 2 - 1)
+        expect(await desk.claim(), [], "for the whole hour, whatever the rule")
+        expect(store.backlog("crm").next_due, runtime.now_ms() + 1, "and then")
+        runtime.advance(1)
+        expect((await desk.claim_one()).event_id, second, "it is due")
+
+
+async def who_has_backed_off_meanwhile_is_due_at_once(open_store: OpenStore) -> None:
+    """The time in which another went first counts."""
+    runtime = SteppedRuntime()
+    async with open_store(runtime, SETTINGS) as store:
+        desk = Desk(store, runtime)
+        await put_in_order(desk, SKIP)
+        dead, second = [await desk.accept_one(key, order="A") for key in "ab"]
+        await desk.settle(await desk.claim_one(), "dead")
+        await desk.record(desk.ended(await desk.claim_one(), "pending", "429", runtime.now_ms() + HOUR))
+        await desk.retry_dead(dead)
+        again = await desk.claim_one()
+        runtime.advance(2 * HOUR)
+        await desk.settle(again)
+        expect((await desk.claim_one()).event_id, second, "an hour was asked for, two went by")
+
+
+async def a_replay_takes_the_place_of_the_dead_delivery_that_blocks(open_store: OpenStore) -> None:
+    """It would wait for its own original else; what comes after both waits for the replay."""
+    runtime = SteppedRuntime()
+    async with open_store(runtime, SETTINGS) as store:
+        desk = Desk(store, runtime)
+        await put_in_order(desk, BLOCK)
+        dead = await desk.make_dead("a", order="A")
+        second = await desk.accept_one("b", order="A")
+        planned = (NewDelivery("all", "crm", True, key=digest("A")),)
+        expect(await desk.replay_one(dead, planned, "r1"), 1, "the dead one is replayed")
+        expect((await store.attempts(dead, 0))[-1].reason, "replayed: r1", "its original is cancelled and says why")
+        expect(store.backlog("crm"), Backlog(2, 0, 0, runtime.now_ms(), 1), "nothing is dead, one waits")
+        for expected in ((dead, 1), (second, 0)):
+            found = await desk.claim_one()
+            expect((found.event_id, found.n), expected, "first the replay, then what came later")
+            await desk.settle(found)
+        await put_in_order(desk, SKIP)
+        other = await desk.make_dead("c", order="B")
+        await desk.replay_one(other, planned, "r2")
+        expect(store.backlog("crm").dead, 1, "where it blocks nothing, what is dead stays")
+
+
+TURN_CHECKS = (
+    a_new_ordering_orders_what_waits_already,
+    an_ordering_follows_its_target_to_a_new_name,
+    a_newer_event_takes_the_place_of_older_ones,
+    who_lets_another_go_first_backs_off_no_shorter,
+    who_has_backed_off_meanwhile_is_due_at_once,
+    a_replay_takes_the_place_of_the_dead_delivery_that_blocks,
+)
