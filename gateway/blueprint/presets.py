@@ -124,6 +124,9 @@ class Preset(Table):
     """Where the facts come from."""
     verified: Literal["sdk", "docs", "secondary", "unconfirmed"] = "unconfirmed"
     """What they were proven against: the provider's own code, its documentation, somebody else, nothing."""
+    proven_by: tuple[str, ...] = ()
+    """What tests of ours hold the preset against: "PyPI name" and "npm name" for packages, "vectors" for values that
+    the provider prints."""
     secret_help: str = ""
     """Where the provider shows the secret."""
     types: tuple[str, ...] = ()

@@ -30,15 +30,19 @@ def snippet(name: str, preset: Preset) -> str:
 
 def overview(presets: Mapping[str, Preset]) -> str:
     """Give the table of all presets as Markdown."""
+    tested = sum(1 for each in presets.values() if each.proven_by)
     lines = [
         "# Providers\n",
         "Written by `hookgate providers pages` from the presets: change those, not these pages.\n",
         "How to write one of your own: [presets](../presets.md).\n",
-        "| provider | name | scheme | proven against |",
-        "|---|---|---|---|",
+        f"{len(presets)} presets; tests hold {tested} of them against packages or values that are not ours.\n",
+        "| provider | name | scheme | proven against | by |",
+        "|---|---|---|---|---|",
     ]
     for name, each in sorted(presets.items()):
-        lines.append(f"| [{each.title}]({name}.md) | `{name}` | `{scheme_name(each)}` | {PROOFS[each.verified]} |")
+        by = ", ".join(each.proven_by)
+        start = f"| [{each.title}]({name}.md) | `{name}` | `{scheme_name(each)}`"
+        lines.append(f"{start} | {PROOFS[each.verified]} | {by} |")
     return "\n".join(lines) + "\n"
 
 
@@ -49,7 +53,8 @@ def page(name: str, preset: Preset) -> str:
 
 def _lines(name: str, preset: Preset) -> Iterator[str]:
     yield f"# {preset.title}"
-    yield f"\nProvider `{name}`, proven against {PROOFS[preset.verified]}.\n"
+    by = f" ({', '.join(preset.proven_by)})" if preset.proven_by else ""
+    yield f"\nProvider `{name}`, proven against {PROOFS[preset.verified]}{by}.\n"
     yield "## Set it up\n"
     yield from _learning_steps(name, preset) if learns(preset) else _steps(name, preset)
     if preset.samples:

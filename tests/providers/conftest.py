@@ -117,12 +117,12 @@ def open_door(tmp_path):
     """Give a way to open the door of a provider by name, and if need be with its secret, or before a store on disk."""
 
     @asynccontextmanager
-    async def opened(name, secret=None, *, on_disk=False, learned=True):
+    async def opened(name, secret=None, *, preset=None, on_disk=False, learned=True):
         folder = tmp_path / name
         folder.mkdir()
         opening = open_sqlite(folder / "hookgate.db", Runtime(), StoreSettings()) if on_disk else None
         async with opening or open_memory(Runtime(), StoreSettings()) as store:
-            door = Door(name, folder, store, secret, learned=learned)
+            door = Door(name, folder, store, secret, preset, learned=learned)
             async with trio.open_nursery() as nursery:
                 await nursery.start(door.ring.run)
                 yield door
