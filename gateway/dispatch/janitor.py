@@ -25,10 +25,14 @@ log = structlog.get_logger()
 
 
 async def retain(store: Store, keep: Callable[[], Keep], runtime: Runtime) -> None:
-    """Remove what is older than `keep` says, a batch at a time, until cancelled; unsettled work stays."""
+    """Remove what is older than `keep` says, a batch at a time, until cancelled; unsettled work stays.
+
+    A round removes what was old enough as it began: under load there would always be something more, and no end.
+    """
     while True:
+        now = runtime.now_ms()
         try:
-            while await store.retain(keep(), runtime.now_ms()):  # noqa: ASYNC110 - a pause between batches, not a poll
+            while await store.retain(keep(), now):  # noqa: ASYNC110 - a pause between batches, not a poll
                 await trio.sleep(PAUSE_BETWEEN_BATCHES_SECONDS)
         except StoreBrokenError:
             return

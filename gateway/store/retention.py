@@ -13,13 +13,13 @@ from gateway.store.ids import first_id
 from gateway.store.ledger import Ledger, Turn
 from gateway.store.order import relink
 from gateway.store.statements import ListStatement, load_statements
+from gateway.store.sweep import Old, Sweep
 
 _SQL: Final = load_statements("retention")
 _LAST_EVENT: Final = load_statements("start")["last_event"]
 _BLANK_REQUESTS: Final = ListStatement(_SQL["blank_requests"])
 _FORGET: Final = ("forget_attempts", "forget_deliveries", "forget_events", "forget_requests")
 ROWS: Final = 256
-BYTES: Final = 16 * 1024 * 1024
 KEYS: Final = 5000
 _UNSETTLED: Final = 2
 _DEAD: Final = 1
@@ -40,59 +40,6 @@ class Step(Protocol):
         ...
 
 
-class _Old(NamedTuple):
-    """One request that is old enough to look at."""
-
-    id: int
-    size: int
-    last_event: int
-    state: int
-
-
-class _Sweep:
-    """A walk over the requests, oldest first; what must stay is looked at again by the next walk."""
-
-    def __init__(self) -> None:
-        self._position = 0
-        self._kept: int | None = None
-        self._sure: tuple[int, int | None] = (0, None)
-
-    def begin(self) -> None:
-        """Go on from where the last step that was committed ended."""
-        self._position, self._kept = self._sure
-
-    def committed(self) -> None:
-        """What was removed is gone for good."""
-        self._sure = self._position, self._kept
-
-    def next(self, ledger: Ledger, below: int) -> tuple[list[_Old], bool]:
-        """Give the next requests below the id `below`, and whether there are more."""
-        rows: list[tuple[Any, ...]] = ledger.cursor.execute(
-            _SQL["scan_requests"], (self._position, below, ROWS)
-        ).fetchall()
-        found: list[_Old] = []
-        size = 0
-        for row in rows:
-            found.append(_Old(*row))
-            size += found[-1].size
-            if size > BYTES:
-                break
-        more = len(found) == ROWS or len(found) < len(rows)
-        if found:
-            self._position = found[-1].id
-        return found, more
-
-    def keep(self, old: _Old) -> None:
-        """This one must stay for now."""
-        if self._kept is None:
-            self._kept = old.id
-
-    def end(self) -> None:
-        """The walk is over: the next one begins at what was kept."""
-        if self._kept is not None:
-            self._position, self._kept = self._kept - 1, None
-
-
 class Retention:
     """The steps of retention, each one small transaction; remembers how far it came, in memory only.
 
@@ -100,9 +47,19 @@ class Retention:
     """
 
     def __init__(self) -> None:
-        self._blanking = _Sweep()
-        self._forgetting = _Sweep()
+        self._blanking = Sweep()
+        self._forgetting = Sweep()
         self.steps: tuple[Step, ...] = (self.blank, self.forget, self.expire_keys, self.forget_audit)
+        self._turn = 0
+
+    @property
+    def step(self) -> Step:
+        """The step whose turn it is: until it has nothing more to look at."""
+        return self.steps[self._turn]
+
+    def turn(self) -> None:
+        """It is the next one's turn, so that none waits for another to be done for good."""
+        self._turn = (self._turn + 1) % len(self.steps)
 
     def committed(self) -> None:
         """The last step was committed; no step is under way."""
@@ -118,45 +75,42 @@ class Retention:
         """Take heads, bodies and parts: past `keep.bodies`, and past `keep.dead` where something is dead."""
         del turn
         self._begin()
-        found, more = self._blanking.next(ledger, first_id(now - keep.bodies))
+        found, more, adjoining = self._blanking.next(ledger, first_id(now - keep.bodies))
         dead_below = first_id(now - keep.dead)
-        chosen: list[_Old] = []
+        chosen: list[Old] = []
         for old in found:
             if old.state == _UNSETTLED or (old.state == _DEAD and old.id >= dead_below):
                 self._blanking.keep(old)
             elif old.size:
                 chosen.append(old)
         _BLANK_REQUESTS.run(ledger.cursor, [old.id for old in chosen])
-        for first, last in _ranges(found, chosen):
+        for first, last in _ranges(found, chosen, adjoining):
             ledger.cursor.execute(_SQL["blank_parts"], (first, last))
-        if not more:
-            self._blanking.end()
         return Done(len(chosen), more)
 
     def forget(self, ledger: Ledger, turn: Turn, keep: Keep, now: int) -> Done:
         """Remove requests and all that came of them: past `keep.metadata`, and `keep.dead` where something is dead."""
         self._begin()
-        found, more = self._forgetting.next(ledger, first_id(now - keep.metadata))
+        found, more, adjoining = self._forgetting.next(ledger, first_id(now - keep.metadata))
         dead_below = first_id(now - keep.dead)
         newest: int = ledger.cursor.execute(_LAST_EVENT).get
-        chosen: list[_Old] = []
+        chosen: list[Old] = []
         for old in found:
             young = old.state == _DEAD and old.id >= dead_below
             if old.state == _UNSETTLED or young or old.last_event == newest:
                 self._forgetting.keep(old)
             else:
                 chosen.append(old)
-        for span in _ranges(found, chosen):
+        for span in _ranges(found, chosen, adjoining):
             _forget_between(ledger, turn, span)
-        if not more:
-            self._forgetting.end()
         return Done(len(chosen), more)
 
     def expire_keys(self, ledger: Ledger, turn: Turn, keep: Keep, now: int) -> Done:
         """Remove de-dup keys that are older than the window and `keep.keys`."""
         del turn, now
         ledger.keys.save_clock()
-        return Done(ledger.keys.expire_some(keep.keys, KEYS), more=False)
+        removed = ledger.keys.expire_some(keep.keys, KEYS)
+        return Done(removed, more=removed > 0)
 
     def forget_audit(self, ledger: Ledger, turn: Turn, keep: Keep, now: int) -> Done:
         """Remove audit entries, and replays that ended, that are older than `keep.metadata`."""
@@ -165,7 +119,7 @@ class Retention:
         for name in ("forget_audit", "forget_replays"):
             ledger.cursor.execute(_SQL[name], (now - keep.metadata, ROWS))
             removed += ledger.connection.changes()
-        return Done(removed, more=False)
+        return Done(removed, more=removed > 0)
 
 
 def _forget_between(ledger: Ledger, turn: Turn, span: tuple[int, int]) -> None:
@@ -178,8 +132,8 @@ def _forget_between(ledger: Ledger, turn: Turn, span: tuple[int, int]) -> None:
     relink(ledger, turn, freed)
 
 
-def _ranges(found: Sequence[_Old], chosen: Sequence[_Old]) -> list[tuple[int, int]]:
-    """Give the id ranges of `chosen`; those that are neighbours in `found` share one."""
+def _ranges(found: Sequence[Old], chosen: Sequence[Old], adjoining: bool) -> list[tuple[int, int]]:
+    """Give the id ranges of `chosen`; those that are neighbours in `found` share one if they are `adjoining`."""
     ranges: list[tuple[int, int]] = []
     ids = {old.id for old in chosen}
     joined = False
@@ -190,5 +144,5 @@ def _ranges(found: Sequence[_Old], chosen: Sequence[_Old]) -> list[tuple[int, in
             ranges[-1] = (ranges[-1][0], old.last_event)
         else:
             ranges.append((old.id, old.last_event))
-            joined = True
+            joined = adjoining
     return ranges

@@ -191,11 +191,13 @@ class SqliteStore:
 
     async def retain(self, keep: Keep, now: int) -> int:
         """See `Store.retain`."""
-        for step in self._retention.steps:
+        for _ in self._retention.steps:
             more = True
             while more:
-                removed, more = await self._engine.do(partial(step, keep=keep, now=now))
+                removed, more = await self._engine.do(partial(self._retention.step, keep=keep, now=now))
                 self._retention.committed()
+                if not more:
+                    self._retention.turn()
                 if removed:
                     return removed
         return 0
