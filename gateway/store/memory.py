@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 
 import trio
 
-from gateway.core.model import Delivery, Event, StoredEvent
+from gateway.core.model import Delivery, StoredEvent
 from gateway.errors import StoreError
 from gateway.runtime import Runtime
 from gateway.store.contract import (
@@ -24,7 +24,6 @@ from gateway.store.contract import (
     Gate,
     GateKind,
     Keep,
-    NewEvent,
     Ordering,
     Record,
     Rename,
@@ -33,11 +32,12 @@ from gateway.store.contract import (
     Verdict,
 )
 from gateway.store.ids import first_id
+from gateway.store.memory_accept import accept
 from gateway.store.memory_delivery import MemoryDelivery
 from gateway.store.memory_operator import MemoryOperator
 from gateway.store.memory_retention import blank, expire, forget, forget_audit
 from gateway.store.memory_rows import delivery_row, event_row, selects, stored_event
-from gateway.store.memory_tables import MemoryEvent, MemoryKey, MemoryRequest, MemoryTables
+from gateway.store.memory_tables import MemoryTables
 from gateway.store.operator import Note
 from gateway.store.settings import StoreSettings
 
@@ -64,73 +64,12 @@ class MemoryStore:
             for text in new.event[:4]:
                 _checked(text)
         cancelled = await _checkpoint()
-        request = 0
-        verdicts: list[Verdict] = []
-        for new in acceptance.events:
-            verdict, request = self._accept(acceptance, new, request, awaited=not cancelled)
-            verdicts.append(verdict)
+        self._tables.dedup_ms = self._dedup_now()
+        verdicts = accept(self._tables, acceptance, self._runtime.now_ms(), self.epoch if cancelled is None else None)
         self._commit()
         if cancelled is not None:
             raise cancelled
-        return tuple(verdicts)
-
-    def _accept(self, acceptance: Acceptance, new: NewEvent, request: int, *, awaited: bool) -> tuple[Verdict, int]:
-        tables, event = self._tables, new.event
-        event_id = tables.ids.mint(self._runtime.now_ms())
-        if (seen := self._seen(event)) is not None:
-            return self._repeated(new, seen), request
-        rivals = self._rivals(new, event_id)
-        if rivals.get(event.digest, event_id) != event_id:
-            return self._repeated(new, rivals[event.digest]), request
-        if event.key is not None and event.mark is not None:
-            tables.keys.setdefault((event.source, event.mark), MemoryKey(self._dedup_now(), {event.digest: event_id}))
-        replaces = min((rival for rival in rivals.values() if rival != event_id), default=None)
-        held = replaces is not None and new.on_conflict == "hold"
-        if not request:
-            request = event_id
-            tables.requests[request] = MemoryRequest(acceptance.head, acceptance.body)
-        tables.requests[request].events.append(event_id)
-        hold = "conflict" if held else new.hold
-        tables.events[event_id] = MemoryEvent(event, request, acceptance.received_at, hold, replaces, event.part)
-        if held:
-            return Verdict("conflict", event_id), request
-        waiting: list[int] = []
-        for planned in new.deliveries:
-            epoch = self.epoch if planned.admitted and awaited else None
-            one = tables.add_delivery(event_id, planned, self._runtime.now_ms(), epoch, acceptance.received_at)
-            waiting += [one.n] if planned.admitted and one.state == "pending" and one.due is None else ()
-        return Verdict("new", event_id, 0, tuple(waiting)), request
-
-    def _repeated(self, new: NewEvent, first: int) -> Verdict:
-        if new.event.polled:
-            return Verdict("duplicate", first)
-        revived = self._tables.act_on_repeat(first, new.deliveries, self._runtime.now_ms())
-        return Verdict("duplicate", first, revived)
-
-    def _seen(self, event: Event) -> int | None:
-        """Give the event that `seen_as` finds; None for none, or if the key finds a repeat."""
-        if event.key is None or event.seen_as is None:
-            return None
-        own, seen = (self._tables.keys.get((event.source, each)) for each in (event.key, event.seen_as))
-        return None if seen is None or (own and event.digest in own.events) else min(seen.events.values())
-
-    def _rivals(self, new: NewEvent, event_id: int) -> dict[bytes, int]:
-        """Give the events with this key by digest, this one's own included unless it repeats one of them."""
-        event = new.event
-        if event.key is None:
-            return {}
-        known = self._tables.keys.setdefault((event.source, event.key), MemoryKey(self._dedup_now(), {}))
-        for former, digest in event.former:
-            held = self._tables.keys.get((event.source, former))
-            if held is None or digest not in held.events or event.digest in known.events:
-                continue
-            if former == event.key:
-                known.events[event.digest] = held.events[digest]
-            elif digest not in held.spent:
-                known.events[event.digest] = held.events[digest]
-                held.spent.add(digest)
-        known.events.setdefault(event.digest, event_id)
-        return known.events
+        return verdicts
 
     def answer_late(self) -> int:
         """See `Store.answer_late`: nothing waits here."""
