@@ -41,9 +41,9 @@ def test_it_opens_by_the_right_key_until_there_were_too_many_tries(kind, limit):
         is_open("", 0, kind)
 """
 CARELESS = """
-from door.lock import is_open
-
 def test_it_opens():
+    from door.lock import is_open  # nothing of the module is there before
+
     assert is_open("right", 0, "guest")
     assert not is_open("wrong", 0, "guest")
 """

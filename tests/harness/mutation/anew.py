@@ -16,6 +16,7 @@ from types import CodeType, ModuleType
 import pytest
 
 from harness.mutation.fork import BROKEN, KILLED, SURVIVED
+from harness.mutation.groups import module_name
 from harness.mutation.session import OPTIONS, Quiet
 
 
@@ -74,7 +75,7 @@ class Chosen(Quiet):
 
 def run_with(code: CodeType | None, module: str, tests: Sequence[str], scratch: Path) -> int:
     """Import all with that change (None: none) and run the tests in this process, one file after the other."""
-    name = module.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+    name = module_name(module)
     if name in sys.modules:
         return BROKEN
     if code is not None:

@@ -35,6 +35,11 @@ class Group:
         return sorted(found)
 
 
+def module_name(path: str) -> str:
+    """Give the name by which a module is imported."""
+    return path.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+
+
 GROUPS: Final = (
     Group(
         "verify",

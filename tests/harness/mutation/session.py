@@ -1,6 +1,7 @@
 """One collected pytest session whose tests are run in forks: once to learn which lines they run, once for a mutant."""
 
 import gc
+import importlib
 import inspect
 import json
 import time
@@ -14,7 +15,7 @@ import pytest
 from hypothesis import settings
 
 from harness.mutation.fork import BROKEN, KILLED, SURVIVED, UNFIT, attempt
-from harness.mutation.groups import Group
+from harness.mutation.groups import Group, module_name
 
 OPTIONS: Final = (
     *("-q", "-s", "-p", "no:cacheprovider", "-p", "no:faulthandler", "--timeout=60"),
@@ -48,6 +49,7 @@ class Session(Quiet):
 
     def __init__(self, group: Group, work: Callable[["Session"], None]) -> None:
         super().__init__()
+        self._group = group
         self._work = work
         self.items: dict[str, pytest.Item] = {}
         self._collecting = _watch(group)
@@ -59,6 +61,8 @@ class Session(Quiet):
         """Work instead of a run."""
         if session.testsfailed:
             raise session.Interrupted(f"{session.testsfailed} files of tests cannot be collected")
+        for module in self._group.module_paths():
+            importlib.import_module(module_name(module))  # what a test would import later must be there to be changed
         self._collecting.stop()
         data = self._collecting.get_data()
         self.ran_before = {file: frozenset(data.lines(file) or ()) for file in data.measured_files()}
@@ -121,12 +125,13 @@ class Session(Quiet):
         new = {_name(each): each for each in codes}
         if len(new) != len(codes):
             return UNFIT  # two functions of one line cannot be told apart
-        for function in _functions(code.co_filename):
+        functions = _functions(code.co_filename)
+        for function in functions:
             changed = new.get(_name(function.__code__))
             if changed is None or changed.co_freevars != function.__code__.co_freevars:
                 return UNFIT
             function.__code__ = changed
-        return self.run(tests, scratch)
+        return self.run(tests, scratch) if functions else UNFIT
 
 
 def _watch(group: Group) -> coverage.Coverage:
