@@ -30,6 +30,7 @@ SEEDS = (
     "HOOKGATE_HOSTILE_SEED",
     "HOOKGATE_VALUES_SEED",
     "HOOKGATE_CONFIGS_SEED",
+    "HOOKGATE_CLOCK_SEED",
 )
 DOTS = re.compile(r"^[.sFEx]+(\s+\[\s*\d+%\])?$")
 LINES_MAX = 30
@@ -82,6 +83,7 @@ HARNESSES = (
     Harness("P23 canaries in every option for a secret", "tests/acceptance/test_canaries.py"),
     Harness("P24 denied addresses", "tests/integration/test_ssrf.py"),
     Harness("P25 hostile payloads to programs", "tests/integration/test_target_shell.py"),
+    Harness("P27 the clock of the process", "tests/acceptance/test_clock_steps.py", {"HOOKGATE_CLOCK_STEPS": "2000"}),
     Harness("P28 readiness while parts are stuck", "tests/acceptance/test_readiness.py"),
     Harness("the harnesses find planted faults", "tests/harness"),
     Harness("what is installed", "tests/acceptance/test_supply_chain.py"),

@@ -50,11 +50,14 @@ def is_possible() -> bool:
 
 
 def library(folder: Path) -> Path:
-    """Compile the library into `folder`, unless it is there."""
-    path = folder / "short_writes.so"
-    if not path.exists():
-        command = ["gcc", "-shared", "-fPIC", "-O2", "-Wall", "-Werror", "-o", str(path), str(SOURCE)]
-        subprocess.run(command, check=True)
+    """Compile the library into `folder`."""
+    return compile_library(SOURCE, folder)
+
+
+def compile_library(source: Path, folder: Path) -> Path:
+    """Compile what shall stand before libc."""
+    path = folder / f"{source.stem}.so"
+    subprocess.run(["gcc", "-shared", "-fPIC", "-O2", "-Wall", "-Werror", "-o", str(path), str(source)], check=True)
     return path
 
 
