@@ -93,6 +93,7 @@ class MemoryStream:
         self._wire = wire
         self._stopped = False
         self.encrypted = context is not None
+        self.certificates: tuple[bytes, ...] = ()
         self.server = ("127.0.0.1", 443)
 
     async def open(self) -> str:
