@@ -132,7 +132,7 @@ class Gate:
             self.refused[answered[0] if answered else "left within it"] += 1
 
 
-async def test_P5_P21_no_forged_request_makes_an_event_a_call_or_an_exception(open_doors, tell):
+async def test_P5_P21_S17_no_forged_request_makes_an_event_a_call_or_an_exception(open_doors, tell):
     began = time.monotonic()
     async with open_doors([(name, None) for name in SIGNED] + [(name, preset_of(name)) for name in OWN]) as doors:
         gates = [Gate(door, SEED) for door in doors]
@@ -202,7 +202,7 @@ PLANTED = {
 
 
 @pytest.mark.parametrize("bug", PLANTED)
-async def test_a_verifier_with_a_planted_bug_is_found_out(open_doors, monkeypatch, bug):
+async def test_S17_a_verifier_with_a_planted_bug_is_found_out(open_doors, monkeypatch, bug):
     name, place, planted = PLANTED[bug]
     async with open_doors([(name, None)]) as (door,):
         gate = Gate(door, 1)
