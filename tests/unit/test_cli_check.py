@@ -4,8 +4,8 @@ import pytest
 from blueprint_harness import AUDIT, TRUEWORK, make_world  # noqa: F401 - the fixture `world`
 from click.testing import CliRunner
 
-from gateway import plugin
 from gateway.cli.check import check, schema
+from gateway.kinds import installed
 
 ROUTE = '[routes.r]\nsource = "truework"\ntargets = ["audit"]\n'
 ALERTS = 'alerts = { targets = ["audit"] }\n'
@@ -81,7 +81,7 @@ def test_schema_names_a_plugin_that_cannot_be_imported(monkeypatch):
         def load(self):
             raise ImportError("no")
 
-    monkeypatch.setattr(plugin, "entry_points", lambda group: [Entry()])
+    monkeypatch.setattr(installed, "entry_points", lambda group: [Entry()])
     answer = CliRunner().invoke(schema, [])
     assert answer.exit_code == 1
     assert "plugin 'broken' (broken) cannot be imported" in answer.output
