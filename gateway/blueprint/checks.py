@@ -4,6 +4,7 @@ import os
 from collections.abc import Mapping
 from typing import Final
 
+from gateway.blueprint.known_types import warn_of_unknown_types
 from gateway.blueprint.overlap import overlap
 from gateway.blueprint.presets import Presets
 from gateway.blueprint.values import Blueprint, Source, TargetPlan
@@ -14,10 +15,8 @@ from gateway.config.model_server import Server
 from gateway.config.places import Places
 from gateway.config.problems import Report
 from gateway.config.secrets import Secret, read_secret
-from gateway.config.sentences import did_you_mean
 from gateway.config.units import duration_text
 from gateway.core.retry import Policy
-from gateway.core.routing import Pattern
 from gateway.errors import ConfigError
 from gateway.plugin import Options
 from gateway.plugin_host.foreign import raised
@@ -152,7 +151,7 @@ def warn(blueprint: Blueprint, presets: Presets, report: Report) -> None:
     if config.alerts is None:
         report.warn((), 'nobody is told when something needs a person: write alerts = { targets = ["NAME"] }')
     _warn_of_idle_credentials(blueprint, report)
-    _warn_of_unknown_types(blueprint, presets, report)
+    warn_of_unknown_types(blueprint, presets, report)
     for name, plan in blueprint.targets.items():
         try:
             for key, text in plan.options.warnings() if isinstance(plan.options, Options) else ():
@@ -180,16 +179,6 @@ def _warn_of_idle_credentials(blueprint: Blueprint, report: Report) -> None:
                     ("sources", source.name, "credentials", credential.name),
                     "no route takes what it speaks for: such events would be kept, and delivered to nobody",
                 )
-
-
-def _warn_of_unknown_types(blueprint: Blueprint, presets: Presets, report: Report) -> None:
-    for route in blueprint.routes.values():
-        source = blueprint.sources.get(route.source)
-        preset = presets.find(source.provider, ()) if source else None
-        for glob in route.events.globs if preset and preset.types else ():
-            if preset and not any(Pattern([glob]).matches(known) for known in preset.types):
-                hint = did_you_mean(glob, preset.types) or f"; it sends {', '.join(preset.types)}"
-                report.warn(("routes", route.name, "event"), f'{preset.title} sends nothing like "{glob}"{hint}')
 
 
 def span_seconds(policy: Policy) -> float:

@@ -70,7 +70,9 @@ def show(name: str, config: Path, as_json: bool) -> None:
 @with_json
 def check(file: Path, as_json: bool) -> None:
     """Check a preset: its keys, and each sample signed with a made-up secret, taken, and refused when spoilt."""
-    from gateway.cli.trial import trial_source, try_sample  # noqa: PLC0415 - loads what builds a configuration
+    from gateway.blueprint.overlap import overlap  # noqa: PLC0415 - loads what builds a configuration
+    from gateway.cli.trial import trial_source, try_sample  # noqa: PLC0415
+    from gateway.core.pattern import Pattern  # noqa: PLC0415
 
     if not file.is_file():
         raise Failure(f"{file} is no file: give the path of a preset", "hookgate providers list")
@@ -80,6 +82,13 @@ def check(file: Path, as_json: bool) -> None:
     except ConfigError as error:
         raise Failure("the preset cannot be used:\n       " + "\n       ".join(map(str, error.problems)), "") from None
     wrong = [f"sample {each.sample} {problem}" for each in tried for problem in each.problems]
+    if preset.types:
+        sent = Pattern(preset.types)
+        samples, fetches = preset.samples, preset.fetch.items()
+        wrong += [f"sample {each.name} is none of types" for each in samples if not sent.matches(each.type)]
+        wrong += [
+            f"fetch.{name} is for none of types" for name, each in fetches if not overlap(Pattern(each.events), sent)
+        ]
     if not tried:
         wrong.append('no sample: add [[samples]], so that it can be tried and "hookgate send" has something to send')
     if wrong:

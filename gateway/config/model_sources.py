@@ -52,6 +52,8 @@ class Identify(Table):
     table of its children by name, attributes as `@name` and text beside them as `#text`; prefixes are left out."""
     lists: tuple[str, ...] = Field(default=(), examples=[["Notification"]])
     """Names of XML elements that are lists even where there is one: what stands there several times always is."""
+    json_texts: tuple[str, ...] = Field(default=(), examples=[["mandrill_events"]])
+    """Names of fields of the body whose text is JSON, as in a form: rules and routes see what it holds."""
     type: Selectors = None
     """The type: a selector, a template as `{body.event_type}.{body.event_action}`, or a list of them: the first that
     finds one counts. Finds nothing: `unknown`."""

@@ -46,7 +46,10 @@ def identify(rule: IdentifyRule, source: str, credential: str, request: Request,
     A key that repeats inside the request is the store's matter. Raises RequestError: 400 (413 for a body that is too
     large to parse) with a reason code, and the detail for the log.
     """
-    whole = Scope(request, _document(rule, request, proof), proof.claims, None, source)
+    document = _document(rule, request, proof)
+    if rule.form.json_texts:
+        document = rule.form.opened(document)
+    whole = Scope(request, document, proof.claims, None, source)
     parts = _parts(rule.base.split, whole)
     if parts is not None:
         return tuple(_part(rule, part, credential) for part in parts)
@@ -93,7 +96,8 @@ def recall(rule: IdentifyRule, stored: StoredEvent) -> Scope:
     method, _, target = line.partition(" ")
     path, _, query = target.partition("?")
     request = Request(method, path, query, headers, stored.body or b"", client, stored.accepted_at)
-    body = _readable(stored.payload or b"", parse_document if stored.part is not None else _parser(rule, request))
+    parse = parse_document if stored.part is not None else _parser(rule, request)
+    body = _readable(stored.payload or b"", parse)
     reading = rule.reading(stored.version)
     claims = body if stored.part is not None and reading.unwrap is None else None
     scope = Scope(request, body, claims, None, stored.source)
@@ -128,17 +132,18 @@ def _readable(payload: bytes, parse: Callable[[bytes], Json] = parse_document) -
 
 
 def _parser(rule: IdentifyRule, request: Request) -> Callable[[bytes], Json]:
-    if rule.xml_lists is not None:
-        return partial(parse_xml, lists=rule.xml_lists)
-    return parse_form if reads_as_form(request.header(b"content-type"), request.body) else parse_document
+    if rule.form.xml_lists is not None:
+        return partial(parse_xml, lists=rule.form.xml_lists)
+    parse = parse_form if reads_as_form(request.header(b"content-type"), request.body) else parse_document
+    return (lambda raw: rule.form.opened(parse(raw))) if rule.form.json_texts else parse
 
 
 def _document(rule: IdentifyRule, request: Request, proof: Proof) -> Json:
     """Give the parsed payload, a form as a table; None for one that is neither, if no rule nor the sender says so."""
     if proof.claims_are_payload:
         return proof.claims
-    if rule.xml_lists is not None:
-        return parse_xml(request.body, rule.xml_lists)
+    if rule.form.xml_lists is not None:
+        return parse_xml(request.body, rule.form.xml_lists)
     kind = request.header(b"content-type") or b""
     if reads_as_form(kind, request.body):
         return parse_form(request.body) if rule.body_paths else _readable(request.body, parse_form)

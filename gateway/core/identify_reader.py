@@ -6,6 +6,7 @@
 | `type_where` | table of selectors and types: where `type` finds none, the first that finds something gives the type |
 | `format` | `json` (and forms), or `xml`: how the body is read |
 | `lists` | names of elements of XML that are lists even where there is one |
+| `json_texts` | names of fields of the body whose text is JSON: read as what it holds |
 | `version` | selector; read before anything else |
 | `id` or `key` | selector or list of selectors: what tells one event from another; without it there is no de-dup |
 | `occurred_at` | selector |
@@ -27,6 +28,7 @@ from contextlib import contextmanager
 from typing import Any, Final, TypeAlias
 
 from gateway.core.aliases import TypeNames, ValueNames
+from gateway.core.body_form import BodyForm, read_body_form
 from gateway.core.fields import Fields
 from gateway.core.identify_rule import IdentifyRule, Reading, Split, Unwrap
 from gateway.core.model import Json
@@ -38,6 +40,7 @@ from gateway.core.selector import ABSENT, Path, Scope, Selector, TemplateError, 
 KEYS: Final = (
     "format",
     "lists",
+    "json_texts",
     "type",
     "type_where",
     "version",
@@ -54,6 +57,8 @@ KEYS: Final = (
     "unwrap",
     "unwrap_encoding",
 )
+WHOLE: Final = ("version", "versions", "format", "lists", "json_texts", "fields")
+"""Keys that cannot differ by version."""
 KEY_PARTS_MAX: Final = 32
 NOTHING: Final = (ABSENT, None, "")
 
@@ -71,11 +76,11 @@ def compile_identify(spec: Mapping[str, Written], also_reads: Sequence[Selector]
     findings = Findings()
     reader = _Reader(spec, (), set(spec), findings)
     base = reader.reading()
-    version, lists, fields = reader.selector("version"), reader.xml_lists(), reader.fields()
+    version, form, fields = reader.selector("version"), reader.form(), reader.fields()
     variants = tuple(_variants(spec, base, version, reader))
     findings.check()
     paths = [*reader.body_paths, *(selector.path for selector in also_reads if selector.root == "body")]
-    return IdentifyRule(version, base, variants, fields, lists, tuple(dict.fromkeys(paths)))
+    return IdentifyRule(version, base, variants, fields, form, tuple(dict.fromkeys(paths)))
 
 
 def _variants(
@@ -92,7 +97,7 @@ def _variants(
         if "id" in changes or "key" in changes:
             inherited = {key: value for key, value in inherited.items() if key not in ("id", "key")}
         below = _Reader({**inherited, **changes}, ("versions", glob), set(changes), reader.findings)
-        for key in ("version", "versions", "format", "lists", "fields", *(("split",) if base.split else ())):
+        for key in (*WHOLE, *(("split",) if base.split else ())):
             if key in changes:
                 below.add(key, "cannot differ by version: it is read before the version is known")
         with reader.telling("versions", glob):
@@ -156,17 +161,9 @@ class _Reader:
             return Fields(self._spec.get("fields"))
         return Fields()
 
-    def xml_lists(self) -> tuple[str, ...] | None:
-        """Give the names of lists if the body is XML."""
-        form, names = self._spec.get("format", "json"), self._spec.get("lists", ())
-        if form not in ("json", "xml"):
-            self.add("format", f'expected "json" or "xml", found {form!r}')
-        if not isinstance(names, (list, tuple)) or not all(isinstance(name, str) and name for name in names):
-            self.add("lists", f"expected names of elements, found {names!r}")
-            names = ()
-        elif names and form != "xml":
-            self.add("lists", 'goes with format = "xml"')
-        return tuple(names) if form == "xml" else None
+    def form(self) -> BodyForm:
+        """Read how the body is parsed."""
+        return read_body_form(self._spec, self.add)
 
     def _noted(self, selector: Selector) -> Selector:
         """Remember what is read of the body, as a path from the top of the body."""

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from gateway.core.aliases import TypeNames, ValueNames
+from gateway.core.body_form import BodyForm
 from gateway.core.fields import Fields
 from gateway.core.model import Json
 from gateway.core.omission import Omission
@@ -60,8 +61,7 @@ class IdentifyRule:
     variants: tuple[tuple[Pattern, Reading], ...]
     fields: Fields
     """What routes and messages call `event.NAME`."""
-    xml_lists: tuple[str, ...] | None
-    """Names of elements that are lists; None: the body is no XML."""
+    form: BodyForm
     body_paths: tuple[Path, ...]
     """What is read of the body, whatever the version: a key written twice there makes the request ambiguous."""
 

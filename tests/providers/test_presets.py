@@ -4,9 +4,11 @@ from pathlib import Path
 
 import pytest
 
+from gateway.blueprint.overlap import overlap
 from gateway.blueprint.presets import BUILT_IN
 from gateway.cli.sample import spoil
 from gateway.cli.trial import KEYLESS, covers_body, read, scheme_name
+from gateway.core.pattern import Pattern
 
 NAMES = sorted(file.stem for file in BUILT_IN.glob("*.toml"))
 SCHEMES = {name: scheme_name(read(BUILT_IN / f"{name}.toml")) for name in NAMES}
@@ -19,6 +21,14 @@ SURVEYED = (Path(__file__).parent / "surveyed.txt").read_text().split()
 def test_every_provider_that_was_surveyed_has_a_preset():
     assert len(SURVEYED) == 101
     assert set(SURVEYED) <= set(NAMES)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_samples_and_recipes_of_a_preset_are_of_types_that_it_knows(name):
+    preset = read(BUILT_IN / f"{name}.toml")
+    sent = Pattern(preset.types or ["*"])
+    assert [sample.type for sample in preset.samples if not sent.matches(sample.type)] == []
+    assert [each for each in preset.fetch.values() if not overlap(Pattern(each.events), sent)] == []
 
 
 @pytest.mark.parametrize("name", NAMES)

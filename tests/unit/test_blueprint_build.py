@@ -291,6 +291,9 @@ class TestPresets:
         assert len(world.problems(self.OWN, self.OWN.replace("[sources.mine]", "[sources.other]"))) == 2
 
 
+FETCHING = '[targets.f]\ntype = "file"\npath = "f"\nfetch = { url = "https://api.acme.example/x", source = "mine"'
+
+
 class TestWarnings:
     def test_nobody_to_alert(self, world):
         assert world.warnings(TRUEWORK, ROUTE, AUDIT)[0].startswith(
@@ -313,6 +316,41 @@ class TestWarnings:
         found = world.warnings(ALERTS, mine + 'event = ["order.*", "order.compleeted"]', AUDIT)
         assert 'Mine sends nothing like "order.compleeted"; did you mean "order.completed"?' in found[0]
         assert "it sends order.completed, order.made" in world.warnings(ALERTS, mine + 'event = "zzz"', AUDIT)[0]
+
+    @pytest.mark.parametrize(
+        ("extra", "place"),
+        [
+            ('match = { "event.type" = "order.compleeted" }', "[routes.m].match.event.type"),
+            ('match = { "event.type" = ["order.made", "order.compleeted"] }', "[routes.m].match.event.type"),
+            ('match = { any_of = [{ "event.type" = { glob = "order.compleeted" } }] }', "[routes.m].match.any_of[0]"),
+            ('[sources.mine.credentials.c]\nevent = "order.compleeted"', "[sources.mine].credentials.c.event"),
+            (
+                FETCHING + ', event = "order.compleeted" }',
+                "[targets.f].fetch.event",
+            ),
+        ],
+    )
+    def test_an_event_that_the_provider_does_not_send_wherever_it_is_waited_for(self, world, extra, place):
+        world.write(
+            "presets/mine.toml",
+            'title = "Mine"\ntypes = ["order.completed", "order.made"]\nverify.scheme = "none"\nidentify.type = "body.t"\n',
+        )
+        mine = '[sources.mine]\nprovider = "mine"\n[routes.m]\nsource = "mine"\ntargets = ["audit"]\n'
+        found = [each for each in world.warnings(ALERTS, mine + extra, AUDIT) if "order.compleeted" in each]
+        (warning,) = found
+        assert 'Mine sends nothing like "order.compleeted"; did you mean "order.completed"?' in warning
+        assert place in warning
+
+    def test_an_event_that_is_not_wanted_is_no_mistake(self, world):
+        world.write(
+            "presets/mine.toml",
+            'title = "Mine"\ntypes = ["order.*"]\nverify.scheme = "none"\nidentify.type = "body.t"\n',
+        )
+        mine = (
+            '[sources.mine]\nprovider = "mine"\n[routes.m]\nsource = "mine"\ntargets = ["audit"]\nevent = "order.new"\n'
+        )
+        match = 'match = { "event.type" = { not = "invoice.paid" }, none_of = [{ "event.type" = "x" }] }'
+        assert world.warnings(ALERTS, mine + match, AUDIT) == []
 
     def test_tries_that_end_within_the_hour(self, world):
         found = world.warnings(ALERTS, AUDIT + 'retry = { delays = ["1m", "2m"] }')
