@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 SECRETS := var/secrets
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check format bench prove mutate lock install plugin uninstall clean
+.PHONY: help run test check format bench prove mutate cover lock install plugin uninstall clean
 
 help: ## show what can be made
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -58,6 +58,9 @@ prove: $(VENV)/.ready ## try to break every promise, at release size: hours (PRO
 
 mutate: $(VENV)/.ready ## change the code in small ways and see whether a test notices (MUTATE="ssrf --only guard")
 	@PYTHONPATH=tests $(BIN)/python -m harness.mutation $(MUTATE)
+
+cover: $(VENV)/.ready ## take every branch of the modules held to mutants (COVER="verify ssrf")
+	@PYTHONPATH=tests $(BIN)/python -m harness.branches $(COVER)
 
 lock: ## renew the lock (needs uv)
 	printf 'hatchling>=1.27\neditables>=0.5\n' | uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate - -o requirements/build.txt

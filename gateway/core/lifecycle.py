@@ -15,7 +15,7 @@ the delivery is backed off, runs alone after three of them (it may be what ended
 """
 
 from collections.abc import Mapping
-from typing import Final, Literal, NamedTuple, TypeAlias
+from typing import Final, Literal, NamedTuple, TypeAlias, assert_never
 
 from gateway.core.model import Delivered, Delivery, NotTried, Outcome, Rejected, Retry, State, TargetDown
 from gateway.core.moments import write_moment
@@ -102,6 +102,8 @@ def decide(delivery: Delivery, outcome: Outcome, policy: Policy, now_ms: int, ji
             return Decision("pending", _soon(now_ms, jitter), delivery.attempts, reason, "target_down", waited)
         case NotTried(reason):
             return Decision("pending", _soon(now_ms, jitter), delivery.attempts, reason, "not_tried", waited)
+        case _:
+            assert_never(outcome)
 
 
 def interrupted(delivery: Delivery, now_ms: int) -> Decision:

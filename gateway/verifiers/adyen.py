@@ -63,7 +63,7 @@ class Adyen:
             raise VerificationError("missing", f"notificationItems is no list of 1 to {ITEMS_MAX} items")
         for each in items:
             item = each.get(_ITEM) if isinstance(each, dict) else None
-            sent = _text(item, _SIGNATURE).encode("utf-8", "replace")
+            sent = _text(item, _SIGNATURE).encode()
             if not hmac.compare_digest(sent, self._signature(item)):
                 raise VerificationError("signature", "an item is not signed by this key, or was changed")
         return _PROOF
@@ -82,7 +82,7 @@ class Adyen:
         for names, part in zip(_FIELDS, parts, strict=True):
             if ":" in part and names != _FREE:
                 raise VerificationError("document", f"{'.'.join(names)} holds a colon")
-        signed = ":".join(parts).encode("utf-8", "surrogatepass")
+        signed = ":".join(parts).encode()
         return ENCODERS["base64"](hmac.digest(self._key, signed, hashlib.sha256))
 
 

@@ -52,11 +52,11 @@ class Braintree:
     def verify(self, request: Request) -> Proof:
         """Prove the payload by the signature of our public key; its XML becomes the claims."""
         fields = _fields(request.body)
-        sent, payload = _text(fields, _SIGNATURE), _text(fields, _PAYLOAD).encode("utf-8", "replace")
+        sent, payload = _text(fields, _SIGNATURE), _text(fields, _PAYLOAD).encode()
         signatures = [pair.partition("|")[2] for pair in sent.split("&", PAIRS_MAX) if self._is_ours(pair)]
         if len(signatures) != 1:
             raise VerificationError("missing", f"{len(signatures)} signatures by {self._public}, expected one")
-        signature = signatures[0].encode("utf-8", "replace")
+        signature = signatures[0].encode()
         # The line end that base64 ends with is signed, though the form may lack it. Only a text with one counts: the
         # challenge has a token of a stranger's signed, which holds none.
         texts = [text for text in (payload, payload + b"\n") if b"\n" in text]

@@ -174,11 +174,11 @@ class SignedToken:
         token = read_json(body, [((self._options.wrap,),)]).get(self._options.wrap)
         if not isinstance(token, str):
             raise VerificationError("token_form", f"the body is an object without the text {self._options.wrap}")
-        return token.encode(errors="replace")
+        return token.encode()
 
     def _check_body_hash(self, claims: dict[str, Any], body: bytes) -> None:
         claimed = claims[self._options.body_hash]
-        if not isinstance(claimed, str) or not hmac.compare_digest(claimed.encode(errors="replace"), self._hash(body)):
+        if not isinstance(claimed, str) or not hmac.compare_digest(claimed.encode(), self._hash(body)):
             raise VerificationError("body_hash", f"the claim {self._options.body_hash} is not the hash of the body")
 
     def _hash(self, body: bytes) -> bytes:

@@ -152,7 +152,7 @@ def _fields(body: bytes, path: Path, text: str) -> list[Json]:
 
 def _scalar(value: Json, text: str) -> bytes:
     if isinstance(value, str):
-        return value.encode(errors="surrogatepass")
+        return value.encode()
     if isinstance(value, int) and not isinstance(value, bool):
         return b"%d" % value
     raise VerificationError("type", f"{text} is {type(value).__name__}, expected text or a whole number")

@@ -122,7 +122,7 @@ def _signed_text(message: Mapping[str, Any]) -> bytes:
         if "\n" in value and name != "Message":
             raise VerificationError("document", f"{name} holds a line end")
         lines += (name, value)
-    return "".join(f"{line}\n" for line in lines).encode("utf-8", "surrogatepass")
+    return "".join(f"{line}\n" for line in lines).encode()
 
 
 def _text(message: Mapping[str, Any], name: str) -> str:
