@@ -131,7 +131,7 @@ class _Session(smtplib.SMTP):
             return Answers((), refused, next(iter(refused.values())))
         last = self._send_content(mail)
         self._part()
-        if last.code >= 300:
+        if last.code // 100 != 2:  # nothing else says that it was taken (RFC 5321, 4.2.1)
             return Answers((), {each: refused.get(each, last) for each in recipients}, last)
         return Answers(accepted, refused, last)
 

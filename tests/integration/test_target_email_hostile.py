@@ -79,6 +79,31 @@ async def test_every_answer_is_judged_as_the_table_says(step, answer, kind):
     assert len(server.contents) == (step in (".", "QUIT"))
 
 
+@pytest.mark.parametrize(
+    ("step", "answer", "kind"),
+    [
+        ("RCPT", b"250-a\r\n550 b", Rejected),
+        ("RCPT", b"550-a\r\n250 b", Delivered),
+        ("RCPT", b"250\tok", Retry),
+        ("RCPT", b"25 ok", Retry),
+        ("RCPT", b"2500 ok", Retry),
+        ("RCPT", b" 250 ok", Retry),
+        ("RCPT", b"+25 ok", Retry),
+        ("RCPT", b"\xd9\xa2\xd9\xa5\xd9\xa0 ok", Retry),
+        ("RCPT", b"250", Delivered),
+        ("RCPT", b"000 what", Retry),
+        ("RCPT", b"999 what", Rejected),
+        (".", b"250-a\r\nnonsense", Retry),
+        (".", b"199 hm", Retry),
+        (".", b"000 ok", Retry),
+        (".", b"550-a\r\n250 b", Delivered),
+    ],
+)
+async def test_M7_of_an_answer_the_last_line_counts_and_what_is_no_answer_ends_the_conversation(step, answer, kind):
+    outcome, _ = await outcome_of(**{step: answer})
+    assert isinstance(outcome, kind), outcome
+
+
 async def test_M3_a_connection_lost_after_the_last_line_is_tried_again_and_said_to_be_unknown():
     outcome, server = await outcome_of(**{".": CLOSE})
     assert isinstance(outcome, Retry)

@@ -20,14 +20,16 @@ from gateway.plugin_host import describe
 from gateway.plugin_host.codec import read_outcome
 from gateway.plugin_host.frames import FrameError, FrameReader, write_frame
 from gateway.plugin_host.job import Job as PluginJob
+from gateway.provider_api.paging import Paging, PagingError, Place
 from gateway.runtime import Runtime
+from gateway.targets.http_token import _read_token
 from gateway.targets.retry_after import retry_after
 from gateway.verifiers.certificates import read_certificate
 from gateway.verifiers.jwks import KEYS_MAX, read_key_set
 from gateway.verifiers.places import read_json
 from gateway.verifiers.shapes import MAX_ENTRIES, make_cutter
 from gateway.wire.failures import ReplyError
-from gateway.wire.http_reply import ReplyReader
+from gateway.wire.http_reply import HttpReply, ReplyReader
 
 
 @pytest.mark.parametrize(
@@ -382,3 +384,78 @@ def test_R18_the_head_of_a_reply_may_come_byte_by_byte_and_its_body_be_larger_th
     for byte in b"HTTP/1.1 200 OK\r\nX: " + b"y" * 1000 + b"\r\nContent-Length: 50\r\n\r\n" + b"z" * 50:
         reader.feed(bytes([byte]))
     assert (len(reader.reply().body), reader.reply().truncated, reader.reusable) == (10, True, False)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"<html>",
+        b"[]",
+        b"null",
+        b'{"access_token":"t"}',
+        b'{"access_token":"","token_type":"bearer"}',
+        b'{"access_token":"a b","token_type":"bearer"}',
+        b'{"access_token":"a\\r\\nX: y","token_type":"bearer"}',
+        b'{"access_token":"\\u00e9","token_type":"bearer"}',
+        b'{"access_token":["t"],"token_type":"bearer"}',
+        b'{"access_token":"t","token_type":"mac"}',
+        b'{"access_token":"t","token_type":null}',
+        b"[" * 100_000,
+    ],
+)
+def test_O3_a_token_endpoint_that_answers_with_no_token_gives_none_and_its_words_are_not_quoted(body):
+    with pytest.raises(ValueError, match="its reply"):
+        _read_token(HttpReply(200, (), body, truncated=False))
+    with pytest.raises(ValueError, match=r"^HTTP 400: check scopes"):
+        _read_token(HttpReply(400, (), b'{"error":"<b>\\r\\n' + b"x" * 500 + b'"}', truncated=False))
+
+
+@pytest.mark.parametrize(
+    "seconds", ["-1", "0", "1e999", '"soon"', '"\\u0661"', "true", "[]", "9" * 30, f'"{"9" * 5000}"']
+)
+def test_O3_a_token_s_lifetime_is_bounded_whatever_is_told(seconds):
+    body = f'{{"access_token":"t","token_type":"Bearer","expires_in":{seconds}}}'.encode()
+    try:
+        token, lifetime = _read_token(HttpReply(200, (), body, truncated=False))
+    except ValueError:
+        assert seconds == "1e999", "no JSON"
+        return
+    assert (token, 0 < lifetime <= 86_400) == ("t", True)
+
+
+@pytest.mark.parametrize(
+    "following",
+    [
+        "https://evil.example/list",
+        "http://api.example/list",
+        "https://api.example:444/list",
+        "https://api.example@evil.example/",
+        "//evil.example/list",
+        "file:///etc/passwd",
+        "unix:/run/x.sock:/list",
+        "list?page=2",
+        "/list page",
+        "https://api.example/list#x",
+        "/list",
+        5,
+        True,
+        ["/list?page=2"],
+        {"url": "/list?page=2"},
+    ],
+)
+def test_E5_a_page_that_leads_elsewhere_to_itself_or_nowhere_ends_the_list_with_a_word(following):
+    pages = Paging("https://api.example/list", parse_selector("body.next"), None)
+    with pytest.raises(PagingError):
+        pages.after(Place(), "/list", 1, {"next": following})
+    assert pages.after(Place(), "/list", 1, {"next": "/list?page=2"}).target == "/list?page=2"
+    assert pages.after(Place(), "/list", 1, {"next": None}) is None
+
+
+@pytest.mark.parametrize("token", [True, ["x"], {"a": 1}, 1.5, "x" * 100_000])
+def test_E5_a_token_of_the_next_page_that_is_none_ends_the_list_with_a_word(token):
+    pages = Paging("https://api.example/list", parse_selector("body.next"), "page")
+    with pytest.raises(PagingError):
+        pages.after(Place(), "/list", 1, {"next": token})
+    found = pages.after(Place(), "/list?page=1&a=b", 1, {"next": "&b=c#/../%2f\r\n"})
+    assert found.target == "/list?a=b&page=%26b%3Dc%23%2F..%2F%252f%0D%0A"
