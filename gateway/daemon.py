@@ -9,7 +9,7 @@ import os
 import signal
 import sys
 from collections.abc import AsyncIterator, Iterable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Final, cast
 
@@ -97,7 +97,17 @@ def run(config_path: Path) -> int:
 
 
 async def _main(config_path: Path) -> None:
-    runtime = Runtime()
+    async with open_daemon(config_path, Runtime()) as daemon:
+        await daemon.run()
+    log.info("daemon.stopped")
+
+
+@asynccontextmanager
+async def open_daemon(config_path: Path, runtime: Runtime) -> AsyncIterator["Daemon"]:
+    """Build what the files say, open the store, and wire all parts; the store is closed at the end of the block.
+
+    Raises ConfigError, or StoreError if the store cannot be used or broke.
+    """
     supervisor = Supervisor(runtime, os.environ)
     blueprint = build(load(config_path, os.environ))
     config = blueprint.config
@@ -115,8 +125,7 @@ async def _main(config_path: Path) -> None:
             blueprint = await with_former_rules(blueprint, store, runtime.now_ms())
             for problem in forsaken(blueprint, store):
                 log.warning("config.warned", problem=problem)
-        await Daemon(config_path, blueprint, store, runtime, supervisor).run()
-    log.info("daemon.stopped")
+        yield Daemon(config_path, blueprint, store, runtime, supervisor)
 
 
 class Daemon:
@@ -196,7 +205,7 @@ class Daemon:
 
     async def run(self) -> None:
         """Serve until told to stop; then drain. Raises StoreBrokenError if the disk failed us."""
-        with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
+        with self._runtime.signals(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
             await self._serve(signals)
 
     async def _serve(self, signals: AsyncIterator[int]) -> None:

@@ -13,8 +13,8 @@ import socket as stdlib_socket
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, suppress
 from typing import Final, TypeAlias, TypeVar
 
 import trio
@@ -70,6 +70,10 @@ class Runtime:
     def new_lock(self) -> threading.Lock:
         """Give a lock between threads."""
         return threading.Lock()
+
+    def signals(self, *numbers: int) -> AbstractContextManager[AsyncIterator[int]]:
+        """Get these signals, as they come, for as long as the block runs, in place of what they would do."""
+        return trio.open_signal_receiver(*numbers)
 
     def exit_after(self, seconds: float, status: int = 0) -> None:
         """End the process in `seconds`, whatever hangs; the last resort of a stop. Nothing is flushed."""

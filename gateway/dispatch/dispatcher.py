@@ -163,7 +163,7 @@ class Dispatcher:
 
     async def hold(self, target: str, reason: str) -> bool:
         """Close the operator's gate on a target; False if it was closed. Durable on return."""
-        return await self._runners[target].gates.hold(reason)
+        return await self._runners[target].hold(reason)
 
     async def open(self, target: str, kinds: Collection[GateKind]) -> bool:
         """Open gates of a target because an operator says so; False if none was closed. Durable on return.

@@ -102,6 +102,11 @@ class Runner:
                 if self._lane is not None:
                     self._lane.close()
 
+    async def hold(self, reason: str) -> bool:
+        """Close the operator's gate; what waits here goes back to the store at once. False if it was closed."""
+        self._put_back(self._waiting())
+        return await self.gates.hold(reason)
+
     def drain(self, given_back: Callable[[], None] = lambda: None) -> None:
         """Take nothing new, give waiting deliveries back to the store, let running tries end; `run` then returns.
 
@@ -134,7 +139,7 @@ class Runner:
 
     def fetched(self, slot: Slot) -> None:
         """Deliver what has its resource now."""
-        if self._draining or not self._running:
+        if self._draining or not self._running or self.gates.wait_ms(self._clock.now_ms()):
             self._put_back([slot])
         else:
             self._crew.add([slot])
@@ -210,21 +215,29 @@ class Runner:
         if crowded:
             slots = min(slots, CROWDED_CLAIMS)
         self.gates.begin_probe(now)
+        freely = self.gates.are_open
         claims = await self._store.claim(self.plan.name, slots, size, now)
-        self._line_up([Slot(claim, len(claim.event.payload or b"") + 512, fresh=False) for claim in claims])
+        self._line_up([Slot(claim, len(claim.event.payload or b"") + 512, fresh=False) for claim in claims], freely)
         return 0.0 if claims and not crowded else 1.0
 
-    def _line_up(self, claimed: Sequence[Slot]) -> None:
+    def _line_up(self, claimed: Sequence[Slot], freely: bool) -> None:
+        """Have claimed deliveries tried; `freely`: the gates were open when the store was asked for them."""
         for slot in claimed:
             self.window.take(slot.size)
-        if self._draining:
-            self._put_back(claimed)  # `drain` came while the store was asked: nobody would work on them
+        # While the store was asked, `drain` may have come, so that nobody would work on them, or a gate was closed.
+        passing = self.gates.are_open if freely else not self.gates.wait_ms(self._clock.now_ms())
+        if self._draining or not passing:
+            self._put_back(claimed)
             return
         self._add(claimed)
 
     def _add(self, slots: Sequence[Slot]) -> None:
         """Have deliveries tried, those that need a resource of the provider once it was fetched."""
         self._crew.add(slots if self._lane is None else self._lane.sort(slots))
+
+    def _waiting(self) -> list[Slot]:
+        """Take back what waits to be tried."""
+        return [*self._crew.clear(), *(self._lane.clear() if self._lane is not None else ())]
 
     def _stop(self) -> list[Slot]:
         return [*self._crew.stop(), *(self._lane.stop() if self._lane is not None else ())]
@@ -267,8 +280,7 @@ class Runner:
             return
         moves = self.gates.note(outcomes)
         if moves and not self.gates.are_open:
-            lane = self._lane.clear() if self._lane is not None else ()
-            self._put_back([*self._crew.clear(), *lane])  # at once: nobody may take them while the gate is written
+            self._put_back(self._waiting())  # at once: nobody may take them while the gate is written
         await self.gates.carry_out(moves)
         if moves or not self.gates.are_open:
             self._hint.set()

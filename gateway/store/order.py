@@ -40,7 +40,7 @@ def key_number(ledger: Ledger, source: str, digest: bytes) -> bytes:
 
 def taken_keys(ledger: Ledger, keys: Collection[Key]) -> set[Key]:
     """Give those of `keys` whose next delivery must wait."""
-    return set(_FIND_TAKEN.execute(ledger.cursor, _lines(ledger, keys))) if keys else set()
+    return set(_FIND_TAKEN.execute(ledger.cursor, _lines(ledger, sorted(keys)))) if keys else set()
 
 
 def blocks(ledger: Ledger, target: int) -> bool:

@@ -301,3 +301,38 @@ async def test_a_rate_of_six_a_minute_neither_polls_nor_forgets(autojump_clock):
         await here.wait_settled()
         assert trio.current_time() - begun == pytest.approx(290, abs=15)
         assert trio.lowlevel.current_statistics().tasks_living < 20
+
+
+async def test_what_stands_in_line_is_not_tried_once_an_operator_holds_the_target(autojump_clock):
+    endpoint = Endpoint(seconds=10)
+    async with world(plan_for(endpoint, concurrency=1, timeout=30)) as here:
+        await here.accept(5)
+        await trio.sleep(5)
+        assert await here.dispatcher.hold("crm", "maintenance")
+        await trio.sleep(100)
+        assert len(endpoint.tries) == 1, "what was under way ended"
+        assert here.store.backlog("crm")[:2] == (4, 0)
+        await here.dispatcher.open("crm", ("held",))
+        await here.wait_settled()
+    assert len(endpoint.tries) == 5
+
+
+async def test_what_is_claimed_while_a_gate_is_being_closed_goes_back_untried(monkeypatch, autojump_clock):
+    endpoint = Endpoint()
+    async with world(plan_for(endpoint)) as here:
+        claim = here.store.claim
+
+        async def claim_while_held(*args):
+            claims = await claim(*args)
+            await here.dispatcher.hold("crm", "maintenance")
+            return claims
+
+        monkeypatch.setattr(here.store, "claim", claim_while_held)
+        await here.accept(5)
+        await trio.sleep(5)
+        assert endpoint.tries == []
+        assert here.store.backlog("crm")[:2] == (5, 0)
+        monkeypatch.undo()
+        await here.dispatcher.open("crm", ("held",))
+        await here.wait_settled()
+    assert len(endpoint.tries) == 5

@@ -1,0 +1,456 @@
+"""One run: the daemon, life after life, the senders and the operator around it, and the clock over all of them."""
+
+import signal
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from functools import partial
+from math import inf
+from random import Random
+
+import trio
+
+from gateway.admin.desk import Asker, DeliveryOrder
+from gateway.admin.operations import NotPossibleError
+from gateway.daemon import open_daemon
+from gateway.dispatch.gates import FOREVER_MS
+from gateway.errors import StoreError
+from gateway.replay_plan import ReplayPlan
+from gateway.store.operator import DeliveryFilter, EventFilter
+from harness.simulation.checker import Checker
+from harness.simulation.clock import leaping_clock
+from harness.simulation.disk import ROOMY, Disk
+from harness.simulation.greenlets import Threads
+from harness.simulation.network import exchange, send_and_leave
+from harness.simulation.runtime import START_MS, SimulatedRuntime
+from harness.simulation.script import END, Script
+from harness.simulation.settings import SECRET, request_of
+from harness.simulation.targets import Place
+from harness.simulation.trace import Trace
+
+PLUGIN = "from harness.simulation.targets import Simulated  # noqa: F401\n"
+SEND_AGAIN = (1.0, 5.0, 30.0, 300.0, 1800.0, 7200.0, 20_000.0, 80_000.0)
+STOP_SECONDS = 30.0
+LEAP_SECONDS = 7200.0
+UNTOLD = {"config", "state", "pid"}
+"""Of the daemon's log: other in each run."""
+
+
+class Life:
+    """One process of the daemon, from its start to its end."""
+
+    def __init__(self, world, number):
+        self.world = world
+        self.dead = False
+        self.expected_end = ""
+        """Why it may end by itself; empty: it may not."""
+        self.daemon = None
+        self.down = 1.0
+        self.ended = trio.Event()
+        self.scope = trio.CancelScope()
+        self.runtime = SimulatedRuntime(self, f"{world.seed} life {number}")
+
+    def kill(self, how):
+        """End it here and now: nothing it still does has an effect."""
+        if not self.dead:
+            self.world.trace.say(f"killed {how}")
+            self.dead = True
+            self.scope.cancel()
+
+    async def run(self):
+        """Live until killed, stopped, or broken."""
+        world = self.world
+        world.trace.say("daemon: starts")
+        try:
+            with self.scope:
+                async with open_daemon(world.config, self.runtime) as daemon:
+                    self.daemon = daemon
+                    world.up.set()
+                    await daemon.run()
+        except BaseException as error:
+            if isinstance(error, trio.Cancelled) or (not self.dead and not self.expected_end):
+                raise
+            error.__traceback__ = None
+        finally:
+            self.daemon = None
+            world.up = trio.Event()
+            for listener in self.runtime.listeners:
+                listener.close()
+            self.ended.set()
+        if not self.dead and not self.expected_end:
+            world.fail("P21", "the daemon ended, and nobody had asked it to")
+        world.trace.say(f"daemon: ended ({'killed' if self.dead else self.expected_end})")
+        self.dead = True
+
+    def exit_after(self, seconds, status):
+        """The process is to end in so long, whatever hangs."""
+        self.world.nursery.start_soon(self._exit_after, seconds, status)
+
+    async def _exit_after(self, seconds, status):
+        with trio.move_on_after(seconds):
+            await self.ended.wait()
+        if not self.ended.is_set():
+            if not self.dead and not status:
+                self.world.fail("P16", f"a stop took more than {seconds:g} s")
+            self.expected_end = self.expected_end or "it hung"
+            self.kill("by its own deadline")
+
+
+class World:
+    """Everything there is in one run."""
+
+    def __init__(self, seed, folder):
+        self.seed = seed
+        self.threads = Threads()
+        self.clock = leaping_clock(self.quiet_until)
+        self.trace = Trace(self.moment)
+        self.script = Script(seed)
+        self.settings = self.script.settings
+        self.possible = [self.settings]
+        """Configurations by which an event may have been planned a moment ago."""
+        self.latest = {target.place: target for target in self.settings.targets}
+        """How each place was led to last."""
+        self.places = {
+            target.place: Place(self, target.place, f"{seed} {target.place}") for target in self.settings.targets
+        }
+        self.checker = Checker(self)
+        self.disk = Disk(folder, self)
+        self.journal = self.disk.journal
+        self.life = None
+        self.up = trio.Event()
+        """Set while a life serves."""
+        self.nursery = None
+        self.failures = []
+        self.stepped_ms = 0
+        self.stepped_at = -inf
+        self._dice = Random(f"{seed} world")
+        self._busy = 0
+        self._next_action = inf
+        self._awake_until = 0.0
+        self._finished = False
+        self._folder = folder
+        self.database = folder / "hookgate.db"
+        self.config = folder / "hookgate.toml"
+        self._prepare()
+
+    def _prepare(self):
+        for name in ("secrets", "plugins"):
+            (self._folder / name).mkdir(mode=0o700)
+        secret = self._folder / "secrets" / "key"
+        secret.write_bytes(SECRET)
+        secret.chmod(0o600)
+        (self._folder / "plugins" / "simulated.py").write_text(PLUGIN)
+        (self._folder / "plugins" / "simulated.py").chmod(0o600)
+        self.config.write_text(self.settings.text())
+
+    def wall_ms(self):
+        """The time of day, which may step."""
+        return START_MS + self.stepped_ms + round(self.clock.current_time() * 1000)
+
+    def moment(self):
+        """The time since the begin, for people."""
+        seconds = self.clock.current_time()
+        minutes, seconds = divmod(seconds, 60)
+        hours, minutes = divmod(int(minutes), 60)
+        days, hours = divmod(hours, 24)
+        return f"{days}d {hours:02}:{minutes:02}:{seconds:09.6f}"
+
+    def log(self, level, name, entry):
+        """Take one line of the daemon's log; what a dead process says nobody reads."""
+        if self.life is not None and not self.life.dead:
+            told = " ".join(f"{key}={value}" for key, value in sorted(entry.items()) if key not in UNTOLD)
+            self.trace.say(f"log: {level} {name} {told.replace(str(self._folder), '')[:300]}")
+
+    def fail(self, promise, text):
+        """A promise is broken: the run ends."""
+        self.trace.say(f"*** {promise}: {text}")
+        if not self.trace.over:
+            self.failures.append(f"{promise}: {text}")
+        self.trace.over = True
+        if self.nursery is not None:
+            self.nursery.cancel_scope.cancel()
+
+    def wake(self, seconds):
+        """Let time go by without leaps for so long."""
+        self._awake_until = max(self._awake_until, self.clock.current_time() + seconds)
+
+    def quiet_until(self):
+        """Tell until when nothing matters: see `leaping_clock`."""
+        now = self.clock.current_time()
+        life = self.life
+        if life is None or life.daemon is None or life.expected_end or life.dead:
+            return 0.0
+        if self._busy or self.threads.resting or now < self._awake_until:
+            return 0.0
+        until = min(self._next_action - 3.0, now + LEAP_SECONDS)
+        dispatcher, store = life.daemon._dispatcher, life.daemon._store
+        wall = self.wall_ms()
+        for name, runner in dispatcher.runners.items():
+            backlog = store.backlog(name)
+            if backlog.in_flight:
+                return 0.0
+            if backlog.pending > backlog.waiting:
+                wait_ms = max((backlog.next_due or wall) - wall, runner.gates.wait_ms(wall))
+                if wait_ms <= 0:
+                    return 0.0
+                if wait_ms < FOREVER_MS:
+                    until = min(until, now + wait_ms / 1000)
+        if life.daemon._replayer.running or life.daemon._announcer._queue:
+            return 0.0
+        return until
+
+    @contextmanager
+    def busy(self):
+        """Somebody does something within the block."""
+        self._busy += 1
+        try:
+            yield
+        finally:
+            self._busy -= 1
+            self.wake(0.3)
+
+    async def run(self):
+        """Carry out the script, drain, and look at what is left."""
+        try:
+            async with trio.open_nursery() as nursery:
+                self.nursery = nursery
+                nursery.start_soon(self._live)
+                for action in self.script.actions:
+                    self._next_action = action.at
+                    await trio.sleep_until(action.at)
+                    self._begin(action)
+                self._next_action = inf
+                await self._drain()
+                nursery.cancel_scope.cancel()
+        finally:
+            self.nursery = self.life = None
+        if not self.failures:
+            for difference in self.journal.compare(self.database)[:3]:
+                self.fail("P1", f"after the end: {difference}")
+
+    async def _live(self):
+        number = 0
+        while not self._finished:
+            number += 1
+            self.life = None
+            if self.database.exists():
+                for difference in self.journal.compare(self.database)[:3]:
+                    self.fail("P1", f"after life {number - 1}: {difference}")
+            life = self.life = Life(self, number)
+            await life.run()
+            self.wake(2.0)
+            if not self._finished:
+                await trio.sleep(life.down)
+
+    def _begin(self, action):
+        if action.what != "send":
+            self.wake(1.0)
+            self.trace.say(f"world: {action.what} {action.given}")
+        self.nursery.start_soon(partial(getattr(self, f"_{action.what}"), **action.given))
+
+    # What can happen
+
+    async def _send(self, sending):
+        self.checker.begin(sending)
+        async with trio.open_nursery() as nursery:
+            for _ in range(sending.copies):
+                nursery.start_soon(self._bring, sending)
+
+    async def _bring(self, sending):
+        """Send until it is taken or refused, as providers do."""
+        head = request_of(sending.source, sending.body, genuine=sending.genuine)
+        if sending.leaves and (life := self.life) is not None and life.daemon is not None:
+            await send_and_leave(life.runtime.listeners[0], head, sending.body)
+        for pause in SEND_AGAIN:
+            with self.busy():
+                taken = await self._post(sending, head)
+            if taken or self.clock.current_time() > END:
+                return
+            await trio.sleep(pause * (1 + self._dice.random()))
+
+    async def _post(self, sending, head):
+        life = self.life
+        if life is None or life.daemon is None or not life.runtime.listeners:
+            return False
+        status = await exchange(life.runtime.listeners[0], head, sending.body)
+        if life.dead:
+            status = None
+        self.trace.say(f"sender: {sending} is answered {status}")
+        self.checker.told_sender(sending, status)
+        return status is not None and status < 500
+
+    async def _mood(self, place, mood):
+        self.places[place].mood = mood
+
+    async def _kill(self, how, down, statements=0):
+        if (life := self.life) is None or life.dead:
+            return
+        life.down = down
+        if how == "now":
+            life.kill("at this moment")
+        elif how == "at":
+            self.disk.kill_at = statements
+        else:
+            self.disk.kill_commit = how
+
+    async def _stop(self, down):
+        if (life := self.life) is None or life.daemon is None or life.dead:
+            return
+        life.down, life.expected_end = down, "stopped"
+        life.runtime.raise_signal(signal.SIGTERM)
+        with self.busy(), trio.move_on_after(STOP_SECONDS) as scope:
+            await life.ended.wait()
+        if scope.cancelled_caught:
+            self.fail("P16", f"a stop took more than {STOP_SECONDS:g} s")
+
+    async def _fail_commit(self, how):
+        self.disk.fail_commit = how
+
+    async def _full(self, on):
+        self.disk.full, self.disk.free = on, 0 if on else ROOMY
+
+    async def _low(self, on):
+        self.disk.free = 1000 if on else ROOMY
+
+    async def _step(self, by):
+        if (life := self.life) is None or life.daemon is None or life.dead:
+            return
+        self.step(by)
+        self.wake(8.0)
+
+    def step(self, by_ms):
+        """Set the clock."""
+        self.stepped_ms += by_ms
+        self.stepped_at = self.clock.current_time()
+
+    async def _reload(self, draw, place):
+        now, first = self.settings, self.latest[place]
+        target = now.target(place)
+        if draw < 0.2:
+            return await self._go_over(None)
+        if target is None:
+            changed = now.with_target(first if draw < 0.7 else self._renamed(first))
+        elif draw < 0.5 and len(now.targets) > 1 and not (now.alerts and target is now.targets[0]):
+            changed = now.without(place)
+        elif draw < 0.75:
+            changed = now.with_target(self._renamed(target))
+        else:
+            changed = now.with_target(replace(target, concurrency=3, rate=0))
+        return await self._go_over(changed)
+
+    def _renamed(self, target):
+        return replace(target, name=f"{target.name}x", formerly=target.name)
+
+    async def _go_over(self, settings):
+        """Reload to other settings; None: to what is no configuration at all."""
+        life = self.life
+        if life is None or life.daemon is None or life.dead or life.expected_end:
+            return
+        before = self.settings
+        if settings is None:
+            self.config.write_text("[targets.p0]\ntype = 5\n")
+        else:
+            self.config.write_text(settings.text())
+            self.possible = [*self.possible, settings]
+        result = await self._ask(life, life.daemon.control.reload)
+        if settings is None:
+            self.config.write_text(before.text())
+            if result is not None and result.ok:
+                self.fail("P15", "a configuration that is none was taken")
+        elif result is not None and not result.ok:
+            self.config.write_text(before.text())
+            self.possible = [each for each in self.possible if each is not settings]
+        else:  # it is what the next start finds, too
+            self.settings = settings
+            self.latest |= {target.place: target for target in settings.targets}
+            await trio.sleep(3.0)
+            self.possible = [self.settings]
+
+    async def _ask(self, life, order):
+        """Have the daemon carry an order out; give its answer, None if it was refused or the process ended first."""
+        answer = None
+
+        async def carry_out():
+            nonlocal answer
+            with suppress(StoreError, NotPossibleError):
+                answer = await order()
+            nursery.cancel_scope.cancel()
+
+        with self.busy():
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(carry_out)
+                await life.ended.wait()
+                nursery.cancel_scope.cancel()
+        return answer
+
+    async def _operate(self, verb, place, id, draw):  # noqa: A002 - a replay's id
+        life, target = self.life, self.settings.target(place)
+        if life is not None and life.daemon is not None and not life.dead and target is not None:
+            await self.operate(verb, target, id, draw)
+
+    async def operate(self, verb, target, replay="", draw=0.0):
+        """Give an order as an operator does."""
+        life, asker = self.life, Asker(None, "")
+        control, desk = life.daemon.control, life.daemon.control.desk
+        states = ("dead",) if verb == "retry" else ("pending", "dead")
+        order = DeliveryOrder([DeliveryFilter(states, target=target.name)], target.name, reason="by hand")
+        if verb == "retry":
+            await self._ask(life, partial(desk.retry, order, asker))
+        elif verb == "cancel":
+            self.checker.cancelling = True
+            await self._ask(life, partial(desk.cancel, order, asker))
+            self.checker.cancelling = False
+        elif verb == "replay":
+            since = self.wall_ms() - int(draw * 86_400_000)
+            plan = ReplayPlan(EventFilter(since=since, without_source="hookgate"), (target.name,) if draw < 0.5 else ())
+            for _ in range(2):
+                await self._ask(life, partial(desk.replay, replay, plan, asker))
+        else:
+            await self._ask(life, partial(getattr(control, verb), target.name, "by hand"))
+
+    # The end
+
+    async def _drain(self):
+        """Make everything well, and see all that was promised come to its end."""
+        with self.busy():
+            self.trace.say("world: all is well from now on")
+            self.disk.kill_at = self.disk.kill_commit = self.disk.fail_commit = None
+            self.disk.full, self.disk.free = False, ROOMY
+            for place in self.places.values():
+                place.mood = "well"
+            await self._until_up()
+            if self.stepped_ms:
+                self.step(-self.stepped_ms)
+            await self._until_up()
+            await self._restore()
+            self.config.write_text(self.settings.text())
+            await self._open_all()
+        limit = self.clock.current_time() + self.checker.longest_wait() + 60.0 + self.checker.slack()
+        while self.checker.unsettled():
+            if self.clock.current_time() > limit:
+                self.fail("P7 P27", f"not settled in time: {self.checker.describe_unsettled()}")
+                return
+            await trio.sleep(1.0)
+        self._finished = True
+        await self._stop(0.0)
+
+    async def _until_up(self):
+        """Wait until the daemon serves, and for some seconds in which it does not end."""
+        up = False
+        while not up:
+            await self.up.wait()
+            await trio.sleep(5.0)
+            up = self.up.is_set()
+
+    async def _restore(self):
+        """Have all targets there were, under the names they have now."""
+        wanted = self.settings
+        for place, latest in self.latest.items():
+            if wanted.target(place) is None:
+                wanted = wanted.with_target(latest)
+        if wanted is not self.settings:
+            await self._go_over(wanted)
+
+    async def _open_all(self):
+        for target in self.settings.targets:
+            for verb in ("enable", "release", "retry"):
+                await self.operate(verb, target)
