@@ -7,6 +7,7 @@ import os
 import random
 import re
 
+import pytest
 from test_config_docs import BLOCKS, EXAMPLE, PARTS, build_in, uncommented, world  # noqa: F401 - the fixture
 
 from gateway.errors import ConfigError
@@ -94,6 +95,7 @@ def hostile(seeded):
     return "\n".join(lines)
 
 
+@pytest.mark.timeout(600 + CONFIGS)  # for a machine that does much else
 def test_C8_a_damaged_configuration_is_never_a_traceback_and_each_problem_has_a_place(world, monkeypatch, tell):  # noqa: F811
     seeded = random.Random(SEED)
     built = told = 0

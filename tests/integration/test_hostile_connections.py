@@ -71,6 +71,7 @@ class Siege:
         self.compared += 1
 
 
+@pytest.mark.timeout(600 + HOSTILE // 500)  # for a machine that does much else
 async def test_P21_H28_hostile_connections_leave_nothing_behind_and_are_read_as_h11_reads_them(
     tmp_path, autojump_clock, tell
 ):
