@@ -2,7 +2,9 @@
 
 Reserved slots of fresh events and claimed old ones count alike, but neither can take it all: old work leaves a
 quarter free, so that a fresh event never has to queue behind a backlog in the store; fresh events get half while
-older work waits. Of what fresh events may hold, one source leaves a quarter to the others.
+older work waits, and those of sources that hold little of it three quarters. Of what fresh events may hold, one source
+leaves a quarter to the others; and the last eighth of the window, however it was filled, is for sources that hold
+little: a flood that filled it would send the events of all others to the end of its own backlog.
 """
 
 from typing import Final
@@ -29,12 +31,17 @@ class Window:
     def reserve(self, size: int, source: str) -> bool:
         """Take a slot for a fresh event of `size` bytes from `source` if there is room."""
         limit = self.slots // 2 if self.older_waiting else self.slots
-        if (self.fresh if self.older_waiting else self.held) >= limit or self.held >= self.slots:
+        own = self._by_source.get(source, 0)
+        has_little = own < max(limit // 4, 1)
+        most = limit + self.slots // 4 if has_little and self.older_waiting else limit
+        if self.held >= self.slots or (self.older_waiting and self.fresh >= most):
             return False
         if self.held and self.held_bytes + size > self.size:
             return False
-        own = self._by_source.get(source, 0)
         if own >= limit - limit // 4:
+            return False
+        scarce = self.held >= self.slots - self.slots // 8 or self.held_bytes + size > self.size - self.size // 8
+        if scarce and not has_little:
             return False
         self._by_source[source] = own + 1
         self.fresh += 1
@@ -60,7 +67,7 @@ class Window:
 
     def room(self) -> tuple[int, int]:
         """Give slots and bytes that may be claimed from the store now."""
-        slots = min(self.slots - self.slots // 4 - (self.held - self.fresh), self.slots - self.held)
+        slots = min(self.slots - self.slots // 4 - (self.held - self.fresh), self.slots - self.slots // 8 - self.held)
         return max(slots, 0), max(self.size - self.size // 4 - self.held_bytes, 0)
 
     def _take(self, size: int) -> None:

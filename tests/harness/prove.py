@@ -75,6 +75,7 @@ HARNESSES = (
     Harness("P9 order in the store", "tests/integration/test_store_order.py", {"HOOKGATE_ORDER_SEEDS": "1000"}),
     Harness("P3 P7 P9 seeded simulation", "tests/simulation/test_simulation.py", {"HOOKGATE_SIM_SEEDS": "20000"}),
     Harness("the simulation finds bugs again", "tests/harness/test_simulation_finds.py", {"HOOKGATE_SIM_AGAIN": "100"}),
+    Harness("P12 isolation at the p99", "tests/integration/test_isolation.py"),
     Harness("P13 six hours of outage", "tests/integration/test_dispatch_outage.py"),
     Harness("P21 hostile bytes", "tests/integration/test_listener_fuzz.py"),
     Harness("P21 hostile values", "tests/unit/test_hostile_values.py", {"HOOKGATE_VALUES": "5000000"}),

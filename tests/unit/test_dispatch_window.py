@@ -30,8 +30,9 @@ def test_bytes_are_bounded_but_one_large_payload_fits_an_empty_window():
 def test_fresh_events_get_half_of_the_window_while_older_work_waits():
     window = Window(8)
     window.older_waiting = True
-    assert sum(reserve(window) for _ in range(8)) == 4
-    assert window.room()[0] == 4
+    assert sum(window.reserve(1, "acme") for _ in range(8)) == 3
+    assert sum(reserve(window) for _ in range(8)) == 3, "what has little gets three quarters at most"
+    assert window.room()[0] == 1
 
 
 def test_old_work_always_leaves_a_quarter_for_fresh_events():
@@ -54,6 +55,9 @@ def test_one_source_leaves_a_quarter_of_what_fresh_events_may_hold_to_the_others
     window = Window(16)
     assert sum(window.reserve(1, "flood") for _ in range(16)) == 12
     assert sum(window.reserve(1, "quiet") for _ in range(16)) == 4
+    window.release_fresh(1, "flood")
+    assert not window.reserve(1, "flood"), "the last eighth is for who holds little"
+    window.release_fresh(1, "flood")
     window.release_fresh(1, "flood")
     assert window.reserve(1, "flood")
     window = Window(16)
