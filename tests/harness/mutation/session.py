@@ -2,10 +2,9 @@
 
 import gc
 import importlib
-import inspect
 import json
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from pathlib import Path
 from types import CodeType, FunctionType
 from typing import Any, Final
@@ -54,6 +53,7 @@ class Session(Quiet):
         self.items: dict[str, pytest.Item] = {}
         self._collecting = _watch(group)
         self._collecting.start()
+        self._functions: dict[str, list[FunctionType]] = {}
         self.ran_before: dict[str, frozenset[int]] = {}
         """Of each module the lines that collecting ran: a change there may have been needed before a test begins."""
 
@@ -67,6 +67,7 @@ class Session(Quiet):
         data = self._collecting.get_data()
         self.ran_before = {file: frozenset(data.lines(file) or ()) for file in data.measured_files()}
         self.items = {item.nodeid: item for item in session.items}
+        self._functions = _functions(set(self.ran_before))
         gc.collect()
         gc.freeze()  # so that a collection in a fork copies no page of what is here
         self._work(self)
@@ -125,7 +126,7 @@ class Session(Quiet):
         new = {_name(each): each for each in codes}
         if len(new) != len(codes):
             return UNFIT  # two functions of one line cannot be told apart
-        functions = _functions(code.co_filename)
+        functions = self._functions.get(code.co_filename, [])
         for function in functions:
             changed = new.get(_name(function.__code__))
             if changed is None or changed.co_freevars != function.__code__.co_freevars:
@@ -139,9 +140,13 @@ def _watch(group: Group) -> coverage.Coverage:
     return coverage.Coverage(data_file=None, include=modules, config_file=False)
 
 
-def _functions(file: str) -> list[FunctionType]:
-    gc.unfreeze()
-    return [each for each in gc.get_objects() if inspect.isfunction(each) and each.__code__.co_filename == file]
+def _functions(files: Container[str]) -> dict[str, list[FunctionType]]:
+    """Give the functions that there are now, by the file they are written in."""
+    found: dict[str, list[FunctionType]] = {}
+    for each in gc.get_objects():
+        if isinstance(each, FunctionType) and each.__code__.co_filename in files:
+            found.setdefault(each.__code__.co_filename, []).append(each)
+    return found
 
 
 def _codes(code: CodeType) -> list[CodeType]:
