@@ -10,7 +10,8 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from verify_harness import KEY, NOW, make_request, make_verifier, refusal, with_headers
 
-from gateway.verifiers.compact import MAX_TOKEN_BYTES
+from gateway.plugin import VerificationError
+from gateway.verifiers.compact import MAX_TOKEN_BYTES, cut_token, decode_segment, signing_input
 from gateway.verifiers.jwt import Jwt
 
 CLAIMS = {"iss": "Acme", "iat": NOW, "exp": NOW + 60, "events": [{"id": "e1"}]}
@@ -63,6 +64,41 @@ def test_the_token_of_rfc_7515_is_taken():
     proof = verifier.verify(make_request(token, received_at=1300819380_000))
     assert proof.claims["http://example.com/is_root"] is True
     assert refusal(verifier, make_request(token, received_at=1300819441_000)) == "expired"
+
+
+def test_a_new_token_names_algorithm_type_and_key_in_its_header():
+    for key_id, more in (("", {}), ("k1", {"kid": "k1"})):
+        header = signing_input("HS256", b"{}", key_id).partition(b".")[0]
+        assert json.loads(decode_segment(header, "header")) == {"alg": "HS256", "typ": "JWT", **more}
+
+
+def test_a_token_has_512_kib_and_its_header_8_kib_at_most():
+    exact = b"a" * (512 * 1024 - 4) + b".b.c"
+    assert refusal(hs256(), make_request(exact)) == "token_header"
+    assert refusal(hs256(), make_request(b"a" + exact), status=413) == "token_size"
+    for size, reason in ((8 * 1024, "algorithm"), (8 * 1024 + 4, "token_header")):
+        header = segment(b'{"x":"' + b"y" * (size * 3 // 4 - 8) + b'"}')
+        assert len(header) == size
+        assert refusal(hs256(), make_request(header + b".b.c")) == reason
+
+
+@pytest.mark.parametrize(("part", "name"), [(0, "header"), (2, "signature")])
+def test_a_segment_that_is_not_canonical_is_told_by_its_name(part, name):
+    parts = hs_token().split(b".")
+    parts[part] = parts[part] + b"="
+    with pytest.raises(VerificationError, match=f"the token's {name} is not canonical"):
+        hs256().verify(make_request(b".".join(parts)))
+
+
+@pytest.mark.parametrize("kind", ["JWT", "application/jws", "JWE"])
+def test_a_token_that_holds_another_one_is_refused_whatever_kind_it_names(kind):
+    assert refusal(hs256(), make_request(hs_token({"alg": "HS256", "cty": kind}))) == "token_nested"
+
+
+@pytest.mark.parametrize(("key_id", "usable"), [("k" * 200, True), ("k" * 201, False), ("a\nb", False), (7, False)])
+def test_a_name_of_a_key_counts_up_to_200_printable_characters(key_id, usable):
+    cut = cut_token(hs_token({"alg": "HS256", "kid": key_id}), "HS256")
+    assert cut.key_id == (key_id if usable else "")
 
 
 def test_a_token_as_body_gives_its_claims_as_the_payload():

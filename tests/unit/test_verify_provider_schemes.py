@@ -18,6 +18,7 @@ from gateway.verifiers.address import Address
 from gateway.verifiers.adyen import ITEMS_MAX, Adyen
 from gateway.verifiers.braintree import Braintree
 from gateway.verifiers.certificates import certify, find_certificate, is_signed_by, read_certificate, sign_by
+from gateway.verifiers.contentful import NAMES_MAX, Contentful
 from gateway.verifiers.paypal import Paypal
 from gateway.verifiers.plaid import Plaid
 from gateway.verifiers.sns import Sns
@@ -146,6 +147,52 @@ def test_what_is_signed_by_braintree_but_no_document_is_refused():
         signature = f"{PUBLIC}|{verifier._signature(payload.encode()).decode()}"
         assert refusal(verifier, form(request, bt_payload=payload, bt_signature=signature)) == "document"
     assert refusal(verifier, request._replace(body=b"%ff=1")) == "document"
+
+
+# Contentful
+
+
+def contentful(query="", **headers):
+    verifier = make_verifier(Contentful, KEY)
+    return verifier, verifier.sign(make_request(query=query, x_contentful_topic="t", **headers))
+
+
+def signed_over(verifier, request, *names):
+    """Sign that list of headers, sound or not."""
+    request = with_headers(request, (b"x-contentful-signed-headers", b",".join(names)))
+    return with_headers(request, (b"x-contentful-signature", verifier._signature(request, names)))
+
+
+OURS = (b"x-contentful-signed-headers", b"x-contentful-timestamp", b"x-contentful-topic")
+
+
+def test_contentfuls_signed_headers_are_at_most_so_many_in_order_and_each_once():
+    more = {f"x_a{number:03}": "v" for number in range(NAMES_MAX - len(OURS) + 1)}
+    verifier, request = contentful(**more)
+    names = sorted((*OURS, *(name.replace("_", "-").encode() for name in more)))
+    assert len(names) == NAMES_MAX + 1
+    verifier.verify(signed_over(verifier, request, *names[1:]))
+    for bad in (names, (OURS[1], OURS[0], OURS[2]), (OURS[0], *OURS)):
+        forged = with_headers(request, (b"x-contentful-signed-headers", b",".join(bad)))
+        assert refusal(verifier, forged) == "document"
+
+
+def test_contentful_lets_no_border_be_moved_and_signs_the_whole_query():
+    verifier, request = contentful(query="a=1&b=%20x")
+    verifier.verify(request)
+    assert refusal(verifier, request._replace(query="a=1&b=%20y")) == "signature"
+    assert refusal(verifier, request._replace(query="a=1?b")) == "document"
+    hidden = with_headers(request, (b"x-contentful-signed-headers", b"x-contentful-topic;x-contentful-topic:"))
+    assert reason_of(lambda: verifier.verify(hidden)) in ("missing", "document")
+    moved = with_headers(request, (b"x-contentful-timestamp", b"1;x-contentful-topic:t"))
+    assert refusal(verifier, moved) == "document"
+
+
+@pytest.mark.parametrize("left_out", OURS[:2])
+def test_contentful_refuses_a_signature_that_does_not_cover_what_counts(left_out):
+    verifier, request = contentful()
+    names = [name for name in OURS if name != left_out]
+    assert refusal(verifier, signed_over(verifier, request, *names)) == "unsigned"
 
 
 # Certificates
