@@ -58,7 +58,7 @@ def test_the_documents_address_is_the_issuers_name_and_a_last_slash_is_left_out(
         {"issuer": ISSUER},
         {**DOCUMENT, "jwks_uri": "http://keys.acme.example/certs"},
         {**DOCUMENT, "jwks_uri": "unix:/run/keys.sock:/"},
-        {**DOCUMENT, "jwks_uri": "https://keys.acme.example/" + "x" * 2000},
+        {**DOCUMENT, "jwks_uri": "https://keys.acme.example/" + "x" * (2001 - len("https://keys.acme.example/"))},
         {**DOCUMENT, "jwks_uri": [KEYS.url]},
         [],
         "maintenance",
@@ -69,6 +69,12 @@ def test_V7_a_document_of_another_issuer_or_without_an_https_key_set_makes_nobod
     assert verifier().verify_with(sent(), published(document)) == NeedsKey(WELL_KNOWN, newer=True)
     with pytest.raises(KeyUnavailableError, match="jwks_uri"):
         verifier().verify_with(sent(), published(document, fresh=True))
+
+
+def test_the_address_of_a_key_set_has_2000_characters_at_most():
+    address = "https://keys.acme.example/" + "x" * (2000 - len("https://keys.acme.example/"))
+    found = verifier().verify_with(sent(), published({**DOCUMENT, "jwks_uri": address}))
+    assert found == NeedsKey(KeyRef(address))
 
 
 def test_a_token_of_another_issuer_is_refused_though_the_key_is_right():
@@ -96,5 +102,7 @@ def test_what_is_no_issuer_is_told(options, told):
 def test_a_trial_publishes_both_documents():
     request, documents = verifier().sign_with(make_request(b"{}"), PEM)
     assert set(documents) == {WELL_KNOWN, KeyRef(f"{ISSUER}/trial-keys")}
+    _, slashed = verifier(issuer=f"{ISSUER}/").sign_with(make_request(b"{}"), PEM)
+    assert set(slashed) == set(documents)
     keys = {ref: Published(document) for ref, document in documents.items()}
     assert isinstance(verifier(require=["iss"]).verify_with(request, keys), Proof)

@@ -7,6 +7,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from verify_harness import NOW, make_request
 
+from gateway.cli.made_up import private_key
 from gateway.plugin import KeyRef, KeyUnavailableError, NeedsKey, Proof, Published, VerificationError
 from gateway.verifiers.jwt import Jwt
 
@@ -61,6 +62,8 @@ def test_a_name_that_is_not_even_in_a_fresh_set_is_refused():
 def test_a_token_without_a_name_is_verified_by_the_only_key_and_refused_if_there_are_more():
     assert isinstance(verifier().verify_with(sent(None), published(jwk())), Proof)
     assert reason(published(jwk(), jwk(OTHER, "other")), sent(None)) == "key_id"
+    nameless = {name: value for name, value in jwk().items() if name != "kid"}
+    assert isinstance(verifier().verify_with(sent(None), published(nameless, jwk(OTHER, "other"))), Proof)
 
 
 @pytest.mark.parametrize(
@@ -75,6 +78,7 @@ def test_a_token_without_a_name_is_verified_by_the_only_key_and_refused_if_there
         {"kid": "main"},
         {"kty": "RSA", "n": 7, "e": [], "kid": "main"},
         jwk(d="AQAB"),
+        {**pyjwt.get_algorithm_by_name("RS256").to_jwk(KEY, as_dict=True), "kid": "main"},
         7,
         None,
     ],
@@ -85,6 +89,25 @@ def test_a_key_for_another_purpose_a_weak_one_and_no_key_at_all_are_not_seen(key
 
 def test_of_two_keys_of_one_name_neither_is_believed():
     assert reason(published(jwk(), jwk(OTHER), fresh=True)) == "key_id"
+
+
+def test_a_key_that_counts_for_nothing_takes_its_name_from_none():
+    assert isinstance(verifier().verify_with(sent(), published(jwk(WEAK), jwk())), Proof)
+
+
+def test_a_key_set_has_100_keys_at_most():
+    assert isinstance(verifier().verify_with(sent(), published(*[jwk(use="enc")] * 99, jwk())), Proof)
+    with pytest.raises(KeyUnavailableError, match="no key set"):
+        verifier().verify_with(sent(), published(*[jwk(use="enc")] * 100, jwk(), fresh=True))
+
+
+def test_a_trial_publishes_a_key_for_signatures_and_the_providers_own_is_not_at_hand():
+    request, documents = verifier().sign_with(make_request(b"{}"), private_key("RS256"))
+    (key,) = json.loads(documents[REF])["keys"]
+    assert (key["kid"], key["use"], key["kty"]) == ("trial", "sig", "RSA")
+    verifier().verify_with(request, {REF: Published(documents[REF])})
+    with pytest.raises(ValueError, match="only the provider has the key"):
+        verifier().sign(make_request(b"{}"))
 
 
 @pytest.mark.parametrize("document", [b"", b"[]", b"null", b'{"keys":{}}', b"\xff", b'{"keys":' + b"[" * 5000])
@@ -114,6 +137,10 @@ def test_claims_that_tell_customers_apart_must_be_pinned():
     with pytest.raises(ValueError, match="email"):
         verifier(pin=["aud", "email"], audience="us")
     verifier(pin=["aud", "email"], audience="us", claims={"email": "push@acme.example"})
+    verifier(pin=["iss"], issuer="Acme")
+    for given in ({}, {"audience": "us"}):
+        with pytest.raises(ValueError, match="iss"):
+            verifier(pin=["iss"], **given)
 
 
 @pytest.mark.parametrize(

@@ -90,6 +90,33 @@ def test_a_segment_that_is_not_canonical_is_told_by_its_name(part, name):
         hs256().verify(make_request(b".".join(parts)))
 
 
+def test_a_signed_sample_names_no_key_and_needs_an_object_of_claims():
+    token = hs256().sign(make_request(b"{}")).body
+    assert json.loads(decode_segment(token.partition(b".")[0], "header")) == {"alg": "HS256", "typ": "JWT"}
+    with pytest.raises(ValueError, match="no JSON object"):
+        hs256().sign(make_request(b"[]"))
+
+
+def test_a_token_in_an_object_is_read_up_to_512_kib():
+    def sent(size):
+        return make_request(b'{"token":"' + b"x" * (size - 12) + b'"}')
+
+    wrapped = hs256(wrap="token")
+    assert refusal(wrapped, sent(512 * 1024)) == "token_form"
+    assert refusal(wrapped, sent(512 * 1024 + 1), status=413) == "token_size"
+
+
+@pytest.mark.parametrize("name", ["exp", "nbf", "iat", "iss", "aud"])
+def test_a_claim_that_counts_and_stands_twice_is_refused(name):
+    usual = {"exp": NOW + 60, "nbf": NOW, "iat": NOW, "iss": "Acme", "aud": "us"}
+    twice = json.dumps({name: usual[name], **usual}).encode()
+    again = twice[:-1] + b', "%s": ' % name.encode() + json.dumps(usual[name]).encode() + b"}"
+    verifier = hs256(issuer="Acme", audience="us")
+    verifier.verify(make_request(hs_token(claims=twice)))
+    assert refusal(hs256(), make_request(hs_token(claims=again))) == "document"
+    assert refusal(verifier, make_request(hs_token(claims=again))) == "document"
+
+
 @pytest.mark.parametrize("kind", ["JWT", "application/jws", "JWE"])
 def test_a_token_that_holds_another_one_is_refused_whatever_kind_it_names(kind):
     assert refusal(hs256(), make_request(hs_token({"alg": "HS256", "cty": kind}))) == "token_nested"
