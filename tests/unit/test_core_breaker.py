@@ -48,7 +48,8 @@ def test_no_answer_of_the_target_opens_it(outcome):
         assert (breaker, moves) == (Breaker(), ())
 
 
-def test_many_failures_in_a_row_open_it_and_tell_the_last():
+def test_twenty_failures_in_a_row_open_it_and_tell_the_last():
+    assert FAILURES_IN_A_ROW == 20
     assert after_failures(FAILURES_IN_A_ROW - 1)[1] == ()
     breaker, (move,) = after_failures(FAILURES_IN_A_ROW)
     assert breaker.state == "open"
@@ -94,8 +95,39 @@ def test_each_probe_that_fails_doubles_the_wait_up_to_a_bound():
         assert move.until == breaker.until
         waits.append(breaker.until - now)
         now = breaker.until
-    assert waits[:4] == [OPEN_FIRST_MS * 2**times for times in range(4)]
-    assert waits[-1] == waits[-2] == OPEN_MAX_MS
+    assert waits[:8] == [5_000, 10_000, 20_000, 40_000, 80_000, 160_000, 300_000, 300_000]
+    assert waits[-1] == waits[-2] == 300_000
+
+
+def test_a_wait_grows_by_a_tenth_of_itself_at_most():
+    assert [Breaker().after(DOWN, NOW, draw)[0].until - NOW for draw in (0, 0.5, 0.998)] == [5_000, 5_250, 5_499]
+
+
+def test_one_that_opened_a_thousand_times_still_waits_five_minutes():
+    assert Breaker("probing", 1000).after(DOWN, NOW, 0)[0].until == NOW + 300_000
+
+
+def test_a_clock_that_went_back_makes_no_probe_wait_longer_than_it_did():
+    breaker = opened()[0]
+    hour = 3_600_000
+    assert breaker.step_back(hour, NOW - hour).until == NOW - hour + 5_000
+    assert breaker.step_back(hour, NOW).until == NOW, "not before now"
+    assert breaker.step_back(0, NOW + hour).until == NOW + 5_000, "nor later than it was"
+    assert Breaker().step_back(hour, NOW) == Breaker()
+
+
+def test_every_move_of_a_gate_says_why():
+    breaker, _ = opened()
+    assert breaker.disable("410")[1][1] == ("breaker", False, None, "disabled instead")
+    assert breaker.enable()[1] == (("breaker", False, None, "enabled"),)
+    assert breaker.disable("410")[0].openings == 1
+    probing = breaker.probe(breaker.until)
+    assert probing.after(Delivered(), NOW, 0)[1] == (("breaker", False, None, "the target answers"),)
+    assert probing.after(NotTried("x"), NOW, 0)[1] == (("breaker", True, NOW + 1000, "refused"),)
+
+
+def test_a_target_that_had_no_moment_to_wait_for_is_probed_at_once():
+    assert Breaker("open").probe(0).state == "probing"
 
 
 def test_a_probe_that_was_not_made_is_made_again_soon():
@@ -142,6 +174,8 @@ def test_P13_it_is_as_it_was_after_a_restart(times):
     back = restored(move.kind, move.until, move.reason)
     assert (back.state, back.until, back.reason) == (breaker.state, breaker.until, breaker.reason)
     assert restored("disabled", None, "410").probe(NOW) is None
+    assert restored("disabled", None, "410") == Breaker("disabled", 0, None, "410")
+    assert back.probe(back.until).after(DOWN, NOW, 0)[0].until == NOW + 10_000, "the second opening in a row"
 
 
 @settings(deadline=None)

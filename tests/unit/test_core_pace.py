@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.core.pace import START_PER_SECOND, STEP_SECONDS, STEPS, TICK_SECONDS, Pace, Rate
+from gateway.core.pace import AHEAD_SECONDS, START_PER_SECOND, STEP_SECONDS, STEPS, TICK_SECONDS, Pace, Rate
 
 
 def run(pace, seconds, *, start=100.0, succeeded=True, wanted=1000, looks=500):
@@ -56,6 +56,77 @@ def test_whoever_waits_as_long_as_told_may_begin_one_and_never_looks_too_often(r
         assert wait >= TICK_SECONDS
         now += wait
         assert pace.ready(now) >= 1
+
+
+def test_the_figures_are_those_that_the_documentation_gives():
+    assert (STEPS, STEP_SECONDS, START_PER_SECOND, TICK_SECONDS, AHEAD_SECONDS) == (10, 2.0, 10.0, 0.02, 2.0)
+
+
+def test_a_wait_is_for_what_lacks_of_one_try():
+    pace = Pace(Rate(2, 1))
+    pace.begin(int(pace.ready(0)))
+    assert pace.wait(0) == 0.5
+    assert pace.wait(0.25) == 0.25
+    assert pace.wait(0.499) == TICK_SECONDS
+    assert (pace.ready(0.499), pace.ready(0.5)) == (0, 1)
+
+
+def test_a_new_slow_start_saves_up_nothing_of_before():
+    pace = Pace(Rate(100, 50))
+    assert pace.ready(100.0) == 50
+    pace.start_slowly(100.0)
+    assert (pace.ready(100.0), pace.at_once(), pace.is_starting) == (1, 1, True)
+    pace.begin(1)
+    assert pace.ready(100.05) == 0
+    assert pace.ready(100.1) == 1, "ten a second"
+
+
+def test_failures_a_fifth_of_a_second_apart_are_two_steps_back():
+    pace = Pace(None)
+    pace.start_slowly(100.0)
+    run(pace, 3 * STEP_SECONDS + 0.1)
+    for now, left in ((107.0, 4), (107.19, 4), (107.2, 2), (107.39, 2), (107.4, 1), (108.0, 1)):
+        pace.end(1, succeeded=False, now=now)
+        assert pace.at_once() == left
+
+
+def test_a_step_takes_two_seconds_and_needs_a_success_since_it_began():
+    pace = Pace(None)
+    pace.start_slowly(100.0)
+    pace.begin(1)
+    pace.end(1, succeeded=True, now=100.5)
+    for now, at_once in ((101.9, 1), (102.0, 2), (103.9, 2)):
+        pace.ready(now)
+        assert pace.at_once() == at_once
+    pace.begin(1)
+    pace.ready(110.0)
+    assert pace.at_once() == 2, "the success of the step before does not count again"
+    pace.end(1, succeeded=True, now=110.0)
+    pace.ready(110.0)
+    assert pace.at_once() == 4
+
+
+def test_what_nobody_asks_for_goes_up_as_many_steps_as_were_over():
+    pace = Pace(None)
+    pace.start_slowly(100.0)
+    pace.ready(105.9)
+    assert pace.at_once() == 4
+
+
+@pytest.mark.parametrize(("running", "at_once"), [(0, 1), (1, 1), (2, 1), (3, 1), (4, 2), (8, 4), (600, 256)])
+def test_a_target_that_has_too_much_to_do_is_given_half_of_what_ran_and_nothing_at_once(running, at_once):
+    pace = Pace(None)
+    pace.begin(running)
+    pace.throttle(100.0)
+    assert (pace.at_once(), pace.ready(100.0)) == (at_once, 0)
+
+
+def test_a_target_with_a_written_rate_is_not_free_and_what_it_may_hold_grows_with_its_pace():
+    pace = Pace(Rate(50, 5))
+    assert not pace.is_free
+    pace.start_slowly(100.0)
+    assert pace.ahead(100.0) == 20
+    assert pace.ahead(102.0) == 40
 
 
 def test_what_is_held_in_memory_is_what_may_begin_within_seconds():

@@ -123,6 +123,90 @@ def test_the_same_draw_gives_the_same_wait_and_another_draw_another():
     assert DEFAULT_POLICY.next_delay(3, 0, 0.25) < DEFAULT_POLICY.next_delay(3, 0, 0.75)
 
 
+def test_a_last_try_comes_a_second_after_the_one_before_at_least():
+    assert schedule(Policy((60,), then=60, give_up=120.2)) == [0, 60, 120, 121]
+    assert schedule(Policy((60,), then=60, give_up=120)) == [0, 60, 120]
+
+
+def test_there_are_ten_thousand_tries_at_most():
+    endless = Policy((), then=1, attempts=None)
+    assert endless.next_delay(9_999, 0, 0) == 1
+    assert endless.next_delay(10_000, 0, 0) is None
+    assert Policy((), then=1, attempts=20_000).next_delay(10_000, 0, 0) is None
+
+
+def test_a_retry_after_counts_for_a_day():
+    assert Policy((1,), then=1).next_delay(1, 0, 0, 90_000) == 86_400
+    assert DEFAULT_POLICY.next_delay(1, 0, 0, 0.5) == 5
+
+
+def test_the_named_policies_are_those_of_the_documentation():
+    hour = 3600
+    assert Policy((5, 30, 120, 480, 1920, 2 * hour), 6 * hour, 72 * hour, 0.1) == DEFAULT_POLICY
+    assert NAMED_POLICIES["truework"] == Policy((60, 300, 900, hour, 3 * hour), 6 * hour, 48 * hour, 0.1)
+    assert (DEFAULT_POLICY.pause, DEFAULT_POLICY.attempts, DEFAULT_POLICY.expires) == (300, None, None)
+
+
+@pytest.mark.parametrize(
+    ("key", "lowest", "highest"),
+    [
+        ("give_up", 1, 365 * DAY),
+        ("attempts", 1, 10_000),
+        ("jitter", 0, 1),
+        ("pause", 0, DAY),
+        ("expires", 1, 365 * DAY),
+        ("then", 1, 30 * DAY),
+    ],
+)
+def test_a_figure_may_be_anything_within_its_bounds_and_nothing_beyond(key, lowest, highest):
+    table = {"delays": [1], "attempts": 9}
+    for value in (lowest, highest):
+        assert getattr(parse_policy({**table, key: value}), key) == value
+    for value in (lowest - 1, highest + 1):
+        with pytest.raises(ProblemsError, match=f"{key}: expected"):
+            parse_policy({**table, key: value})
+
+
+@pytest.mark.parametrize(
+    ("key", "lowest", "highest"), [("first", 1, 30 * DAY), ("max", 1, 30 * DAY), ("factor", 1, 100)]
+)
+def test_what_grows_has_its_bounds_too(key, lowest, highest):
+    table = {"first": 1, "attempts": 9}
+    for value in (lowest, highest):
+        parse_policy({**table, key: value})
+    for value in (lowest - 1, highest + 1):
+        with pytest.raises(ProblemsError, match=f"{key}: expected"):
+            parse_policy({**table, key: value})
+
+
+def test_a_list_has_up_to_100_waits_of_up_to_30_days():
+    assert parse_policy({"delays": [0] * 99 + [30 * DAY]}).delays == (*[0] * 99, 30 * DAY)
+    with pytest.raises(ProblemsError, match="list of 1 to 100 waits"):
+        parse_policy({"delays": [0] * 101})
+    with pytest.raises(ProblemsError, match=r"delays\[1\]: expected 0ms to 30d"):
+        parse_policy({"delays": [0, 30 * DAY + 1]})
+
+
+def test_growing_waits_grow_for_100_steps_and_twofold_unless_said_otherwise():
+    slow = parse_policy({"first": 1, "factor": 1.01, "attempts": 3})
+    assert len(slow.delays) == 100
+    assert slow.then == slow.delays[-1] < 30 * DAY
+    assert parse_policy({"first": 1, "attempts": 3}).delays[:4] == (1, 2, 4, 8)
+    assert parse_policy({"first": 1, "attempts": 3}).delays[-1] == 30 * DAY
+    assert parse_policy({"first": 60, "max": 10, "attempts": 3}) == Policy((10,), then=10, attempts=3)
+
+
+def test_all_that_is_wrong_is_told_at_once():
+    with pytest.raises(ProblemsError) as caught:
+        parse_policy({"delays": ["1s"], "first": "1s", "then": "1h", "jitter": 7, "attempts": 0, "oops": 1})
+    for key in ("delays", "then", "jitter", "attempts", "oops"):
+        assert f"{key}: " in str(caught.value)
+    with pytest.raises(ProblemsError, match="max: has a meaning only with first"):
+        parse_policy({"delays": ["1s"], "max": "1h"})
+    with pytest.raises(ProblemsError, match="factor: has a meaning only with first"):
+        parse_policy({"factor": 2, "attempts": 3})
+
+
 def test_the_last_try_comes_at_the_age_of_giving_up():
     assert schedule(Policy((60,), then=60, give_up=150)) == [0, 60, 120, 150]
 
