@@ -34,6 +34,7 @@ from gateway.core.model import (
     Retry,
     TargetDown,
 )
+from gateway.core.moments import write_moment
 from gateway.core.published import NO_KEYS, KeyedVerifier, KeyRef, Keys, NeedsKey, Published, proven
 from gateway.core.render import CompiledTemplate, TemplateSource, TemplateUnfitError, message_values
 from gateway.core.selector import Scope, Selector, Template, parse_selector, parse_template
@@ -184,4 +185,5 @@ __all__ = [
     "tls_cause",
     "transform",
     "verifier",
+    "write_moment",
 ]

@@ -24,7 +24,7 @@ from gateway.provider_api.options import ApiOptions
 from gateway.provider_api.paging import Paging
 from gateway.provider_api.poll_plan import PollerPlan
 
-_OF_WEBHOOKS: Final = ("unwrap", "unwrap_encoding", "format", "lists", "json_texts")
+_OF_WEBHOOKS: Final = ("unwrap", "unwrap_encoding", "format", "lists", "json_texts", "split_content_type")
 """How a webhook's body is read, which says nothing about an item."""
 
 

@@ -65,8 +65,9 @@ class Identify(Table):
     """Selector (or list) of the provider's own id of the event: its de-dup key. Finds nothing: no de-dup."""
     key: Selectors = None
     """Selectors that together tell one event from another, where there is no id. None found: no de-dup."""
-    occurred_at: Selector = None
-    """Selector of the time at which it happened; one that cannot be read counts as none."""
+    occurred_at: Selectors = None
+    """Selector of the time at which it happened, or a list of which the first that finds one counts; one that cannot be
+    read counts as none."""
     occurrence: Selectors = None
     """Selector or list of selectors of what is the same in a webhook and in a poller's item about the same thing, and
     differs from one occurrence to the next; counts only where a poller of `[pollers.*]` names the source."""
@@ -75,6 +76,8 @@ class Identify(Table):
     is compared with an earlier one of the same key. What else differs makes it a conflict."""
     split: Selector = None
     """Selector ending in `[]`: each item becomes an event of its own; `body.*` then means the item."""
+    split_content_type: str = Field(default="", examples=["application/cloudevents-batch+json"])
+    """The only Content-Type whose bodies are split, for a provider that sends both batches and single events."""
     unwrap: Selector = None
     """Selector of a text of the body that is the event's own payload: routes and targets see what it holds, the other
     rules here the body as it was sent. Finds nothing: the event is as it was sent."""

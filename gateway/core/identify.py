@@ -158,7 +158,7 @@ def _document(rule: IdentifyRule, request: Request, proof: Proof) -> Json:
 
 def _parts(split: Split | None, whole: Scope) -> list[Scope] | None:
     """Give the parts of a batch; None if the rule splits nothing, or finds no list: then the whole is one event."""
-    if split is None:
+    if split is None or (split.media_type and _media_type(whole.request) != split.media_type):
         return None
     parts = split.each.values(whole)
     if not parts and type(split.holder.value(whole)) is not list:
@@ -166,6 +166,11 @@ def _parts(split: Split | None, whole: Scope) -> list[Scope] | None:
     if len(parts) > PARTS_MAX:
         raise RequestError(400, "parts_too_many", f"{len(parts)} at {split.each.text}, at most {PARTS_MAX} are taken")
     return [whole._replace(body=each) for each in parts]
+
+
+def _media_type(request: Request | None) -> bytes:
+    kind = request.header(b"content-type") if request else None
+    return (kind or b"").partition(b";")[0].strip().lower()
 
 
 def _part(rule: IdentifyRule, scope: Scope, credential: str) -> Event:
@@ -181,7 +186,7 @@ def _event(reading: Reading, version: str, scope: Scope, part: bytes | None, cre
         names.apply(scope)
     sent = _name(reading.type(scope))
     meant = reading.type_names.meant(sent) if reading.type_names else sent
-    occurred_at = read_moment(reading.occurred_at.value(scope)) if reading.occurred_at else None
+    occurred_at = read_moment(reading.occurred_at(scope)) if reading.occurred_at else None
     digest = blake2b(same, digest_size=DIGEST_BYTES).digest()
     key = None if reading.key_reads_event else _key(reading, scope)
     event = Event(source, credential, meant, version, key, occurred_at, part, digest, body, claims)

@@ -9,10 +9,11 @@
 | `json_texts` | names of fields of the body whose text is JSON: read as what it holds |
 | `version` | selector; read before anything else |
 | `id` or `key` | selector or list of selectors: what tells one event from another; without it there is no de-dup |
-| `occurred_at` | selector |
+| `occurred_at` | selector, or a list: the first that finds something |
 | `occurrence` | selector or list of selectors: what is the same in a webhook and in a poller's item for it |
 | `repeats_differ_in` | list of selectors of the body: left out when a repeat is compared with its event |
 | `split` | selector ending in `[]`: each item is an event of its own, and `body.*` then means the item |
+| `split_content_type` | only bodies of this Content-Type are split |
 | `unwrap` | selector of a text of the body that is the event's own payload; `body.*` of routes then means that |
 | `unwrap_encoding` | `text` or `base64`: how it is written there |
 | `fields` | table of names and selectors: what routes and messages call `event.NAME`; read of what they see |
@@ -23,6 +24,7 @@
 `core.identify_rule` holds what comes of it, `core.identify` applies it.
 """
 
+import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Final, TypeAlias
@@ -50,6 +52,7 @@ KEYS: Final = (
     "occurrence",
     "repeats_differ_in",
     "split",
+    "split_content_type",
     "fields",
     "type_aliases",
     "aliases",
@@ -59,6 +62,7 @@ KEYS: Final = (
 )
 WHOLE: Final = ("version", "versions", "format", "lists", "json_texts", "fields")
 """Keys that cannot differ by version."""
+_MEDIA_TYPE: Final = re.compile(r"[A-Za-z0-9!#$&^_.+-]+/[A-Za-z0-9!#$&^_.+-]+")
 KEY_PARTS_MAX: Final = 32
 NOTHING: Final = (ABSENT, None, "")
 
@@ -97,7 +101,7 @@ def _variants(
         if "id" in changes or "key" in changes:
             inherited = {key: value for key, value in inherited.items() if key not in ("id", "key")}
         below = _Reader({**inherited, **changes}, ("versions", glob), set(changes), reader.findings)
-        for key in (*WHOLE, *(("split",) if base.split else ())):
+        for key in (*WHOLE, *(("split", "split_content_type") if base.split else ())):
             if key in changes:
                 below.add(key, "cannot differ by version: it is read before the version is known")
         with reader.telling("versions", glob):
@@ -128,7 +132,7 @@ class _Reader:
             key=tuple(selector.value for selector in key),
             key_is_id=isinstance(self._spec.get("id"), str),
             key_reads_event=any(selector.root == "event" for selector in key),
-            occurred_at=self.selector("occurred_at"),
+            occurred_at=self._read_occurred_at(),
             value_names=self._read_value_names(),
             split=self._split,
             unwrap=self._read_unwrap(),
@@ -167,21 +171,28 @@ class _Reader:
 
     def _noted(self, selector: Selector) -> Selector:
         """Remember what is read of the body, as a path from the top of the body."""
-        if selector.root == "body" and self._split is None:
+        if selector.root == "body" and (self._split is None or self._split.media_type):
             self.body_paths.append(selector.path)
-        elif selector.root == "body" and self._split and self._split.each.root == "body":
+        if selector.root == "body" and self._split and self._split.each.root == "body":
             *above, last = self._split.each.path
             self.body_paths.append((*above, (*last, *selector.path[0]), *selector.path[1:]))
         return selector
 
     def _read_split(self) -> Split | None:
-        each = self.selector("split")
+        each, kind = self.selector("split"), self._spec.get("split_content_type", "")
         if each is None:
+            if kind:
+                self.add("split_content_type", "needs split: what is split where the Content-Type is this one")
             return None
+        if not isinstance(kind, str) or (kind and not _MEDIA_TYPE.fullmatch(kind)):
+            self.add(
+                "split_content_type", f'expected a type such as "application/cloudevents-batch+json", found {kind!r}'
+            )
+            kind = ""
         if not each.path or len(each.path) == 1 or each.path[-1]:
             self.add("split", f"expected a list of body or claims, such as body.events[]; found {each.text!r}")
             return None
-        return Split(each, parse_selector(each.text.removesuffix("[]")))
+        return Split(each, parse_selector(each.text.removesuffix("[]")), kind.lower().encode())
 
     def _read_unwrap(self) -> Unwrap | None:
         encoding = self._spec.get("unwrap_encoding", "text")
@@ -243,6 +254,10 @@ class _Reader:
                 return ABSENT
 
         return value
+
+    def _read_occurred_at(self) -> Callable[[Scope], Json] | None:
+        readers = [selector.value for selector in self._selectors("occurred_at")]
+        return _first_found(readers) if len(readers) > 1 else next(iter(readers), None)
 
     def _read_key(self) -> tuple[Selector, ...]:
         if "id" in self._spec and "key" in self._spec:

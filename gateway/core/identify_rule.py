@@ -22,6 +22,8 @@ class Split:
     each: Selector
     holder: Selector
     """The list itself, to tell an empty one from none."""
+    media_type: bytes = b""
+    """The only Content-Type whose bodies are split; empty: all are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +45,7 @@ class Reading:
     key_is_id: bool
     """True: an empty or null value is no key."""
     key_reads_event: bool
-    occurred_at: Selector | None
+    occurred_at: Callable[[Scope], Json] | None
     value_names: tuple[ValueNames, ...]
     split: Split | None
     unwrap: Unwrap | None = None

@@ -13,6 +13,7 @@ from gateway.plugin import (
     Message,
     Outcome,
     Rejected,
+    Scope,
     UnfitUrlError,
     UrlTemplate,
     WireError,
@@ -20,6 +21,7 @@ from gateway.plugin import (
 )
 from gateway.targets.hops import hops_of, loop
 from gateway.targets.http_check import ensure_wanted
+from gateway.targets.http_cloudevents import STRUCTURED_TYPE, CloudEvents
 from gateway.targets.http_endpoint import Endpoint
 from gateway.targets.http_options import BODILESS, HttpOptions
 from gateway.targets.http_trace import trace_headers
@@ -45,7 +47,9 @@ class Http:
         self._fixed, self._filled = split_headers(options.headers)
         self._signer = options.sign.signer() if options.sign else None
         self._sets_type = any(name.lower() == "content-type" for name in options.headers)
+        self._cloudevents = CloudEvents(options.format, options.attributes) if options.format else None
         selectors = [*self._url.selectors, *(each for _, value in self._filled for each in value.selectors)]
+        selectors += self._cloudevents.selectors if self._cloudevents else ()
         self._reads_message = bool(selectors)
         self._reads_body = reads_body(selectors)
         self._has_content = options.method not in BODILESS
@@ -77,8 +81,13 @@ class Http:
         started = runtime.monotonic()
         try:
             headers = self._headers(message, hops + 1)
-            path = self._fill(message, headers) if self._reads_message else None
             content = message.content if self._has_content else b""
+            path = None
+            if self._reads_message or self._cloudevents:
+                scope = scope_of(message, with_body=self._reads_body)
+                path = self._fill(scope, headers)
+                if self._cloudevents:
+                    content = self._as_cloudevent(self._cloudevents, message, scope, headers) or content
             if self._options.compress and len(content) >= COMPRESS_FROM:
                 content = await self._compressed(content, headers)
             if self._signer:
@@ -117,11 +126,21 @@ class Http:
             headers += trace_headers(message)
         return headers
 
-    def _fill(self, message: Message, headers: list[tuple[str, str]]) -> str | None:
+    def _fill(self, scope: Scope, headers: list[tuple[str, str]]) -> str | None:
         """Add the headers that a message fills, and give path and query if it fills them too."""
-        scope = scope_of(message, with_body=self._reads_body)
         headers += fill_headers(self._filled, scope)
         return None if self._url.fixed else self._url.target(scope)
+
+    def _as_cloudevent(
+        self, written: CloudEvents, message: Message, scope: Scope, headers: list[tuple[str, str]]
+    ) -> bytes:
+        """Add the headers of binary mode, or give the content of structured mode, with its type among the headers."""
+        if not written.structured:
+            headers += written.headers(message, scope)
+            return b""
+        headers[:] = [(name, value) for name, value in headers if name.lower() != "content-type"]
+        headers.append(("Content-Type", STRUCTURED_TYPE))
+        return written.document(message, scope)
 
     async def _compressed(self, content: bytes, headers: list[tuple[str, str]]) -> bytes:
         """Give the content compressed, if that is shorter; the same bytes on every try."""

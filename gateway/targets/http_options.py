@@ -9,6 +9,7 @@ from pydantic import AfterValidator, Field, model_validator
 from gateway.plugin import Guard, Options, SecretText, Url, UrlTemplate, check_headers, parse_rule
 from gateway.targets.http_auth import AuthTable
 from gateway.targets.http_check import CheckTable
+from gateway.targets.http_cloudevents import PREFIX, Attributes, Format
 from gateway.targets.http_oauth import OAuth2Table
 from gateway.targets.http_proxy import ProxyOption, is_here
 from gateway.targets.http_sign import SignTable
@@ -96,6 +97,12 @@ class HttpOptions(Options):
     """A signature over each message."""
     compress: Literal["gzip"] | None = None
     """"gzip": content of 1 KiB or more is sent compressed, with `Content-Encoding: gzip`, if that makes it smaller."""
+    format: Format | None = None
+    """"cloudevents": the message is a CloudEvent 1.0 with its attributes in headers; "cloudevents-structured": with its
+    attributes around it, as JSON."""
+    attributes: Attributes = Field(default={})
+    """Attributes of the CloudEvent: `source`, `type`, `subject`, `dataschema` or extensions. One whose value a message
+    does not have is left out."""
     traceparent: bool = False
     """True sends the trace context of the original request along (W3C `traceparent`, `tracestate`), or begins one."""
     tls: TlsTable | None = None
@@ -122,6 +129,7 @@ class HttpOptions(Options):
         if both:
             raise ValueError(f"{', '.join(both)} stands in headers and in pass_headers: keep one of them")
         self._check_ours(written)
+        self._check_format(written)
         self._check_way(url)
         return self
 
@@ -129,6 +137,19 @@ class HttpOptions(Options):
     def oauth2(self) -> OAuth2Table | None:
         """Where tokens come from; None: they come from nowhere."""
         return self.auth.oauth2 if self.auth else None
+
+    def _check_format(self, written: set[str]) -> None:
+        if self.attributes and self.format is None:
+            raise ValueError('attributes are those of a CloudEvent: write format = "cloudevents" too, or remove them')
+        if self.format is None:
+            return
+        both = sorted(name for name in written.union(self.pass_headers) if name.startswith(PREFIX))
+        if both:
+            raise ValueError(f"{', '.join(both)} is written by format: it cannot stand elsewhere too")
+        if self.format == "cloudevents-structured" and (self.method in BODILESS or "content-type" in written):
+            raise ValueError(
+                "format: a structured CloudEvent is content with a type of its own: POST it, no Content-Type"
+            )
 
     def _check_way(self, url: Url) -> None:
         guard = self.narrow(Guard())
