@@ -73,7 +73,9 @@ def _follow(document: Document, seen: set[str], problems: list[Problem]) -> list
                 Problem(position, path, f'expected a file, found none at "{pattern}": create it or remove this')
             )
         for match in matches:
-            if os.path.realpath(match) in seen:
+            if os.path.isdir(match):  # noqa: PTH112 - as above
+                problems.append(Problem(position, path, f'expected a file, found a folder at "{match}": add "/*.toml"'))
+            elif os.path.realpath(match) in seen:
                 problems.append(
                     Problem(position, path, f"{match} is already part of this configuration: include it once")
                 )

@@ -105,7 +105,7 @@ async def test_a_batch_is_an_event_for_each_known_by_source_and_id(open_door):
         assert len(await door.events()) == 4
 
 
-async def test_D8_a_batch_that_is_none_or_holds_nothing_or_too_much_loses_nobody_s_event(open_door):
+async def test_D13_a_batch_that_is_none_or_holds_nothing_or_too_much_loses_nobody_s_event(open_door):
     async with open_door("cloudevents_http", TOKEN) as door:
         assert await door.post(batch(door, [])) == 202
         assert await door.events() == []

@@ -169,6 +169,12 @@ class TestIncludes:
         ]
         assert problems(folder, "include = ['nope/*.toml']") == []
 
+    @pytest.mark.parametrize("pattern", ["", ".", "conf.d"])
+    def test_a_folder_in_the_place_of_a_file_is_told_where_it_is_written(self, folder, pattern):
+        write(folder, "", "conf.d/1.toml")
+        (found,) = refusal(folder, f"include = ['{pattern}']")
+        assert found.startswith("config.toml:1:12: include[0]: expected a file, found a folder at")
+
     def test_problems_of_all_files_are_told_even_if_none_can_be_read(self, folder):
         write(folder, "x = = 1", "conf.d/1.toml")
         write(folder, "y = = 1", "conf.d/2.toml")
