@@ -79,7 +79,7 @@ async def test_attributes_of_the_operator_take_values_of_the_message_and_lack_wh
 @pytest.mark.parametrize(
     "value", ["Euro € ü 😀", 'a "quoted" 100 % %41 value', "x: y; z=1, 'q'", " blanks at the ends ", "%", "a" * 3000]
 )
-async def test_E5_any_text_in_an_attribute_arrives_as_it_was_and_no_header_is_split(mode, value):
+async def test_E25_any_text_in_an_attribute_arrives_as_it_was_and_no_header_is_split(mode, value):
     body = json.dumps({"order": value}).encode()
     request = await sent(message(content=body, payload=body), format=mode, attributes={"subject": "{body.order}"})
     event = from_http_event(HTTPMessage(dict(request.headers), request.body))
@@ -91,7 +91,7 @@ async def test_E5_any_text_in_an_attribute_arrives_as_it_was_and_no_header_is_sp
 
 @MODES
 @pytest.mark.parametrize("value", ["a\r\nce-id: other", "a\x00b", "a\x7f", "\ud800", "a" * 5000])
-async def test_E5_what_no_attribute_may_hold_rejects_the_message(mode, value):
+async def test_E25_what_no_attribute_may_hold_rejects_the_message(mode, value):
     body = json.dumps({"order": value}).encode()
     outcome, requests = await deliver(
         message(content=body, payload=body), format=mode, attributes={"subject": "{body.order}"}
