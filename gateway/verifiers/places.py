@@ -47,8 +47,6 @@ class Place:
 
     def read(self, request: Request) -> bytes:
         """Give the value. Raises VerificationError if it is absent, empty or not the only one."""
-        if self.kind == "header":
-            return only_header(request, self.name.encode())
         found = self.read_all(request)
         if len(found) != 1:
             raise VerificationError("repeated", f"{self.text} stands {len(found)} times, expected once")
