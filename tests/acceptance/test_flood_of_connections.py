@@ -1,13 +1,15 @@
 """P20: connections that keep a server waiting are ended at their deadlines, and nobody else is refused for them.
 
-Small, and with short deadlines; thousands of them and what healthy requests feel: `python -m harness.flood`.
+Small, and with short deadlines. `HOOKGATE_FLOOD=1` adds thousands of them, with the deadlines as they come.
 """
+
+import os
 
 import pytest
 import trio
 
 from harness.daemon import running
-from harness.flood import Felt, be_healthy, hostile_peers, settings, watch
+from harness.flood import RATE, Felt, be_healthy, flood, hostile_peers, judge, report, settings, watch
 from harness.senders import post, truework
 from harness.settings import ORDERS_TOKEN
 from harness.vitals import MIB, look, wait_back
@@ -62,3 +64,12 @@ async def test_P20_past_the_cap_no_connection_costs_a_descriptor_for_long_and_al
     assert left == []
     assert sum(each["refused"] for each in ended.values()) > CAP
     assert felt[-1].descriptors < before.descriptors + 2 * CAP, "those that are refused linger for half a second"
+
+
+@pytest.mark.skipif("HOOKGATE_FLOOD" not in os.environ, reason="takes a minute and both cores: HOOKGATE_FLOOD=1")
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("http", ["own", "hypercorn"])
+async def test_P20_thousands_of_hostile_connections_are_ended_and_healthy_requests_are_answered(http, tell):
+    felt, ended, left, levels = await flood(http)
+    tell("\n".join(report(http, RATE, felt, ended, *levels)))
+    assert judge(felt, ended, left) == []

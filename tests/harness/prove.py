@@ -83,6 +83,10 @@ HARNESSES = (
     Harness(
         "P21 hostile connections", "tests/integration/test_hostile_connections.py", {"HOOKGATE_HOSTILE": "5000000"}
     ),
+    Harness("P20 a flood of connections", "tests/acceptance/test_flood_of_connections.py", {"HOOKGATE_FLOOD": "1"}),
+    Harness("P21 a soak", "tests/acceptance/test_soak.py", {"HOOKGATE_SOAK_MINUTES": "110"}),
+    Harness("P21 what is done again and again", "tests/acceptance/test_leaks.py", {"HOOKGATE_LEAKS": "1"}),
+    Harness("P3 retention", "tests/integration/test_store_retention.py"),
     Harness("P23 canaries in every option for a secret", "tests/acceptance/test_canaries.py"),
     Harness("P24 denied addresses", "tests/integration/test_ssrf.py"),
     Harness("P25 hostile payloads to programs", "tests/integration/test_target_shell.py"),

@@ -85,10 +85,11 @@ class Load:
         """Open a hostile connection every so many seconds."""
         async with trio.open_nursery() as nursery:
             for number in itertools.count():
-                nursery.start_soon(self._attack, HOSTILE[number % len(HOSTILE)], number % 3 == 0)
+                nursery.start_soon(self.attack, HOSTILE[number % len(HOSTILE)], number % 3 == 0)
                 await trio.sleep(seconds)
 
-    async def _attack(self, opening, reset):
+    async def attack(self, opening, reset, hold=HOLD_SECONDS):
+        """Open one hostile connection, then reset it or hold it until the daemon ends it, or for `hold` seconds."""
         with suppress(OSError), trio.socket.socket() as connection:
             await connection.connect(("127.0.0.1", self.port))
             with suppress(OSError):
@@ -97,7 +98,7 @@ class Load:
             if reset:
                 connection.setsockopt(trio.socket.SOL_SOCKET, trio.socket.SO_LINGER, b"\x01\0\0\0\0\0\0\0")
                 return
-            with trio.move_on_after(HOLD_SECONDS):
+            with trio.move_on_after(hold):
                 while await connection.recv(65536):
                     pass
 
@@ -124,11 +125,17 @@ class Load:
         """Kill the plugin's worker every so many seconds."""
         while True:
             await trio.sleep(seconds)
-            for child in children(self.daemon.pid):
-                with suppress(OSError):
-                    if b"plugin_host" in Path(f"/proc/{child}/cmdline").read_bytes():
-                        os.kill(child, signal.SIGKILL)
-                        self.did["workers killed"] += 1
+            self.kill_worker()
+
+    def kill_worker(self):
+        """Kill what runs the plugin; tell whether there was one."""
+        before = self.did["workers killed"]
+        for child in children(self.daemon.pid):
+            with suppress(OSError):
+                if b"plugin_host" in Path(f"/proc/{child}/cmdline").read_bytes():
+                    os.kill(child, signal.SIGKILL)
+                    self.did["workers killed"] += 1
+        return self.did["workers killed"] > before
 
     async def ask(self, seconds):
         """Look at everything an operator can look at, by the API and by a command."""

@@ -165,11 +165,13 @@ targets = ["identity"]
 [targets.alerts]
 type = "file"
 path = "{folder}/files/alerts.jsonl"
+timeout = "60s"
 
 [targets.identity]
 type = "file"
 path = "{folder}/files/identity.jsonl"
 rotate = {{ size = "1MiB", keep = 2 }}
+timeout = "60s"
 
 [targets.failing]
 type = "http"
