@@ -26,7 +26,7 @@ from gateway.announce import Announcer
 from gateway.asgi.connection import over_hypercorn
 from gateway.asgi.types import AsgiApp
 from gateway.blueprint import Blueprint, build
-from gateway.collector import calm_collector
+from gateway.collector import calm_collector, collect_former
 from gateway.config.address import Address
 from gateway.config.load import load
 from gateway.config.model_server import HttpServer
@@ -269,6 +269,7 @@ class Daemon:
             self._tls.context = self._next_tls.context
         configure(blueprint.config.log.level, blueprint.config.log.format)
         self._server.use(listener_limits(blueprint.config), blueprint.config.server.trusted_proxies)
+        collect_former()
 
     def _live(self) -> Blueprint:
         return self._blueprint
