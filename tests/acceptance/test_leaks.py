@@ -14,6 +14,7 @@ import trio
 import trustme
 
 from harness.daemon import running
+from harness.planted import planted
 from harness.senders import Client, post, truework
 from harness.settings import ORDERS_TOKEN, Settings
 from harness.soak import left_behind, settle, stand_still
@@ -146,7 +147,7 @@ async def test_P21_what_is_done_many_times_leaves_no_descriptor_thread_task_or_m
     count = max(int(size * SHARE), 4)
     async with soak_world(home, 1) as world:
         home.write_config(world.text())
-        async with running(home) as daemon:
+        async with running(home, before=planted("eager")) as daemon:  # the store opens all that it opens in the end
             burdened = Burden(world, daemon)
             await burden(burdened, max(count // 3, 2))
             await stand_still(world, daemon)
