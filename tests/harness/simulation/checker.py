@@ -6,12 +6,13 @@ the script and the configurations, and nothing of how the daemon works.
 
 from collections import Counter
 
-from gateway.core.model import Delivered, Rejected, event_number
+from gateway.core.model import Delivered, Rejected, Retry, event_number
 from harness.simulation.journal import CANCELLED, DEAD, DELIVERED, IN_FLIGHT, LEGAL, PENDING, STATES
 
 HELD_CONFLICT = 3
 GATE_NAMES = {1: "breaker", 2: "disabled", 3: "held", 4: "restored"}
 EARLY_SECONDS = 0.5
+DAY_SECONDS = 86_400.0
 STEP_SECONDS = 6.0
 """So much a try may come early or late by a clock that stepped, as the daemon says."""
 UNSURE_SECONDS = 8.0
@@ -112,8 +113,21 @@ class Checker:
         now = world.clock.current_time()
         delivery.not_before = 0.0
         delivery.revived |= before == DEAD
-        if before == IN_FLIGHT and delivery.due is not None and not self._unsure(now):
+        said, delivery.said = delivery.said, None
+        if before != IN_FLIGHT or self._unsure(now):
+            return
+        if delivery.due is not None:
             delivery.not_before = now + (delivery.due - world.wall_ms()) / 1000
+        if said is not None and said[0] is world.life and isinstance(said[1], Retry):
+            asked = said[2] + min(max(said[1].after or 0.0, self._policy_wait(delivery)), DAY_SECONDS)
+            delivery.not_before = max(delivery.not_before, asked)
+
+    def _policy_wait(self, delivery):
+        """Give the seconds that a delivery waits at least after a try that failed, where chance does not say it."""
+        target, tries = self._target(delivery), delivery.attempts
+        if target.jitter == "full" or delivery.waited >= target.give_up * 1000:
+            return 0.0
+        return target.delays[tries - 1] if 0 < tries <= len(target.delays) else target.then
 
     def _died(self, delivery, answers):
         target = self._target(delivery)
@@ -188,7 +202,8 @@ class Checker:
 
     def answered(self, place, message, delivery, outcome):
         """A place gave its answer, or the try was cut off."""
-        del delivery
+        if delivery is not None:
+            delivery.said = (self._world.life, outcome, self._world.clock.current_time())
         key = (event_number(message.id), self._world.journal.number(place.name))
         answers = self._answers.setdefault(key, Counter())
         if isinstance(outcome, Delivered):

@@ -35,11 +35,13 @@ TARGET_NAMES = 6
 class Delivery:
     """One delivery as it is committed, and when it may be tried again."""
 
-    __slots__ = ("cells", "not_before", "revived", *DELIVERY)
+    __slots__ = ("cells", "not_before", "revived", "said", *DELIVERY)
 
     def __init__(self, cells):
         self.not_before = 0.0
         """On the clock that never steps: when the wait that it was last given is over."""
+        self.said = None
+        """What its target answered last, and to which life of the daemon."""
         self.revived = False
         """True: it was dead, and what came after it of its key may have passed it."""
         self.use(cells)

@@ -4,6 +4,7 @@ from contextlib import contextmanager
 
 import trio
 
+from gateway.core import retry
 from gateway.dispatch.gates import Gates
 from gateway.ingress.receive import Receiver
 from gateway.store import claim, order, start
@@ -94,6 +95,11 @@ def _early():
     return [(claim, "_find_due", lambda ledger, target, now, limit: former(ledger, target, now + 600_000, limit))]
 
 
+def _deaf():
+    """Nobody heeds a Retry-After."""
+    return [(retry, "_asked", lambda _after: 0.0)]
+
+
 BUGS = {
     "acknowledges before the commit": _hasty,
     "acknowledges what the store refused": _polite,
@@ -104,4 +110,5 @@ BUGS = {
     "does not know a repeat": _gullible,
     "tries through closed gates": _impatient,
     "tries before the time": _early,
+    "does not heed Retry-After": _deaf,
 }

@@ -18,7 +18,7 @@ from gateway.replay_plan import ReplayPlan
 from gateway.store.operator import DeliveryFilter, EventFilter
 from harness.simulation.checker import Checker
 from harness.simulation.clock import leaping_clock
-from harness.simulation.disk import ROOMY, Disk
+from harness.simulation.disk import ROOMY, Disk, KilledError
 from harness.simulation.greenlets import Threads
 from harness.simulation.network import exchange, send_and_leave
 from harness.simulation.runtime import START_MS, SimulatedRuntime
@@ -371,7 +371,7 @@ class World:
 
         async def carry_out():
             nonlocal answer
-            with suppress(StoreError, NotPossibleError):
+            with suppress(StoreError, NotPossibleError, KilledError):
                 answer = await order()
             nursery.cancel_scope.cancel()
 
