@@ -2,9 +2,11 @@
 
 import datetime as dt
 import json
+import zlib
 from base64 import b64encode
 from urllib.parse import parse_qs, urlencode
 
+import jwt
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -376,6 +378,12 @@ def test_paypal_refuses_a_header_for_its_reason(name, value, reason):
     assert signed.refusal(with_headers(signed.request, (name, value))) == reason
 
 
+def test_paypals_sample_has_an_id_of_its_body_and_a_time():
+    request = Signed("paypal").request
+    assert request.header(b"paypal-transmission-id") == b"trial-%d" % zlib.crc32(request.body)
+    assert request.header(b"paypal-transmission-time") == b"2026-01-01T00:00:00Z"
+
+
 def test_paypal_signs_the_id_and_time_that_are_there_and_those_of_the_sandbox_apart():
     verifier = make_verifier(Paypal, b"", webhook_id="1JE4291016473214C", sandbox=True)
     request, published = verifier.sign_with(make_request("{}", paypal_transmission_id="t1"), RSA)
@@ -402,6 +410,25 @@ def test_plaid_is_asked_by_account_and_key():
         "secret": "plaid-secret-0123456789abcdef",
         "key_id": "trial",
     }
+
+
+def test_plaids_secret_must_be_fit_and_its_key_called_as_plaid_does():
+    for secret in (b"short", KEY + b"\n", b"s" * 23):
+        with pytest.raises(ValueError, match="secret"):
+            make_verifier(Plaid, secret, client_id="5f0c1d2e3b4a59687f6e5d4c")
+    signed = Signed("plaid")
+    token = jwt.encode({"iat": NOW}, EC, "ES256", headers={"kid": "no such/name"})
+    request = with_headers(signed.request, (b"plaid-verification", token.encode()))
+    assert signed.refusal(request, keys={}) == "key_id", "nothing is asked for it"
+
+
+def test_a_trial_publishes_what_plaids_api_would_answer():
+    answer = json.loads(next(iter(Signed("plaid").keys.values())).document)
+    assert answer["request_id"] == "trial"
+    assert (
+        answer["key"].items()
+        >= {"kid": "trial", "use": "sig", "alg": "ES256", "crv": "P-256", "expired_at": None}.items()
+    )
 
 
 def test_a_key_of_plaids_counts_until_it_expires():
