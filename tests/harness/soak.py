@@ -28,7 +28,7 @@ PATIENCE_SECONDS = 12.0
 """For what goes late: threads that wait for more work go after ten seconds."""
 GROWTH_MIB = 1.0
 """The most that memory may grow in an hour."""
-COUNT_GROWTH = 2.0
+COUNT_GROWTH = 5.0
 """The most that descriptors, threads and tasks may grow in an hour, by the fitted line: they go up and down."""
 
 
