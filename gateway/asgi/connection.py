@@ -131,7 +131,8 @@ class Connection:
         """See `Link`."""
         if not self.over:
             self._broken = True
-            self.state.refused[reason] += 1
+            if not any(exchange.gone for exchange in self._exchanges):  # else its leaving is counted already
+                self.state.refused[reason] += 1
             self._stream.reset()
             self._end()
             self._io.cancel()

@@ -45,7 +45,8 @@ class Exchange:
         self._held = 0
         self._whole = False
         self._problem: RequestError | None = None
-        self._gone = False
+        self.gone = False
+        """Its sender left, or sends no more, before the body was whole."""
         self._arrived = trio.Event()
         self._waiting = trio.CancelScope()
         self._saying = trio.CancelScope()
@@ -58,7 +59,7 @@ class Exchange:
         """Take a piece of the body, or the news that no more will come. Never waits."""
         if message["type"] == "http.disconnect":
             self.end_of_input()
-        elif not (self._whole or self._problem or self._gone):
+        elif not (self._whole or self._problem or self.gone):
             self._take(message["body"])
             if not message["more_body"]:
                 self._whole = True
@@ -67,7 +68,7 @@ class Exchange:
     def end_of_input(self) -> None:
         """Nothing more will come: a request whose body is not whole is forgotten."""
         if not self._whole:
-            self._gone = True
+            self.gone = True
             self._arrived.set()
 
     def leave(self) -> None:
@@ -131,7 +132,7 @@ class Exchange:
             await self._arrived.wait()
         if self._problem:
             raise self._problem
-        if self._gone:
+        if self.gone:
             self._state.refused["disconnected"] += 1
         elif not self._whole:
             raise RequestError(408, "body_timeout")
@@ -169,7 +170,7 @@ class Exchange:
     async def _finish(self) -> None:
         """See that there is an answer, which a sender that only stopped sending still reads; put the stream away."""
         if not (self._started or self._link.over):
-            await self._refuse(400 if self._gone else 500)
+            await self._refuse(400 if self.gone else 500)
         await self._out(None)
 
     async def _out(self, message: Message | None) -> None:
