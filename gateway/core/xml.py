@@ -4,10 +4,11 @@ expat reads it; what makes XML dangerous is refused before expat acts on it: a d
 default attribute and outside reference. What is wrong is told as RequestError, never with a piece of the payload.
 
 An element without attributes and children is its text. Else it is a table of its children by name; attributes are
-`@name`, text beside them is `#text`. Prefixes of names are left out. What stands there several times is a list, and so
+`@name`, text beside them is `#text`. Prefixes of names are left out, and what they stand for. What stands there several times is a list, and so
 is what `lists` names.
 """
 
+import re
 from collections.abc import Collection
 from typing import Final, NoReturn
 from xml.parsers.expat import ExpatError, ParserCreate
@@ -22,6 +23,8 @@ NODES_MAX: Final = 20_000
 TEXT: Final = "#text"
 _OTHER_MARKS: Final = (b"\xff\xfe", b"\xfe\xff")
 """Byte order marks, by which expat would read another encoding than it was told."""
+_DECLARES: Final = re.compile(r"xmlns(?::|\Z)")
+"""Attributes that only say what a prefix stands for."""
 
 
 def parse_xml(raw: bytes, lists: Collection[str] = ()) -> Json:
@@ -36,7 +39,8 @@ def parse_xml(raw: bytes, lists: Collection[str] = ()) -> Json:
         raise RequestError(400, "xml_invalid", "no UTF-8")
     builder = _Builder(frozenset(lists))
     # This encoding counts, whatever the document says of itself: else one body could be read as two texts.
-    parser = ParserCreate("utf-8", namespace_separator=" ")
+    # Names stay as they are written: expat would write out what a prefix stands for before each name, a megabyte perhaps.
+    parser = ParserCreate("utf-8")
     parser.buffer_text = True
     parser.buffer_size = 65_536
     parser.StartElementHandler = builder.start
@@ -70,8 +74,9 @@ class _Builder:
             raise RequestError(400, "xml_too_big", f"more than {NODES_MAX} elements and attributes")
         if len(self._open) > DEPTH_MAX:
             raise RequestError(400, "xml_too_deep", f"elements more than {DEPTH_MAX} deep")
-        table = {f"@{_local(key)}": value for key, value in attributes.items()}
-        if len(table) < len(attributes):
+        told = {key: value for key, value in attributes.items() if not _DECLARES.match(key)}
+        table = {f"@{_local(key)}": value for key, value in told.items()}
+        if len(table) < len(told):
             raise RequestError(400, "xml_repeated_name", "two attributes of an element differ in their prefix only")
         self._open.append(table)
         self._texts.append([])
@@ -97,5 +102,5 @@ def _put(holder: dict[str, Json], name: str, value: Json, *, in_list: bool) -> N
 
 
 def _local(name: str) -> str:
-    """Give a name without what says which vocabulary it is of."""
-    return name.rpartition(" ")[2]
+    """Give a name without its prefix, which says of which vocabulary it is."""
+    return name.rpartition(":")[2]
