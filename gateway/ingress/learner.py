@@ -5,12 +5,13 @@ Windows are in memory, so that a restart closes them; what was learned outlives 
 """
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any, Final
 
 from gateway.blueprint import Blueprint, Source
 from gateway.blueprint.learned import Learned, LearnedState, learned_file
 from gateway.errors import RequestError, StoreError, VerificationError
-from gateway.ingress.secret_file import rename_secret, write_secret
+from gateway.ingress.secret_file import is_kept, rename_secret, write_secret
 from gateway.metrics import Counters
 from gateway.runtime import Runtime
 
@@ -31,17 +32,18 @@ class Learner:
         self._windows: dict[tuple[str, str], float] = {}
         """By source and credential, until when on the monotonic clock it may learn."""
         self._heard: dict[tuple[str, str], bytes] = {}
-        """What was learned since the start: a reload that was being built meanwhile may have missed it."""
+        """What was learned since the last reload: one that is being built may have missed it."""
 
     def use(self, blueprint: Blueprint) -> None:
         """Go by `blueprint` from now on."""
         self._sources = blueprint.sources
-        for (source, credential), secret in list(self._heard.items()):
+        for (source, credential), secret in self._heard.items():
             learned = self._find(source, credential)
-            if learned is None or not learned.file.exists():
-                del self._heard[source, credential]  # it was taken away by hand
-            elif not learned.known:
-                learned.learn(secret)
+            # What was taken away or written by hand meanwhile counts as the reload has read it.
+            if learned is not None and not learned.is_secret(secret) and is_kept(learned.file, secret):
+                with suppress(ValueError):  # unfit by the new rules, which the next reload tells
+                    learned.learn(secret)
+        self._heard.clear()
 
     def states(self) -> list[LearnedState]:
         """Tell of every credential that learns its secret."""

@@ -1,5 +1,6 @@
 """Keeps secrets that were learned: a file each, mode 0600, either whole or not there."""
 
+import hmac
 import os
 from pathlib import Path
 
@@ -23,6 +24,14 @@ def write_secret(file: Path, secret: bytes) -> None:
         os.fsync(descriptor)
     new.replace(file)
     fsync_folder(file.parent)
+
+
+def is_kept(file: Path, secret: bytes) -> bool:
+    """Tell whether `file` holds `secret`; False if it cannot be read."""
+    try:
+        return hmac.compare_digest(file.read_bytes(), secret)
+    except OSError:
+        return False
 
 
 def rename_secret(former: Path, file: Path) -> bool:

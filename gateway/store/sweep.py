@@ -75,7 +75,7 @@ class Sweep:
     def next(self, ledger: Ledger, below: int) -> Found:
         """Give the next requests below the id `below`."""
         if self._again:
-            return self._look_again(ledger)
+            return self._look_again(ledger, below)
         rows: list[tuple[Any, ...]] = ledger.cursor.execute(
             _SQL["scan_requests"], (self._front, below, ROWS)
         ).fetchall()
@@ -84,9 +84,11 @@ class Sweep:
         self._next = _Place(found[-1].id if found else self._front, 0, ends=not more)
         return Found(found, more, adjoining=True)
 
-    def _look_again(self, ledger: Ledger) -> Found:
-        ids = self._kept[: min(ROWS, self._again)].tolist()
-        rows = _SCAN_AGAIN.run(ledger.cursor, ids)
+    def _look_again(self, ledger: Ledger, below: int) -> Found:
+        ids: list[int] = self._kept[: min(ROWS, self._again)].tolist()
+        # What was old once is not any more where a reload says to keep for longer, or the clock went back.
+        self._stay += [each for each in ids if each >= below]
+        rows = _SCAN_AGAIN.run(ledger.cursor, [each for each in ids if each < below])
         found = _as_many_as_fit(rows)
         self._stay += [row[0] for row in rows[len(found) :]]
         self._next = _Place(self._front, len(ids), ends=False)

@@ -31,6 +31,9 @@ _KNOWN: Final = frozenset(
 )
 """Extensions of a sender's certificate that may be critical."""
 
+_UNREADABLE: Final = (ValueError, x509.DuplicateExtension, x509.InvalidVersion, x509.UnsupportedGeneralNameType)
+"""What OpenSSL takes in the handshake and nobody can make sense of."""
+
 Chain: TypeAlias = tuple[bytes, ...]
 
 
@@ -82,7 +85,7 @@ class Mtls:
             self._check_name(own)
             _check_purpose(own)
             trusted = self._chain_of(own, others, at)
-        except (ValueError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType) as error:
+        except _UNREADABLE as error:
             raise VerificationError("certificate", f"the certificate cannot be read: {error}"[:300]) from None
         except verification.VerificationError as error:
             raise VerificationError("certificate", f"no authority of ours: {error}"[:300]) from None

@@ -11,8 +11,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final, TypeVar, cast
 
-from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from OpenSSL import SSL
+from OpenSSL.crypto import FILETYPE_ASN1, X509, dump_certificate
 
 CHAIN_MAX: Final = 8
 """Certificates of one client that are looked at."""
@@ -66,12 +67,11 @@ class AskingTls:
     @property
     def chain(self) -> tuple[bytes, ...]:
         """The certificates (DER) that the client showed, its own first; nobody has judged them."""
-        own = self._connection.get_peer_certificate(as_cryptography=True)
+        own = self._connection.get_peer_certificate()
         if own is None:
             return ()
-        others = self._connection.get_peer_cert_chain(as_cryptography=True) or []
-        shown = [own, *(each for each in others if each != own)]
-        return tuple(each.public_bytes(Encoding.DER) for each in shown[:CHAIN_MAX])
+        shown = dict.fromkeys(map(_der, (own, *(self._connection.get_peer_cert_chain() or ()))))
+        return tuple(shown)[:CHAIN_MAX]
 
     def do_handshake(self) -> None:
         """See `ssl.SSLObject`."""
@@ -121,6 +121,11 @@ class AskingTls:
                 self._outgoing.write(self._connection.bio_read(_READ_BYTES))
         except SSL.WantReadError:
             return
+
+
+def _der(certificate: X509) -> bytes:
+    # As it came: to read it is for whoever judges it, for OpenSSL takes certificates that nobody else can read.
+    return dump_certificate(FILETYPE_ASN1, certificate)
 
 
 def _agree(offered: Sequence[bytes], asked: Sequence[bytes]) -> Any:  # noqa: ANN401 - bytes, or a mark of pyOpenSSL's

@@ -1,6 +1,7 @@
 """Certificates as senders have them, and as nobody should: issued for tests, with any fault wanted."""
 
 from datetime import UTC, datetime, timedelta
+from ssl import DER_cert_to_PEM_cert
 from typing import Any, NamedTuple
 
 from cryptography import x509
@@ -72,3 +73,9 @@ def issue(
     for extension, critical in more:
         builder = builder.add_extension(extension, critical=critical)
     return Issued(builder.sign(by.key if by else key, hashes.SHA256()), key)
+
+
+def unreadable(issued: Issued) -> bytes:
+    """Give the PEM of a certificate of a version that there is not: OpenSSL shows it and takes it all the same."""
+    version, none = b"\xa0\x03\x02\x01\x02", b"\xa0\x03\x02\x01\x04"
+    return DER_cert_to_PEM_cert(issued.der.replace(version, none, 1)).encode()

@@ -13,6 +13,7 @@ from trio.testing import wait_all_tasks_blocked
 from gateway.errors import ConfigError
 from gateway.wire.listener import Reply
 from gateway.wire.tls import ServerTls, asking_context, server_context
+from harness.certificates import issue, unreadable
 
 pytestmark = pytest.mark.usefixtures("either_http")
 
@@ -99,6 +100,17 @@ async def test_a_session_is_not_resumed_where_clients_are_asked_for_a_certificat
             assert not again.session_reused
             await again.send_all(GOOD)
             assert b"200" in await read_reply(again)
+
+
+async def test_a_certificate_that_nobody_can_read_is_refused_by_no_listener(tls, tmp_path):
+    wanting = trusting()
+    sender, shown = issue("sender"), tmp_path / "sender.pem"
+    shown.write_bytes(unreadable(sender) + sender.key_pem)
+    wanting.load_cert_chain(shown)
+    async with serving(tls=tls) as world, await shake(world, context=wanting) as stream:
+        await stream.send_all(GOOD)
+        assert (await read_reply(stream)).startswith(b"HTTP/1.1 200 ")
+        assert (world.errors, world.refused) == ([], {}), "a stranger's certificate is no fault of ours"
 
 
 async def test_a_last_reply_under_tls_ends_with_a_farewell(tls):

@@ -110,6 +110,19 @@ async def test_what_had_to_stay_is_looked_at_a_part_in_each_round_and_goes_in_th
         assert [await retain_round(desk, BODIES) for _ in range(6)] == [10, 10, 10, 10, 5, 0]
 
 
+async def test_what_had_to_stay_is_kept_as_long_as_a_reload_says_now(tmp_path):
+    async with desk_on(tmp_path / "h.db") as desk:
+        event_id = await desk.accept_one()
+        desk.runtime.advance(2 * HOUR)
+        await desk.accept_one(targets=())
+        assert await retain_round(desk, BODIES) == 0
+        await desk.settle(await desk.claim_one())
+        assert await retain_round(desk, BODIES._replace(bodies=10 * HOUR)) == 0
+        assert (await desk.store.event(event_id)).payload is not None
+        desk.runtime.advance(9 * HOUR)
+        assert await retain_round(desk, BODIES._replace(bodies=10 * HOUR)) == 1
+
+
 @pytest.mark.parametrize("remembered", [5, 1000])
 @pytest.mark.parametrize("keep", [KEEP, BODIES], ids=["all", "bodies"])
 async def test_P3_retention_takes_what_is_settled_and_nothing_else_in_whatever_order_it_is_settled(

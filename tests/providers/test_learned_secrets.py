@@ -179,6 +179,30 @@ async def test_a_reload_that_was_built_while_it_was_learned_knows_it_too(open_do
 
 
 @PROVIDERS
+async def test_a_reload_that_was_built_before_another_secret_was_learned_goes_by_the_new_one(open_door, tmp_path, name):
+    async with open_door(name, learned=False) as door:
+        door.learner.open(name, "main", 60)
+        assert await door.post(said(door)) == 200
+        built = build(load(tmp_path / name / "config.toml", {"STATE_DIRECTORY": str(tmp_path / name)}))
+        door.learner.open(name, "main", 60)
+        assert await door.post(said(door, STRANGERS)) == 200
+        signed = event(door)
+        door.receiver.use(built)
+        assert await door.post(signed) == 200
+
+
+@PROVIDERS
+async def test_a_secret_that_was_written_by_hand_after_one_was_learned_counts_after_a_reload(open_door, tmp_path, name):
+    async with open_door(name, learned=False) as door:
+        door.learner.open(name, "main", 60)
+        assert await door.post(said(door)) == 200
+        door.source.credentials[0].learned.file.write_text(STRANGERS)
+        built = build(load(tmp_path / name / "config.toml", {"STATE_DIRECTORY": str(tmp_path / name)}))
+        door.receiver.use(built)
+        assert built.sources[name].credentials[0].learned.is_secret(STRANGERS.encode())
+
+
+@PROVIDERS
 async def test_a_secret_whose_file_was_taken_away_is_forgotten_by_a_reload(open_door, tmp_path, name):
     async with open_door(name, learned=False) as door:
         door.learner.open(name, "main", 60)

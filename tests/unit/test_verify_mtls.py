@@ -1,6 +1,7 @@
 """Scheme mtls: whose certificate counts, and that nothing else does."""
 
 from datetime import UTC, datetime, timedelta
+from ssl import PEM_cert_to_DER_cert
 
 import pytest
 from cryptography import x509
@@ -10,7 +11,7 @@ from verify_harness import NOW, make_request, make_verifier, refusal
 
 from gateway.verifiers import mtls
 from gateway.verifiers.mtls import Mtls
-from harness.certificates import SERVER, issue
+from harness.certificates import SERVER, issue, unreadable
 
 AT = datetime.fromtimestamp(NOW, UTC)
 NAME = "client.acme.example"
@@ -52,6 +53,13 @@ def test_the_name_may_be_an_alternative_name_the_subject_or_the_whole_certificat
 )
 def test_V8_a_name_that_is_nearly_right_is_another(dns):
     assert refusal(verifier(), shown(issue("sender", ROOT, dns=(dns,), at=AT))) == "certificate"
+
+
+@pytest.mark.parametrize("place", ["its own", "of its chain"])
+def test_a_certificate_that_nobody_can_read_is_refused_like_any_other(place):
+    odd = PEM_cert_to_DER_cert(unreadable(SENDER).decode())
+    chain = (odd, BETWEEN.der) if place == "its own" else (SENDER.der, odd)
+    assert refusal(verifier(), make_request()._replace(certificates=chain)) == "certificate"
 
 
 HOSTILE = {
