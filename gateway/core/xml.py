@@ -4,8 +4,8 @@ expat reads it; what makes XML dangerous is refused before expat acts on it: a d
 default attribute and outside reference. What is wrong is told as RequestError, never with a piece of the payload.
 
 An element without attributes and children is its text. Else it is a table of its children by name; attributes are
-`@name`, text beside them is `#text`. Prefixes of names are left out, and what they stand for. What stands there several times is a list, and so
-is what `lists` names.
+`@name`, text beside them is `#text`. Prefixes of names are left out, and what they stand for. What stands there several
+times is a list, and so is what `lists` names.
 """
 
 import re
@@ -39,7 +39,7 @@ def parse_xml(raw: bytes, lists: Collection[str] = ()) -> Json:
         raise RequestError(400, "xml_invalid", "no UTF-8")
     builder = _Builder(frozenset(lists))
     # This encoding counts, whatever the document says of itself: else one body could be read as two texts.
-    # Names stay as they are written: expat would write out what a prefix stands for before each name, a megabyte perhaps.
+    # Names stay as they are written: expat would put what a prefix stands for before each of them, a megabyte perhaps.
     parser = ParserCreate("utf-8")
     parser.buffer_text = True
     parser.buffer_size = 65_536

@@ -109,7 +109,7 @@ class Mtls:
         return builder.build_client_verifier().verify(own, others).chain
 
     def _check_name(self, own: x509.Certificate) -> None:
-        if own.fingerprint(SHA256()) in self._fingerprints or own.subject.public_bytes() in self._subjects:
+        if own.fingerprint(SHA256()) in self._fingerprints or own.subject in self._subjects:
             return
         found = _alternative_names(own)
         if not self._names.intersection(found):
@@ -163,9 +163,10 @@ def _dns_name(text: str) -> str:
     return text.lower()
 
 
-def _subject(text: str) -> bytes:
+def _subject(text: str) -> x509.Name:
+    # Compared as names, not as bytes: authorities encode the same letters in several ways.
     try:
-        return x509.Name.from_rfc4514_string(text).public_bytes()
+        return x509.Name.from_rfc4514_string(text)
     except ValueError as error:
         raise ValueError(
             f'subjects: expected a subject such as "CN=sender,O=Acme", found "{text[:60]}": {error}'

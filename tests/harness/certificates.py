@@ -38,7 +38,7 @@ class Issued(NamedTuple):
 
 
 def issue(
-    name: str,
+    name: str | x509.Name,
     by: Issued | None = None,
     *,
     ca: bool | None = False,
@@ -52,7 +52,7 @@ def issue(
     """Issue a certificate; self-signed unless `by` somebody, good from a day before `at` (now) for `lasts` after it."""
     key = ec.generate_private_key(ec.SECP256R1())
     at = at or datetime.now(UTC)
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]) if isinstance(name, str) else name
     builder = (
         x509.CertificateBuilder()
         .subject_name(subject)

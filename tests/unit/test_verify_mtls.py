@@ -6,7 +6,8 @@ from ssl import PEM_cert_to_DER_cert
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.x509.oid import ObjectIdentifier
+from cryptography.x509.name import _ASN1Type
+from cryptography.x509.oid import NameOID, ObjectIdentifier
 from verify_harness import NOW, make_request, make_verifier, refusal
 
 from gateway.verifiers import mtls
@@ -46,6 +47,20 @@ def test_the_name_may_be_an_alternative_name_the_subject_or_the_whole_certificat
     assert refusal(verifier(subjects=["CN=sender,O=Acme"]), shown(plain)) == "certificate"
     assert refusal(verifier(fingerprints=[fingerprint(SENDER)]), shown(plain)) == "certificate"
     verifier(names=["CLIENT.acme.example"]).verify(shown(SENDER, BETWEEN))
+
+
+@pytest.mark.parametrize("tag", [0x0C, 0x13, 0x14, 0x1E], ids=["utf8", "printable", "t61", "bmp"])
+def test_a_subject_is_the_same_however_its_authority_encodes_the_letters(tag):
+    kind = next(each for each in _ASN1Type if each.value == tag)
+    parts = (
+        (NameOID.COUNTRY_NAME, "DE", None),
+        (NameOID.ORGANIZATION_NAME, "Acme", kind),
+        (NameOID.COMMON_NAME, "s", kind),
+    )
+    subject = x509.Name([x509.NameAttribute(oid, text, _type=kind) for oid, text, kind in parts])
+    sender = issue(subject, ROOT, at=AT)
+    verifier(subjects=["CN=s,O=Acme,C=DE"]).verify(shown(sender))
+    assert refusal(verifier(subjects=["CN=s,O=Acme"]), shown(sender)) == "certificate"
 
 
 @pytest.mark.parametrize(
