@@ -27,6 +27,7 @@ SEEDS = (
     "HOOKGATE_STOP_SEED",
     "HOOKGATE_ATTEMPT_SEED",
     "HOOKGATE_FORGED_SEED",
+    "HOOKGATE_MUTANT_SEED",
     "HOOKGATE_HOSTILE_SEED",
     "HOOKGATE_VALUES_SEED",
     "HOOKGATE_CONFIGS_SEED",
@@ -92,6 +93,7 @@ HARNESSES = (
     Harness("P25 hostile payloads to programs", "tests/integration/test_target_shell.py"),
     Harness("P27 the clock of the process", "tests/acceptance/test_clock_steps.py", {"HOOKGATE_CLOCK_STEPS": "2000"}),
     Harness("P28 readiness while parts are stuck", "tests/acceptance/test_readiness.py"),
+    Harness("mutants are noticed", "tests/acceptance/test_mutants.py", {"HOOKGATE_MUTANTS": "all"}),
     Harness("the harnesses find planted faults", "tests/harness"),
     Harness("what is installed", "tests/acceptance/test_supply_chain.py"),
 )

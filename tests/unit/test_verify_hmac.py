@@ -214,6 +214,26 @@ def test_S6_an_id_that_blurs_what_is_signed_is_refused_though_it_is_signed(ident
     assert refusal(standard_webhooks(), request) == "id"
 
 
+def test_a_value_beside_the_body_has_4096_bytes_at_most_and_an_id_255():
+    verifier = make_verifier(Hmac, header="X-Sig", template="{header.x-id}{body}")
+    for size, reason in ((4096, None), (4097, "ambiguous")):
+        request = make_request(b"{}", X_Id="x" * size, X_Sig=hexmac(b"x" * size + b"{}"))
+        assert verifier.verify(request) if reason is None else refusal(verifier, request) == reason
+    for size, reason in ((255, None), (256, "id")):
+        signature = sign_standard(b"m" * size, str(NOW).encode(), SW_BODY)
+        request = signed_by_vector(webhook_id=b"m" * size, webhook_signature=signature)
+        assert standard_webhooks().verify(request) if reason is None else refusal(standard_webhooks(), request) == "id"
+
+
+def test_a_form_has_1000_fields_at_most():
+    verifier = make_verifier(Hmac, header="X-Sig", template="{sorted_form_params}")
+    for count, reason in ((1000, None), (1001, "form")):
+        body = "&".join(f"f{number:04}=v" for number in range(count))
+        signed = "".join(f"f{number:04}v" for number in range(count)).encode()
+        request = make_request(body, Content_Type="application/x-www-form-urlencoded", X_Sig=hexmac(signed))
+        assert verifier.verify(request) if reason is None else refusal(verifier, request) == reason
+
+
 def test_S6_the_end_of_an_id_cannot_become_the_begin_of_the_body():
     """`{header.x}.{body}`: without the rule "a.b" over "c" signs like "a" over "b.c"."""
     verifier = make_verifier(Hmac, header="X-Sig", template="{header.x-id}.{body}")

@@ -151,6 +151,12 @@ def test_shared_secrets_and_addresses_that_are_not_https_are_no_key_sets(options
         verifier(**options)
 
 
+@pytest.mark.parametrize("url", ["https://", "https://127.1/keys", "https://keys.acme.example/a b"])
+def test_an_address_that_cannot_be_is_no_key_sets(url):
+    with pytest.raises(ValueError):
+        verifier(jwks=url)
+
+
 def test_a_secret_beside_a_key_set_is_a_mistake():
     with pytest.raises(ValueError, match="remove secret"):
         Jwt.build(Jwt.options(algorithm="RS256", jwks=URL), b"x" * 32)

@@ -90,6 +90,23 @@ def test_a_segment_that_is_not_canonical_is_told_by_its_name(part, name):
         hs256().verify(make_request(b".".join(parts)))
 
 
+@pytest.mark.parametrize(
+    ("algorithm", "key", "wanted"),
+    [
+        ("EdDSA", RSA, "an Ed25519 key"),
+        ("RS256", EC, "an RSA key of at least 2048 bits"),
+        ("ES384", EC, "an EC key on secp384r1"),
+    ],
+)
+def test_a_key_of_another_kind_is_told_as_what_is_needed(algorithm, key, wanted):
+    with pytest.raises(ValueError, match=f"{algorithm} needs {wanted}$"):
+        make_verifier(Jwt, public_pem(key), algorithm=algorithm)
+
+
+def test_a_credential_with_a_key_of_its_own_asks_for_none():
+    assert hs256().keyed == ""
+
+
 def test_a_signed_sample_names_no_key_and_needs_an_object_of_claims():
     token = hs256().sign(make_request(b"{}")).body
     assert json.loads(decode_segment(token.partition(b".")[0], "header")) == {"alg": "HS256", "typ": "JWT"}

@@ -10,6 +10,7 @@ from cryptography.x509.name import _ASN1Type
 from cryptography.x509.oid import NameOID, ObjectIdentifier
 from verify_harness import NOW, make_request, make_verifier, refusal
 
+from gateway.plugin import VerificationError
 from gateway.verifiers import mtls
 from gateway.verifiers.mtls import Mtls
 from harness.certificates import SERVER, issue, unreadable
@@ -141,6 +142,49 @@ def test_a_chain_is_judged_once_and_no_longer_good_than_its_shortest_part(monkey
         proving.verify(shown(sender, brief))
     assert len(judged) == 1
     assert refusal(proving, shown(sender, brief, received_at=(NOW + 3601) * 1000)) == "certificate"
+
+
+def test_a_chain_that_was_good_is_no_good_before_its_youngest_part_was():
+    young = issue("young", ROOT, ca=True, at=AT + timedelta(hours=23))
+    proving, request = verifier(), shown(issue("sender", young, dns=(NAME,), at=AT), young)
+    proving.verify(request)
+    assert refusal(proving, request._replace(received_at=(NOW - 3601) * 1000)) == "certificate"
+
+
+def usage(**allowed):
+    names = ("content_commitment", "key_encipherment", "data_encipherment", "key_cert_sign", "crl_sign")
+    others = ("digital_signature", "key_agreement", "encipher_only", "decipher_only")
+    return x509.KeyUsage(**{name: allowed.get(name, False) for name in (*names, *others)})
+
+
+@pytest.mark.parametrize(
+    ("issued", "told"),
+    [
+        (HOSTILE["with a critical extension that nobody knows"], "an unknown critical extension 1.2.3.4"),
+        (HOSTILE["for servers"], "it is not for clients"),
+        (HOSTILE["of an authority itself"], "it is an authority's own"),
+        ((issue("s", ROOT, dns=(NAME,), at=AT, more=((usage(key_agreement=True), True),)),), "not for signatures"),
+        ((issue("s", issue("b", ROOT, at=AT), dns=(NAME,), at=AT), issue("b", ROOT, at=AT)), "no authority of ours"),
+    ],
+)
+def test_the_operator_is_told_what_is_wrong_with_a_certificate(issued, told):
+    with pytest.raises(VerificationError) as caught:
+        verifier().verify(shown(*issued))
+    assert told in caught.value.detail
+
+
+def test_a_certificate_whose_key_is_for_signatures_is_taken():
+    verifier().verify(shown(issue("s", ROOT, dns=(NAME,), at=AT, more=((usage(digital_signature=True), True),))))
+
+
+def test_what_stands_between_must_be_an_authority():
+    between = issue("b", ROOT, ca=False, at=AT)
+    assert refusal(verifier(), shown(issue("s", between, dns=(NAME,), at=AT), between)) == "certificate"
+
+
+def test_no_sample_can_be_signed_without_the_senders_key():
+    with pytest.raises(ValueError, match="only the sender has the certificate's key"):
+        verifier().sign(make_request())
 
 
 def test_what_is_remembered_is_bounded(monkeypatch):

@@ -119,6 +119,35 @@ def test_a_stranger_has_no_more_than_four_signatures_tried(group):
     assert refusal(verifier, sent(other, other, other, other, good)) == "signature"
 
 
+def test_a_key_with_a_line_end_is_refused():
+    raw = ED.public_key().public_bytes(BYTES, RAW).hex().encode()
+    make_verifier(Signature, raw, key="hex", **STAMPED)
+    with pytest.raises(ValueError, match="secret"):
+        make_verifier(Signature, raw + b"\n", key="hex", **STAMPED)
+
+
+@pytest.mark.parametrize("algorithm", KEYS)
+def test_a_key_of_another_kind_is_told_as_what_is_needed(algorithm):
+    wanted = {
+        "ed25519": "an Ed25519 key",
+        "ecdsa-p256": "an EC key on P-256",
+        "rsa-sha256": "an RSA key of at least 2048",
+    }
+    other = private_pem(RSA if algorithm != "rsa-sha256" else ED)
+    with pytest.raises(ValueError, match=f"{algorithm} needs {wanted[algorithm]}"):
+        make_verifier(Signature, other, algorithm=algorithm, **STAMPED)
+
+
+def test_a_signature_of_more_than_2048_characters_or_without_its_prefix_is_not_tried():
+    verifier = make_verifier(Signature, private_pem(ED), prefix="v1=", **STAMPED)
+    signed = verifier.sign(make_request())
+    right = signed.header(b"x-sig")
+    verifier.verify(signed)
+    assert verifier._decoded(b"v1=" + b"0" * 2048) == bytes(1024)
+    assert verifier._decoded(b"v1=" + b"0" * 2050) is None
+    assert refusal(verifier, with_headers(signed, (b"x-sig", right.removeprefix(b"v1=")))) == "signature"
+
+
 def test_a_signature_has_one_spelling():
     verifier = make_verifier(Signature, private_pem(ED), **STAMPED)
     signed = verifier.sign(make_request())

@@ -11,13 +11,11 @@ from dataclasses import dataclass
 from types import CodeType
 from typing import Final, NamedTuple
 
-from harness.mutation.nodes import changed_expression, changed_statement, is_documentation, is_prose
+from harness.mutation.nodes import FOR_PEOPLE, changed_expression, changed_statement, is_documentation, is_prose
 
 _FUNCTIONS: Final = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 _SCOPES: Final = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 _FIELDS_LEFT_ALONE: Final = frozenset({"annotation", "returns", "decorator_list", "bases", "format_spec"})
-_FOR_PEOPLE: Final = frozenset({"description", "examples", "title"})
-"""Arguments that only documentation reads."""
 
 
 @dataclass(frozen=True)
@@ -111,7 +109,7 @@ def _putting(node: ast.AST, field: str, index: int | None, new: ast.AST) -> Call
 
 
 def _is_left_alone(node: ast.AST, field: str) -> bool:
-    if field in _FIELDS_LEFT_ALONE or (isinstance(node, ast.keyword) and node.arg in _FOR_PEOPLE):
+    if field in _FIELDS_LEFT_ALONE or (isinstance(node, ast.keyword) and node.arg in FOR_PEOPLE):
         return True
     if isinstance(node, ast.ClassDef) and field == "keywords":
         return True

@@ -35,6 +35,8 @@ _OPERATORS: Final[dict[type, type]] = {
     ast.BitXor: ast.BitAnd,
 }
 _SWAPPED_NAMES: Final = {"min": "max", "max": "min", "any": "all", "all": "any"}
+FOR_PEOPLE: Final = frozenset({"description", "examples", "title"})
+"""Arguments that only documentation reads."""
 _LOG: Final = frozenset({"debug", "info", "warning", "error", "exception", "critical"})
 
 
@@ -120,7 +122,7 @@ def _with_fewer_arguments(node: ast.Call, *, prose: bool) -> Iterator[Change]:
     if prose or name in _LOG or (isinstance(node.func, ast.Name) and node.func.id in ("zip", "cast", "dataclass")):
         return
     for index, keyword in enumerate(node.keywords):
-        if not isinstance(keyword.value, ast.Constant):
+        if not isinstance(keyword.value, ast.Constant) and keyword.arg not in FOR_PEOPLE:
             rest = [*node.keywords[:index], *node.keywords[index + 1 :]]
             yield f"without argument {keyword.arg or '**'}=", ast.Call(node.func, node.args, rest)
 
