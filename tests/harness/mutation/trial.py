@@ -111,9 +111,9 @@ class _Trial:
     def _pass_unchanged(self, reached: Map, chosen: Sequence[Mutant]) -> None:
         """Prove that it is the change that fails, not the way it is tried."""
         for path in dict.fromkeys(mutant.path for mutant in chosen):
-            whole = next(mutant for mutant in chosen if mutant.path == path)
-            tests = reached.tests_of(Mutant(path, 0, (0, 0), "", "nothing changed", "", inside=False))
-            if tests and self._anew(whole, None, tests) != "survived":
+            unchanged = Mutant(path, 0, (0, 0), "", "unchanged, as it must", "", inside=False)
+            tests = reached.tests_of(unchanged)
+            if tests and self._anew(unchanged, None, tests) != "survived":
                 raise RuntimeError(f"{path}: its tests fail without any change")
 
     def _code(self, mutant: Mutant) -> CodeType | None:
