@@ -7,6 +7,7 @@ import pytest
 
 from gateway.blueprint import build
 from gateway.config.load import load
+from gateway.config.model_server import Server
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
@@ -40,3 +41,5 @@ def test_the_configuration_of_the_first_page_builds(tmp_path):
     blueprint = build(load(file, {}))
     assert list(blueprint.sources) == ["truework"]
     assert list(blueprint.targets) == ["crm"]
+    default = {each.port for each in Server().bind}
+    assert default.isdisjoint(each.port for each in blueprint.config.server.bind), "the demonstration may still run"
