@@ -162,8 +162,17 @@ def warn(blueprint: Blueprint, presets: Presets, report: Report) -> None:
         if span < SPAN_MIN_SECONDS and plan.policy.expires is None:
             report.warn(
                 ("targets", name, "retry"),
-                f"tries end after {duration_text(span)}: an outage that needs a person lasts longer; write give_up",
+                f"tries end after {duration_text(span)}: an outage that needs a person lasts longer; "
+                + _longer(plan.policy),
             )
+
+
+def _longer(policy: Policy) -> str:
+    """Say what to write so that tries go on for days; all of it is needed."""
+    instead = "" if policy.attempts is None else " in place of attempts"
+    if policy.then is None:
+        return f'write then = "6h" and give_up = "72h"{instead}'
+    return f'write give_up = "72h"{instead}'
 
 
 def _warn_of_idle_credentials(blueprint: Blueprint, report: Report) -> None:

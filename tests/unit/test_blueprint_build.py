@@ -1,4 +1,6 @@
 # ruff: noqa: E501 - a case of a table is one line
+import re
+
 import pytest
 import trustme
 from blueprint_harness import AUDIT, TRUEWORK, make_world  # noqa: F401 - the fixture `world`
@@ -355,6 +357,28 @@ class TestWarnings:
     def test_tries_that_end_within_the_hour(self, world):
         found = world.warnings(ALERTS, AUDIT + 'retry = { delays = ["1m", "2m"] }')
         assert "[targets.audit].retry: tries end after 3m" in found[0]
+
+    @pytest.mark.parametrize(
+        "retry",
+        [
+            'delays = ["2s", "3s"]',
+            'delays = ["2s", "3s"]\nretry.give_up = "1m"',
+            'delays = ["2s", "3s"]\nretry.attempts = 2',
+            'delays = ["2s", "3s"]\nretry.then = "1m"\nretry.attempts = 5',
+            'delays = ["2s", "3s"]\nretry.then = "1m"\nretry.give_up = "5m"',
+            'first = "1s"\nretry.attempts = 3',
+            "attempts = 3",
+            'give_up = "1m"',
+        ],
+    )
+    def test_whoever_follows_the_advice_about_tries_is_warned_no_more(self, world, retry):
+        lines = dict(each.split(" = ", 1) for each in f"retry.{retry}".splitlines())
+        (warning,) = world.warnings(ALERTS, AUDIT + "\n".join(f"{key} = {value}" for key, value in lines.items()))
+        advice = warning.partition("; write ")[2]
+        for gone in re.findall(r"in place of (\w+)", advice):
+            del lines[f"retry.{gone}"]
+        lines |= {f"retry.{key}": value for key, value in re.findall(r'(\w+) = ("\w+")', advice)}
+        assert world.warnings(ALERTS, AUDIT + "\n".join(f"{key} = {value}" for key, value in lines.items())) == []
 
     def test_a_proxy_whose_word_is_not_taken(self, world):
         found = world.warnings(ALERTS, AUDIT, "[server]\nbehind_proxy = true")
