@@ -52,12 +52,14 @@ def list_(config: Path, as_json: bool) -> None:
 def new(kind: str, name: str, folder: Path, config: Path, as_json: bool) -> None:
     """Write a small project, hookgate-NAME, with module, tests and README."""
     if not re.fullmatch(r"[a-z][a-z0-9]*([-_][a-z0-9]+)*", name):
-        raise Failure(f'"{name}" is no name of a plugin: write small letters, digits, "-" and "_"', "")
+        raise Failure(
+            f'"{name}" is no name of a plugin: write small letters, digits, "-" and "_"', "hookgate plugins new --help"
+        )
     if name in {each.name for each in _catalogue(config).installed()}:
         raise Failure(f'"{name}" is installed already: choose another name', "hookgate plugins list")
     root = folder / f"hookgate-{name}"
     if root.exists():
-        raise Failure(f"{root} exists: choose another name or --folder", "")
+        raise Failure(f"{root} exists: choose another name or --folder", "hookgate plugins new --help")
     written = []
     for path, text in project(kind, name):
         file = root / path
@@ -90,7 +92,7 @@ def test(name: str, text: str, config: Path, as_json: bool) -> None:
     try:
         options = tomli.loads(text)
     except tomli.TOMLDecodeError as error:
-        raise Failure(f"--options is no TOML: {error}", "") from None
+        raise Failure(f"--options is no TOML: {error}", "hookgate plugins test --help") from None
     provider = _find(_catalogue(config), name)
     try:
         _check(provider, options)

@@ -44,9 +44,17 @@ class Plan:
         try:
             return self.credential.verifier.sign(request)
         except ValueError as error:
-            raise Failure(
-                f"credential {self.credential.name!r} cannot sign: {error}", "send --credential NAME"
-            ) from None
+            raise Failure(f"credential {self.credential.name!r} cannot sign: {error}", self._remedy()) from None
+
+    def _remedy(self) -> str:
+        """Give the command that helps where this credential cannot sign."""
+        learned = self.credential.learned
+        if learned is not None and not learned.known:
+            return f"hookgate sources learn {self.source.name}"
+        others = [each.name for each in self.source.credentials if each.name != self.credential.name]
+        if others:
+            return f"hookgate send {self.source.name} {self.sample.name} --credential {others[0]}"
+        return f"hookgate providers show {self.source.provider}"
 
 
 def choose_source(sources: Iterable[Source], provider: str, wanted: str | None) -> Source:
@@ -56,9 +64,16 @@ def choose_source(sources: Iterable[Source], provider: str, wanted: str | None) 
     if len(fitting) == 1:
         return fitting[0]
     if not fitting:
+        for each in known:
+            if each.name == wanted:
+                raise Failure(
+                    f"source {each.name!r} is of provider {each.provider!r}, not {provider!r}",
+                    f"hookgate send {each.provider} --source {each.name}",
+                )
         names = ", ".join(f"{each.name} ({each.provider})" for each in known) or "none"
         raise Failure(
-            f"no source of provider {provider!r} is configured; there are: {names}", "hookgate check --expand"
+            f"no source {wanted or f'of provider {provider!r}'} is configured; there are: {names}",
+            "hookgate check --expand",
         )
     names = ", ".join(each.name for each in fitting)
     raise Failure(
@@ -84,7 +99,10 @@ def choose_credential(source: Source, sample: Sample, wanted: str | None) -> Cre
             return each
     names = ", ".join(each.name for each in source.credentials)
     reason = f"has no credential {wanted!r}" if wanted else f"has no credential that speaks for {sample.type}"
-    raise Failure(f"source {source.name!r} {reason}; there are: {names}", "send --credential NAME")
+    fitting = [each.name for each in source.credentials if each.events.matches(sample.type)]
+    first = next(iter(fitting), source.credentials[0].name if source.credentials else "")
+    remedy = f"hookgate send {source.name} {sample.name} --credential {first}" if first else "hookgate check --expand"
+    raise Failure(f"source {source.name!r} {reason}; there are: {names or 'none'}", remedy)
 
 
 def spoil(unsigned: Request, signed: Request) -> Request:
@@ -140,7 +158,8 @@ def _change(body: Any, field: str) -> None:  # noqa: ANN401 - JSON
         equals = ""
     if not equals:
         raise Failure(
-            f"--field {field!r}: expected a place in the sample's body, as in data.state=completed", "send --help"
+            f"--field {field!r}: expected a place in the sample's body, as in data.state=completed",
+            "hookgate send --help",
         )
 
 

@@ -110,7 +110,9 @@ def _learning(found: Sequence[Json], source: str, credential: str) -> Json:
 
 
 def _lacks(source: Json) -> bool:
-    return any(one["learning"] and not one["learning"]["known"] for one in source["credentials"])
+    """Tell whether it waits for somebody to let it learn."""
+    learning = [one["learning"] for one in source["credentials"] if one["learning"]]
+    return any(not each["known"] and not each["open_seconds"] for each in learning)
 
 
 def _row(source: Json, now: int) -> list[object]:

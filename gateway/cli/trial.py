@@ -61,7 +61,7 @@ def read(file: Path) -> Preset:
     preset = read_preset(file, report)
     report.check()
     if preset is None:
-        raise Failure(f"{file} holds no preset", "")
+        raise Failure(f"{file} holds no preset", "hookgate providers list")
     return preset
 
 

@@ -49,8 +49,10 @@ async def test_what_a_provider_says_at_setup_is_learned_by_command_and_outlives_
         assert (await post(daemon.port, SAYS)).status == 403
         assert (await post(daemon.port, event("1"))).status == 503
         assert not (await learning(daemon))["known"]
+        assert (await daemon.cli("sources", "list"))["next"].startswith("hookgate sources learn asana")
         opened = await daemon.cli("sources", "learn", "asana", "--for", "5m")
         assert opened["learning"]["open_seconds"] == 300
+        assert (await daemon.cli("sources", "list"))["next"].startswith("hookgate status"), "it learns already"
         answer = await post(daemon.port, SAYS)
         assert (answer.status, answer.headers["x-hook-secret"]) == (200, SECRET)
         (told,) = await daemon.wait_logged("secret.learned")

@@ -27,8 +27,18 @@ class Signer:
         return request._replace(headers=(*request.headers, (b"x-token", b"secret")))
 
 
-def credential(name="main", events="*", versions="*"):
-    return SimpleNamespace(name=name, events=Pattern([events]), versions=Pattern([versions]), verifier=Signer())
+class Unsigning:
+    """A scheme that cannot sign; perhaps one that has not learned its secret."""
+
+    known = False
+
+    def sign(self, request):
+        raise ValueError("it has not learned its secret yet")
+
+
+def credential(name="main", events="*", versions="*", verifier=None, learned=None):
+    scope = {"events": Pattern([events]), "versions": Pattern([versions])}
+    return SimpleNamespace(name=name, **scope, verifier=verifier or Signer(), learned=learned)
 
 
 def source(name, provider="acme", *credentials):
@@ -49,6 +59,27 @@ def test_a_source_is_found_by_its_provider_or_its_own_name():
     assert several.value.remedy == "hookgate send truora --source two"
     with pytest.raises(Failure, match=r"there are: one \(acme\)"):
         choose_source(known, "stripe", None)
+    with pytest.raises(Failure, match="no source four is configured"):
+        choose_source(known, "acme", "four")
+
+
+def test_a_source_of_another_provider_is_said_to_be_of_that():
+    known = [source("shop", "stripe"), source("github", "github")]
+    with pytest.raises(Failure, match="source 'shop' is of provider 'stripe', not 'github'") as wrong:
+        choose_source(known, "github", "shop")
+    assert wrong.value.remedy == "hookgate send stripe --source shop"
+
+
+def test_a_credential_that_cannot_sign_is_told_with_a_whole_command_that_helps():
+    silent = Unsigning()
+    for credentials, remedy in [
+        ([credential("main", verifier=silent, learned=silent)], "hookgate sources learn a"),
+        ([credential("main", verifier=silent), credential("new")], "hookgate send a done --credential new"),
+        ([credential("main", verifier=silent)], "hookgate providers show acme"),
+    ]:
+        with pytest.raises(Failure, match="has not learned its secret") as told:
+            Plan(source("a", "acme", *credentials), credentials[0], SAMPLE).signed(plan().request(1, 5, []))
+        assert told.value.remedy == remedy
 
 
 def test_a_sample_is_found_by_name_or_type():
@@ -62,8 +93,9 @@ def test_the_first_credential_that_speaks_for_the_event_signs():
     assert choose_credential(known, SAMPLE, None).name == "fits"
     assert choose_credential(known, SAMPLE, "other").name == "other"
     for wanted in ("nobody", None):
-        with pytest.raises(Failure, match="there are: other"):
+        with pytest.raises(Failure, match="there are: other") as told:
             choose_credential(source("a", "acme", credential("other", "invoice.*")), SAMPLE, wanted)
+        assert told.value.remedy == "hookgate send a done --credential other"
 
 
 def test_placeholders_are_filled_and_requests_are_distinct():
