@@ -1,6 +1,7 @@
 """`providers list`, `show` and `check`: the presets there are, what one knows, and whether one of your own works."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ from gateway.cli.options import examples, with_config, with_json
 from gateway.errors import ConfigError
 
 if TYPE_CHECKING:
+    from gateway.blueprint.presets import Preset
     from gateway.cli.trial import Tried
 
 
@@ -70,34 +72,34 @@ def show(name: str, config: Path, as_json: bool) -> None:
 @with_json
 def check(file: Path, as_json: bool) -> None:
     """Check a preset: its keys, and each sample signed with a made-up secret, taken, and refused when spoilt."""
-    from gateway.blueprint.overlap import overlap  # noqa: PLC0415 - loads what builds a configuration
-    from gateway.cli.trial import trial_source, try_sample  # noqa: PLC0415
-    from gateway.core.pattern import Pattern  # noqa: PLC0415
+    from gateway.cli.preset_problems import of_preset  # noqa: PLC0415 - loads what builds a configuration
+    from gateway.cli.trial import read, trial_source, try_sample  # noqa: PLC0415
 
     if not file.is_file():
         raise Failure(f"{file} is no file: give the path of a preset", "hookgate providers list")
+    again = f"hookgate providers check {file}"
+    try:
+        read(file)
+    except ConfigError as error:
+        raise Failure("the preset cannot be used:", again, error.problems) from None
     try:
         with trial_source(file.stem, file) as (source, preset):
             tried = [try_sample(source, preset, sample) for sample in preset.samples]
+            unseen = sorted(set(source.identify.fields).difference(*(each.fields for each in tried)))
     except ConfigError as error:
-        raise Failure("the preset cannot be used:\n       " + "\n       ".join(map(str, error.problems)), "") from None
-    wrong = [f"sample {each.sample} {problem}" for each in tried for problem in each.problems]
-    if preset.types:
-        sent = Pattern(preset.types)
-        samples, fetches = preset.samples, preset.fetch.items()
-        wrong += [f"sample {each.name} is none of types" for each in samples if not sent.matches(each.type)]
-        wrong += [
-            f"fetch.{name} is for none of types" for name, each in fetches if not overlap(Pattern(each.events), sent)
-        ]
-    if not tried:
-        wrong.append('no sample: add [[samples]], so that it can be tried and "hookgate send" has something to send')
+        raise Failure("the preset cannot be used:", again, of_preset(file, error.problems)) from None
+    wrong = _wrong(preset, tried)
     if wrong:
-        raise Failure("\n       ".join(wrong), f"hookgate providers check {file}")
+        raise Failure(f"{file} is not right yet:", again, wrong)
     remedy = f'provider = "{file.stem}" in a source, then hookgate check'
+    notes = [f"identify.fields.{name} finds nothing in any sample" for name in unseen]
     if as_json:
-        write_json({"ok": True, "samples": [_told(each) for each in tried]}, remedy)
+        write_json({"ok": True, "samples": [_told(each) for each in tried], "notes": notes}, remedy)
         return
     table(["SAMPLE", "TYPE", "VERSION", "DE-DUP"], [_row(each) for each in tried])
+    for note in notes:
+        say(note)
+    say(_verdict(tried))
     point(remedy)
 
 
@@ -143,6 +145,32 @@ def _row(tried: "Tried") -> tuple[str, str, str, str]:
         for names in zip(*((e.type, e.version) for e in events), strict=True)
     )
     return tried.sample, kinds, versions, "yes" if all(event.key for event in events) else "no"
+
+
+def _wrong(preset: "Preset", tried: Sequence["Tried"]) -> list[str]:
+    """Tell what is wrong with the samples, and with what the preset says of types."""
+    from gateway.blueprint.overlap import overlap  # noqa: PLC0415 - see check
+    from gateway.core.pattern import Pattern  # noqa: PLC0415
+
+    wrong = [f'sample "{each.sample}": {problem}' for each in tried for problem in each.problems]
+    if preset.types:
+        sent = Pattern(preset.types)
+        samples, fetches = preset.samples, preset.fetch.items()
+        wrong += [f'sample "{each.name}": its type is none of types' for each in samples if not sent.matches(each.type)]
+        wrong += [
+            f"fetch.{name} is for none of types" for name, each in fetches if not overlap(Pattern(each.events), sent)
+        ]
+    if not tried:
+        wrong.append('no sample: add [[samples]], so that it can be tried and "hookgate send" has something to send')
+    return wrong
+
+
+def _verdict(tried: Sequence["Tried"]) -> str:
+    """Say in one sentence what was seen of every sample."""
+    count = "1 sample is" if len(tried) == 1 else f"{len(tried)} samples are"
+    once = " once" if all(event.key for each in tried for event in each.events) else ""
+    ways = [how for how in tried[0].refused if all(how in each.refused for each in tried)]
+    return f"right: {count} taken{once}" + (f", and refused {', '.join(ways)}" if ways else "")
 
 
 def _told(tried: "Tried") -> dict[str, object]:

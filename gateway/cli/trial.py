@@ -22,6 +22,7 @@ from gateway.config.problems import Report
 from gateway.core.identify import identify
 from gateway.core.model import Event, Request
 from gateway.core.published import NO_KEYS, Keys, NeedsKey, Published
+from gateway.core.selector import Scope
 from gateway.errors import RequestError, VerificationError
 from gateway.ingress.verify import verify_with
 
@@ -39,6 +40,10 @@ class Tried(NamedTuple):
     sample: str
     events: tuple[Event, ...]
     problems: tuple[str, ...]
+    refused: tuple[str, ...] = ()
+    """Changed in which ways it was refused."""
+    fields: frozenset[str] = frozenset()
+    """The names of `[identify.fields]` that its events have."""
 
 
 @contextmanager
@@ -99,13 +104,29 @@ def try_sample(source: Source, preset: Preset, sample: Sample, number: int = 1) 
         signed, keys = _signed(plan, unsigned)
         events = _taken(source, signed, keys)
     except (Failure, RequestError) as error:
-        return Tried(sample.name, (), (f"is not taken: {error}",))
+        return Tried(sample.name, (), (f"it is not taken: {error}",))
     types = {(event.type, event.version) for event in events}
     if (sample.type, sample.version) not in types:
-        problems.append(f"is said to be {(sample.type, sample.version)}, found {sorted(types)}")
+        found = " and ".join(sorted(kind_text(*each) for each in types)) or "none"
+        problems.append(f"its type is {found}, expected {kind_text(sample.type, sample.version)}")
     spoilt = _spoilt(plan.credential.scheme, unsigned, signed, whole=covers_body(preset))
-    problems += (f"is taken {how}" for how, request in spoilt.items() if _passes(source, request, keys))
-    return Tried(sample.name, events, tuple(problems))
+    taken = [how for how, request in spoilt.items() if _passes(source, request, keys)]
+    problems += (f"it is taken {how}" for how in taken)
+    refused = [how for how in spoilt if how not in taken]
+    if not _passes(source, signed._replace(received_at=NOW + DAY_MS), keys):
+        refused.append("a day later")  # no fault where it is taken: many providers sign no time
+    return Tried(sample.name, events, tuple(problems), tuple(refused), _fields(source, signed, events))
+
+
+def kind_text(event_type: str, version: str) -> str:
+    """Write a type with its version, if it has one."""
+    return f"{event_type or 'no type'} of version {version}" if version else event_type or "no type"
+
+
+def _fields(source: Source, request: Request, events: tuple[Event, ...]) -> frozenset[str]:
+    fields = source.identify.fields
+    scopes = (Scope(request, event.body, event.claims, event, source.name) for event in events)
+    return frozenset(name for scope in scopes for name in fields.read(scope))
 
 
 def _signed(plan: Plan, request: Request) -> tuple[Request, Keys]:
