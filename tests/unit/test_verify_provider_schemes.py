@@ -20,7 +20,7 @@ from gateway.verifiers.address import Address
 from gateway.verifiers.adyen import ITEMS_MAX, Adyen
 from gateway.verifiers.braintree import Braintree
 from gateway.verifiers.certificates import certify, find_certificate, is_signed_by, read_certificate, sign_by
-from gateway.verifiers.contentful import NAMES_MAX, Contentful
+from gateway.verifiers.contentful import NAMES_MAX, Contentful, _path
 from gateway.verifiers.paypal import Paypal
 from gateway.verifiers.plaid import Plaid
 from gateway.verifiers.sns import Sns
@@ -184,6 +184,9 @@ def test_contentful_lets_no_border_be_moved_and_signs_the_whole_query():
     verifier.verify(request)
     assert refusal(verifier, request._replace(query="a=1&b=%20y")) == "signature"
     assert refusal(verifier, request._replace(query="a=1?b")) == "document"
+    odd = request._replace(path="/a-_.!~*'();/:@&=+$,#é")
+    text = b"/a-_.!~*'();/:@&=+$,#%C3%A9?a=1&b=%2520x"
+    assert _path(odd._replace(query="a=1&b=x")).startswith(text.partition(b"?")[0])
     hidden = with_headers(request, (b"x-contentful-signed-headers", b"x-contentful-topic;x-contentful-topic:"))
     assert reason_of(lambda: verifier.verify(hidden)) in ("missing", "document")
     moved = with_headers(request, (b"x-contentful-timestamp", b"1;x-contentful-topic:t"))
@@ -350,6 +353,22 @@ def test_sns_takes_a_message_with_line_ends_and_refuses_what_is_no_object():
     signed = Signed("sns")
     assert signed.refusal(signed.request._replace(body=b"[]")) == "document"
     assert signed.refusal(signed.request._replace(body=b"{")) == "document"
+
+
+def test_sns_takes_questions_of_both_kinds_and_no_key_that_stands_twice():
+    verifier = Signed("sns").verifier
+    for kind in ("SubscriptionConfirmation", "UnsubscribeConfirmation"):
+        asked = {**NOTIFICATION, "Type": kind, "SubscribeURL": "https://sns.us-east-1.amazonaws.com/", "Token": "t"}
+        request, published = verifier.sign_with(make_request(json.dumps(asked)), RSA)
+        verifier.verify_with(request, {ref: Published(document) for ref, document in published.items()})
+    signed = Signed("sns")
+    for name in json.loads(signed.request.body):
+        again = signed.request.body[:-1] + b',"%s":"x"}' % name.encode()
+        assert signed.refusal(signed.request._replace(body=again)) == "document", name
+
+
+def test_a_scheme_says_with_which_kind_of_key_a_trial_signs():
+    assert [Signed(scheme).verifier.keyed for scheme in FETCHED] == ["RS256", "RS256", "ES256"]
 
 
 @pytest.mark.parametrize("topic", ["orders", TOPIC + " ", "arn:aws:sqs:us-east-1:123456789012:orders", "x" + TOPIC])

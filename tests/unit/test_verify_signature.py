@@ -126,6 +126,20 @@ def test_a_key_with_a_line_end_is_refused():
         make_verifier(Signature, raw + b"\n", key="hex", **STAMPED)
 
 
+@pytest.mark.parametrize(
+    ("form", "told"),
+    [
+        ("pem", r"PEM \(-----BEGIN PUBLIC KEY-----\): paste"),
+        ("hex", "hex digits: paste"),
+        ("base64", "base64: paste"),
+        ("whpk", "whpk_ and base64: paste"),
+    ],
+)
+def test_a_key_that_is_written_otherwise_is_told_how_it_should_be(form, told):
+    with pytest.raises(ValueError, match=f"the key is not written as .*{told}"):
+        make_verifier(Signature, b"no key at all!", key=form, **STAMPED)
+
+
 @pytest.mark.parametrize("algorithm", KEYS)
 def test_a_key_of_another_kind_is_told_as_what_is_needed(algorithm):
     wanted = {
