@@ -12,7 +12,6 @@ from typing import Final
 
 from harness.mutation.groups import GROUPS, ROOT, Group
 
-
 WHOLE: Final = ("verify", "ssrf", "schedule")
 """The groups that are looked at unless others are named. Of the store some branches lack."""
 
