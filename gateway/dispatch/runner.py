@@ -306,7 +306,8 @@ class Runner:
             return
         room_again = not self._crew.waiting or self.window.held * 4 <= self.window.slots * 3
         backlog = self._store.backlog(self.plan.name)
-        if room_again and backlog.pending > backlog.waiting:
+        # The first that waits, too, though there is no room: who feeds looks rarely as long as nothing does.
+        if (room_again or not self.window.older_waiting) and backlog.pending > backlog.waiting:
             self._hint.set()
 
     def _put_back(self, slots: Sequence[Slot]) -> None:

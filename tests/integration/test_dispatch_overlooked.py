@@ -2,12 +2,12 @@
 
 import pytest
 import trio
-from dispatch_bench import plan_for
+from dispatch_bench import accept, plan_for
 from virtual_world import Endpoint, world
 
-from gateway.core.model import Retry, TargetDown
+from gateway.core.model import Delivery, Retry, StoredEvent, TargetDown
 from gateway.dispatch.overlooked import OVERLOOKED_SECONDS, overlooked
-from gateway.store.contract import Backlog
+from gateway.store.contract import Backlog, Claim
 
 
 @pytest.mark.parametrize("stuck", ["claim", "note_waiting"])
@@ -50,6 +50,30 @@ async def test_P28_a_target_with_trouble_of_its_own_is_not_told_of(trouble, auto
         for _ in range(600):
             await trio.sleep(1)
             assert here.dispatcher.overlooked() == []
+
+
+async def test_P28_a_full_window_hides_no_retry_that_is_due(autojump_clock):
+    """Nothing waited in the store when the target was looked at last, and no slot becomes free that would hint."""
+    endpoint = Endpoint(seconds=1.0)
+    endpoint.outcome = Retry("HTTP 500")
+    async with world(plan_for(endpoint, concurrency=1, retry={"delays": [3], "jitter": 0})) as here:
+        await trio.sleep(0.5)
+        for number in range(60):
+            await hand_over(here, number, f"source{number % 12}")
+        await trio.sleep(1.1)
+        endpoint.seconds = 25.0
+        for _ in range(60):
+            await trio.sleep(1)
+            assert here.dispatcher.overlooked() == []
+
+
+async def hand_over(here, number, source):
+    """Accept an event and have it delivered from memory, as the listener does."""
+    lane = here.dispatcher.reserve("crm", 600, source)
+    now = here.runtime.now_ms()
+    event_id = await accept(here.store, number, "crm", admitted=True, now=now)
+    event = StoredEvent(event_id, source, "main", "order.completed", "1", None, now, b"", b"{}", None)
+    lane.hand_over(Claim(Delivery(event_id, 0, "crm", "orders", 1, 0, 0, None, now), event), 600)
 
 
 @pytest.mark.parametrize(
