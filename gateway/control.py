@@ -134,7 +134,14 @@ class Control:
             ingress=ingress,
             store=report_store(self._database, self.store.health(), monotonic),
             sources=report_sources(blueprint, self._counters, self._learner.states()),
-            targets=report_targets(blueprint, self._counters, self.store, gates, self._dispatcher.slow_targets()),
+            targets=report_targets(
+                blueprint,
+                self._counters,
+                self.store,
+                gates,
+                self._dispatcher.slow_targets(),
+                self._dispatcher.gathering(),
+            ),
             pollers=[PollerStatus(*each) for each in self._pollers.states()],
             refusals=[RefusalStatus(*each) for each in self._receiver.refusals.newest(REFUSALS_SHOWN)],
         )

@@ -168,6 +168,8 @@ class TargetStatus:
     """Of `pending`: those that wait for another of their order key."""
     blocks: bool = False
     """True if each dead delivery stops its order key."""
+    gathers_seconds: float | None = None
+    """From when the oldest was due it waits so long for more; None: it takes what there is."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,7 +69,10 @@ async def list_events(reader: Reader, query: EventQuery) -> dict[str, Any]:
 
 
 async def list_deliveries(reader: Reader, query: DeliveryQuery) -> dict[str, Any]:
-    """Give {"deliveries": [...], "before": the event id and number to page on from (`evt_…:1`), or None}."""
+    """Give {"deliveries": [...], "before": the event id and number to page on from (`evt_…:1`), or None}.
+
+    `waits` of a delivery is for who knows the state of targets to fill in.
+    """
     found = await reader.deliveries(query._replace(limit=query.limit + 1))
     rows = found[: query.limit]
     more = f"{event_text(rows[-1].event_id)}:{rows[-1].n}" if len(found) > query.limit else None
@@ -152,7 +155,7 @@ def _delivery_row(row: DeliveryRow) -> dict[str, Any]:
     found = row._asdict()
     del found["event_id"], found["claims"]
     found["behind"] = None if row.behind is None else f"{event_text(row.behind[0])}:{row.behind[1]}"
-    return {"event": event_text(row.event_id), **found}
+    return {"event": event_text(row.event_id), **found, "waits": None}
 
 
 def _request(event: StoredEvent) -> dict[str, Any] | None:

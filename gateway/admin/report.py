@@ -1,6 +1,7 @@
 """Turns counters, store and blueprint into the values of `gateway.admin.operations`. Reads memory only."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from gateway.admin.operations import (
@@ -81,17 +82,25 @@ def report_learning(state: LearnedState) -> LearningStatus:
 
 
 def report_targets(
-    blueprint: Blueprint, counters: Counters, store: Store, gates: Iterable[Gate], slow: Collection[str]
+    blueprint: Blueprint,
+    counters: Counters,
+    store: Store,
+    gates: Iterable[Gate],
+    slow: Collection[str],
+    gathering: Mapping[str, float],
 ) -> list[TargetStatus]:
     """Tell of each target that the configuration names or the store still holds deliveries for, by name.
 
-    `slow` names those in a slow start.
+    `slow` names those in a slow start; `gathering` gives how many seconds those wait for more that gather.
     """
     closed: dict[str, list[GateStatus]] = {}
     for gate in gates:
         closed.setdefault(gate.target, []).append(GateStatus(gate.kind, gate.reason, gate.since, gate.until))
     names = {*blueprint.targets, *store.targets(), *closed}
-    return [_target(name, blueprint, counters, store, closed, slow) for name in sorted(names)]
+    return [
+        replace(_target(name, blueprint, counters, store, closed, slow), gathers_seconds=gathering.get(name))
+        for name in sorted(names)
+    ]
 
 
 def next_step(name: str, configured: bool, gates: Sequence[GateStatus], dead: int) -> str:

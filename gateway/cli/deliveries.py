@@ -5,6 +5,7 @@ from typing import Any
 
 import click
 
+from gateway.cli.failures import Failure
 from gateway.cli.format import UNKNOWN, point, say, table, when, write_json
 from gateway.cli.intervene import cancel
 from gateway.cli.options import examples, older_ones, with_config, with_json
@@ -43,7 +44,7 @@ def list_(config: Path, as_json: bool, **wanted: Any) -> None:  # noqa: ANN401 -
         write_json(found, remedy)
         return
     table(
-        ["event", "n", "source", "type", "target", "state", "attempts", "due", "last error"],
+        ["event", "n", "source", "type", "target", "state", "attempts", "due", "last result"],
         [
             [
                 row["event"],
@@ -54,7 +55,7 @@ def list_(config: Path, as_json: bool, **wanted: Any) -> None:  # noqa: ANN401 -
                 row["state"],
                 row["attempts"],
                 f"behind {row['behind']}" if row["behind"] else when(row["due"]),
-                row["last_reason"] or "",
+                row["waits"] or row["last_reason"] or "",
             ]
             for row in rows
         ],
@@ -66,15 +67,17 @@ def list_(config: Path, as_json: bool, **wanted: Any) -> None:  # noqa: ANN401 -
 
 @deliveries.command(
     epilog=examples(
-        "hookgate deliveries show evt_0123456789abcdef 0", "hookgate deliveries show evt_0123456789abcdef 0 --json"
+        "hookgate deliveries show evt_0123456789abcdef 0",
+        "hookgate deliveries show evt_0123456789abcdef:0 --json",
     )
 )
-@click.argument("event")
-@click.argument("n", type=click.IntRange(0))
+@click.argument("event", metavar="EVENT[:N]")
+@click.argument("n", metavar="[N]", type=click.IntRange(0), required=False)
 @with_config
 @with_json
-def show(config: Path, as_json: bool, event: str, n: int) -> None:
+def show(config: Path, as_json: bool, event: str, n: int | None) -> None:
     """Show one delivery with all its attempts. N is its number within its event."""
+    event, n = _place(event, n)
     found = read(config, f"/deliveries/{event}/{n}")
     remedy = f"hookgate retry {event}:{n}" if found["state"] == "dead" else f"hookgate events show {event}"
     if as_json:
@@ -83,6 +86,8 @@ def show(config: Path, as_json: bool, event: str, n: int) -> None:
     for name in ("event", "n", "source", "type", "route", "target", "state", "attempts", "interrupted"):
         say(f"{name:12}{found[name]}")
     say(f"{'due':12}{when(found['due'])}")
+    if found["waits"]:
+        say(f"{'waits':12}{found['waits']}")
     if found["behind"]:
         say(f"{'behind':12}{found['behind']}")
     if found["expires_at"] is not None:
@@ -92,6 +97,16 @@ def show(config: Path, as_json: bool, event: str, n: int) -> None:
     rows = [[when(row["started_at"]), f"{row['took_ms']} ms", row["outcome"], row["reason"]] for row in found["tries"]]
     table(["started", "took", "outcome", "reason"], rows)
     point(remedy)
+
+
+def _place(event: str, n: int | None) -> tuple[str, int]:
+    """Read EVENT N, or EVENT:N as `retry` and `cancel` take it."""
+    name, colon, number = event.partition(":")
+    if n is None and number.isascii() and number.isdecimal() and len(number) <= 9:
+        return name, int(number)
+    if n is None or colon:
+        raise Failure(f"expected EVENT N or EVENT:N, found {event[:40]!r}", f"hookgate events show {name[:40]}")
+    return event, n
 
 
 deliveries.add_command(cancel)

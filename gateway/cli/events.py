@@ -92,7 +92,7 @@ def show(config: Path, as_json: bool, event: str) -> None:
     _show_request(found["request"])
     _show_payload(found["payload"])
     table(
-        ["n", "target", "route", "state", "attempts", "due", "last error"],
+        ["n", "target", "route", "state", "attempts", "due", "last result"],
         [
             [
                 row["n"],
@@ -101,7 +101,7 @@ def show(config: Path, as_json: bool, event: str) -> None:
                 row["state"],
                 row["attempts"],
                 when(row["due"]),
-                row["last_reason"] or "",
+                row["waits"] or row["last_reason"] or "",
             ]
             for row in found["deliveries"]
         ],

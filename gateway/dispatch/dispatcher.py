@@ -161,6 +161,10 @@ class Dispatcher:
         """Name the running targets that are in a slow start, for people."""
         return {name for name, runner in self._runners.items() if runner.gates.pace.is_starting}
 
+    def gathering(self) -> dict[str, float]:
+        """Tell of running targets that gather how many seconds they wait for more, for people."""
+        return {name: wait for name, runner in self._runners.items() if (wait := runner.gathers_seconds) is not None}
+
     async def hold(self, target: str, reason: str) -> bool:
         """Close the operator's gate on a target; False if it was closed. Durable on return."""
         return await self._runners[target].hold(reason)

@@ -67,6 +67,7 @@ class Runner:
         most = 1 if batches else plan.concurrency
         gather = self._instance.gather
         self._gathering = None if gather is None else Gathering(gather)
+        self.gathers_seconds = None if gather is None else gather.seconds
         self._crew = Crew(gates.pace, self._runtime, most, self._try, batches=batches, gathers=gather is not None)
         self._allowance = Allowance(gates, self.window, self._crew, self._gathering, self._runtime)
         self._lane: FetchLane | None = None

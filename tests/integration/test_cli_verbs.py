@@ -3,6 +3,7 @@
 import json
 import os
 import pwd
+from dataclasses import replace
 
 import pytest
 import trio
@@ -104,6 +105,35 @@ async def test_A3_hostile_event_types_reach_no_terminal(hookgate):
         out = (await hookgate(*verb)).output
         assert "\x1b" not in out
         assert "\r" not in out
+
+
+async def test_a_delivery_is_shown_by_number_or_as_retry_takes_it(hookgate):
+    by_number, as_one = [(await hookgate("deliveries", "show", *each)).output for each in ((TEXT, "0"), (f"{TEXT}:0",))]
+    assert by_number == as_one
+    assert f"hookgate retry {TEXT}:0" in as_one
+    for wrong in ((TEXT,), (f"{TEXT}:x",), (f"{TEXT}:0", "0")):
+        found = await hookgate("deliveries", "show", *wrong)
+        assert (found.exit_code, "expected EVENT N or EVENT:N" in found.stderr) == (1, True)
+
+
+async def test_what_a_delivery_waits_for_is_told_while_its_target_is_shut_or_gathers(daemon, hookgate):
+    (duty,) = daemon.store.duties
+    daemon.store.duties = [duty._replace(state="pending", due=2000, last_reason=None)]
+    gate = GateStatus("breaker", "timed out", 1000, 65_000)
+    (crm,) = daemon.targets
+    verbs = (("deliveries", "list"), ("deliveries", "show", TEXT, "0"), ("events", "show", TEXT))
+    for target, expected in [
+        (replace(crm, gates=(gate,)), "crm is not open: breaker, probe at 1970-01-01 00:01:05Z, timed out"),
+        (replace(crm, gathers_seconds=60, oldest_due=2000), "gathered with others: goes out by 1970-01-01 00:01:02Z"),
+    ]:
+        daemon.targets = [target]
+        for verb in verbs:
+            assert expected in (await hookgate(*verb)).output
+    daemon.targets = [crm]
+    assert json.loads((await hookgate("deliveries", "list", "--json")).output)["deliveries"][0]["waits"] is None
+    daemon.targets = [replace(crm, gates=(gate,))]
+    daemon.store.duties = [duty]
+    assert "not open" not in (await hookgate("deliveries", "list")).output, "it is dead, and waits for nothing"
 
 
 async def test_what_is_typed_is_what_is_asked(daemon, hookgate):

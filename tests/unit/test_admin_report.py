@@ -71,7 +71,7 @@ def test_a_target_that_only_the_store_knows_is_shown_with_what_to_do():
     counters = Counters()
     counters.targets["crm"].failed("500 Server Error", 6_000)
     crm, forgotten = report_targets(
-        BLUEPRINT, counters, Shelf(), [Gate("crm", "held", 1, None, "upgrade")], {"forgotten"}
+        BLUEPRINT, counters, Shelf(), [Gate("crm", "held", 1, None, "upgrade")], {"forgotten"}, {"crm": 60}
     )
     assert (crm.name, crm.type, crm.pending, crm.oldest_due, crm.last_error) == (
         "crm",
@@ -81,6 +81,7 @@ def test_a_target_that_only_the_store_knows_is_shown_with_what_to_do():
         "500 Server Error",
     )
     assert crm.gates == [GateStatus("held", "upgrade", 1, None)]
+    assert (crm.gathers_seconds, forgotten.gathers_seconds) == (60, None)
     assert (forgotten.name, forgotten.type, forgotten.dead) == ("forgotten", "", 9)
     assert "formerly" in forgotten.next_step
     assert (crm.slow_start, forgotten.slow_start) == (False, True), "what is closed is not started"

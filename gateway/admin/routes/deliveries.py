@@ -11,6 +11,7 @@ from gateway.admin.orders import read_delivery_order, read_reason
 from gateway.admin.peer import USER_HEADER, asker
 from gateway.admin.queries import read_delivery_query, read_event_id
 from gateway.admin.reading import list_deliveries, show_delivery
+from gateway.admin.waiting import tell_waits
 from gateway.core.model import event_text
 
 
@@ -26,6 +27,7 @@ def delivery_routes(operations: Operations) -> Blueprint:
             known = {target.name for target in (await operations.status()).targets}
             if query.target not in known:
                 raise no_target(query.target, known)
+        await tell_waits(operations, found["deliveries"])
         return answer(found)
 
     @routes.get("/deliveries/<text>/<int:n>")
@@ -33,6 +35,7 @@ def delivery_routes(operations: Operations) -> Blueprint:
         found = await show_delivery(operations.store, read_event_id(text), n)
         if found is None:
             return refuse(404, f"there is no delivery {n} of {text}", f"hookgate events show {text}")
+        await tell_waits(operations, [found])
         return answer(found)
 
     @routes.post("/retry")

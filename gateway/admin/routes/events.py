@@ -6,6 +6,7 @@ from gateway.admin.answers import answer, refuse
 from gateway.admin.operations import Operations
 from gateway.admin.queries import read_event_id, read_event_query
 from gateway.admin.reading import list_events, show_event
+from gateway.admin.waiting import tell_waits
 
 
 def event_routes(operations: Operations) -> Blueprint:
@@ -25,6 +26,7 @@ def event_routes(operations: Operations) -> Blueprint:
         if found["hold"] in {"unmatched", "ignored"} and not found["deliveries"]:
             found["unmet"] = [miss._asdict() for miss in await operations.misses(event_id)]
         found["fields"] = await operations.fields(event_id)
+        await tell_waits(operations, found["deliveries"])
         return answer(found)
 
     return routes
