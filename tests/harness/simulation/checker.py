@@ -247,6 +247,12 @@ class Checker:
             if older and (waits or (other.state == DEAD and blocks)):
                 world.fail("P9", f"{self._name(delivery)} is tried before {self._name(other)} of its key")
 
+    def ended(self):
+        """A life ended. If the clock had just stepped and nobody minded, no start can tell that from time gone by."""
+        if self._unsure(self._world.clock.current_time()):
+            for delivery in self.unsettled():
+                delivery.not_before = 0.0
+
     # The end
 
     def unsettled(self):

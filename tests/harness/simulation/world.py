@@ -79,6 +79,7 @@ class Life:
         if not self.dead and not self.expected_end:
             world.fail("P21", "the daemon ended, and nobody had asked it to")
         world.trace.say(f"daemon: ended ({'killed' if self.dead else self.expected_end})")
+        world.checker.ended()
         self.dead = True
 
     def exit_after(self, seconds, status):
