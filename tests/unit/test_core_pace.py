@@ -90,6 +90,36 @@ def test_failures_a_fifth_of_a_second_apart_are_two_steps_back():
         assert pace.at_once() == left
 
 
+def test_a_failure_exactly_a_fifth_of_a_second_after_a_step_is_another_step_back():
+    pace = Pace(None)
+    pace.begin(16)
+    pace.throttle(0.0)
+    pace.end(1, succeeded=False, now=0.2)
+    assert pace.at_once() == 4
+
+
+def test_what_ran_before_a_slow_start_is_not_of_it():
+    pace = Pace(None)
+    pace.begin(1)
+    pace.start_slowly(100.0)
+    pace.ready(104.0)
+    assert pace.at_once() == 4, "nobody asked for anything since"
+
+
+def test_an_end_too_many_leaves_nothing_running():
+    pace = Pace(None)
+    pace.end(5, succeeded=True, now=0.0)
+    pace.begin(8)
+    pace.throttle(100.0)
+    assert pace.at_once() == 4
+
+
+def test_a_fast_target_saves_up_what_comes_in_between_two_looks():
+    pace = Pace(Rate(1000, 1))
+    pace.begin(int(pace.ready(0)))
+    assert pace.ready(3600) == 40
+
+
 def test_a_step_takes_two_seconds_and_needs_a_success_since_it_began():
     pace = Pace(None)
     pace.start_slowly(100.0)

@@ -138,6 +138,7 @@ def test_there_are_ten_thousand_tries_at_most():
 def test_a_retry_after_counts_for_a_day():
     assert Policy((1,), then=1).next_delay(1, 0, 0, 90_000) == 86_400
     assert DEFAULT_POLICY.next_delay(1, 0, 0, 0.5) == 5
+    assert Policy((0.1,)).next_delay(1, 0, 0, 0.5) == 0.5
 
 
 def test_the_named_policies_are_those_of_the_documentation():
@@ -194,6 +195,13 @@ def test_growing_waits_grow_for_100_steps_and_twofold_unless_said_otherwise():
     assert parse_policy({"first": 1, "attempts": 3}).delays[:4] == (1, 2, 4, 8)
     assert parse_policy({"first": 1, "attempts": 3}).delays[-1] == 30 * DAY
     assert parse_policy({"first": 60, "max": 10, "attempts": 3}) == Policy((10,), then=10, attempts=3)
+
+
+@pytest.mark.parametrize("key", ["jitter", "attempts", "give_up", "pause", "expires", "then"])
+def test_what_is_wrong_is_told_by_its_key_alone(key):
+    with pytest.raises(ProblemsError) as caught:
+        parse_policy({"delays": ["1s"], "attempts": 3, key: "half"})
+    assert [problem.path for problem in caught.value.problems] == [(key,)]
 
 
 def test_all_that_is_wrong_is_told_at_once():

@@ -56,7 +56,7 @@ def is_prose(node: ast.AST) -> bool:
 def changed_statement(node: ast.AST) -> Iterator[Change]:
     """Leave it out where what follows still runs; turn `break` and `continue` round; let handlers raise again."""
     match node:
-        case ast.Expr() | ast.Raise() | ast.Delete():
+        case ast.Expr() | ast.Raise() | ast.Delete() if not _is_unreachable(node):
             yield f"without {_short(node)}", ast.Pass()
         case ast.Assign(targets=[ast.Attribute() | ast.Subscript(), *_]) | ast.AugAssign():
             yield f"without {_short(node)}", ast.Pass()
@@ -71,6 +71,10 @@ def changed_statement(node: ast.AST) -> Iterator[Change]:
     if isinstance(node, ast.AugAssign) and type(node.op) in _OPERATORS:
         new = _OPERATORS[type(node.op)]()
         yield f"{_sign(node.op)}= → {_sign(new)}=", ast.AugAssign(node.target, new, node.value)
+
+
+def _is_unreachable(node: ast.AST) -> bool:
+    return isinstance(node, ast.Expr) and ast.unparse(node.value).startswith("assert_never(")
 
 
 def changed_expression(node: ast.AST, parent: ast.AST, field: str, *, prose: bool) -> Iterator[Change]:
