@@ -7,7 +7,7 @@ only.
 """
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from hashlib import blake2b
 from typing import Any, Final
@@ -18,6 +18,7 @@ import trio
 
 from gateway.blueprint import OWN_SOURCE, Blueprint
 from gateway.core.model import Event, HoldReason, Request, event_number, event_text
+from gateway.core.routing import Route
 from gateway.core.told import NOTE, Telling, Told
 from gateway.errors import StoreError
 from gateway.intake import Intake
@@ -43,12 +44,15 @@ class Announcer:
         self._runtime = runtime
         self._queue: deque[Telling] = deque()
         self._told = Told()
+        self._over: dict[str, bytes | None] = {}
+        """What need not be remembered any more."""
         self._wake = trio.Event()
 
     def use(self, blueprint: Blueprint) -> None:
-        """Go by the periods of `blueprint` from now on."""
+        """Go by the periods and the routes of `blueprint` from now on; who was told nothing so far is told anew."""
         alerts = blueprint.config.alerts
-        self._told.use({} if alerts is None else alerts.again)
+        self._over |= self._told.use({} if alerts is None else alerts.again, audience(blueprint.routes.values()))
+        self._wake.set()
 
     def judged(self, event: Event, hold: HoldReason | None, verdict: Verdict) -> None:
         """Tell what a verdict leaves for people to do: an event that was held, or a conflict."""
@@ -90,6 +94,9 @@ class Announcer:
                 else:
                     await self._remember(store, self._queue[0].notes)
                     self._queue.popleft()
+            await self._remember(store, {})
+            if self._queue:  # while the store was asked
+                continue
             self._wake = trio.Event()
             with trio.move_on_after(LATE_EVERY_SECONDS):
                 await self._wake.wait()
@@ -110,6 +117,8 @@ class Announcer:
         await self._remember(store, over)
 
     async def _remember(self, store: Store, notes: Mapping[str, bytes | None]) -> None:
+        # What is over goes first, and with the rest: a subject told anew since is remembered.
+        notes, self._over = {**self._over, **notes}, {}
         if notes:
             with suppress(StoreError):  # after a restart it is told twice
                 await store.keep_notes(notes)
@@ -129,6 +138,12 @@ class Announcer:
         request, event = own_event(telling.kind, telling.subject, data, at)
         besides = telling.subject if telling.kind in NOT_TO_ITSELF else ""
         await intake.take(intake.blueprint.own_source, request, (event,), ((), ()), besides)
+
+
+def audience(routes: Iterable[Route]) -> str:
+    """Name whom own events are told to, equal for equal routes; empty if nobody listens."""
+    told = sorted((route.targets, route.events.globs) for route in routes if route.source == OWN_SOURCE)
+    return blake2b(orjson.dumps(told), digest_size=16).hexdigest() if told else ""
 
 
 def own_event(kind: str, subject: str, data: Mapping[str, Any], at: int) -> tuple[Request, Event]:

@@ -43,6 +43,7 @@ class Told:
 
     def __init__(self) -> None:
         self._again: Mapping[str, float] = {}
+        self._audience = ""
         self._told: dict[tuple[str, str], dict[str, tuple[int, int]]] = {}
         """By kind and origin: for each subject when it was told, and how often it came since; oldest first."""
         self._state: dict[tuple[str, str], str] = {}
@@ -50,9 +51,17 @@ class Told:
         self._later: dict[tuple[str, str], _Waiting] = {}
         """By topic and subject: the state to tell once it may be told."""
 
-    def use(self, again: Mapping[str, float]) -> None:
-        """Go by these periods, in seconds, where they differ from those of `KINDS`."""
+    def use(self, again: Mapping[str, float], audience: str = "") -> dict[str, bytes | None]:
+        """Go by these periods, in seconds, where they differ from those of `KINDS`; give the notes that count no more.
+
+        What was told to another `audience` was not told to this one: all is told anew.
+        """
         self._again = again
+        if audience == self._audience:
+            return {}
+        self._audience = audience
+        told, self._told = self._told, {}
+        return {_name(*place, subject): None for place, subjects in told.items() for subject in subjects}
 
     def ask(self, kind: str, origin: str, subject: str, data: Mapping[str, Any], now: int) -> Telling | None:
         """Give what is to be told now of something that came; None: nothing now."""
@@ -81,10 +90,10 @@ class Told:
         over: dict[str, bytes | None] = {}
         for name, note in kept.items():
             entry = _read(note)
-            if entry is None or not self._holds(entry[1], entry[0], now):
+            if entry is None or entry[4] != self._audience or not self._holds(entry[1], entry[0], now):
                 over[name] = None
             else:
-                found.append(entry)
+                found.append(entry[:4])
         for at, kind, origin, subject in sorted(found):
             self._told.setdefault((kind, origin), {})[subject] = (at, 0)
         return over
@@ -106,7 +115,7 @@ class Told:
         subjects[subject] = (now, 0)
         kept = {}
         if self._again.get(kind, KINDS[kind].again) >= KEPT_FROM:
-            kept[_name(kind, origin, subject)] = orjson.dumps([now, kind, origin, subject])
+            kept[_name(kind, origin, subject)] = orjson.dumps([now, kind, origin, subject, self._audience])
         more: dict[str, Any] = {"untold": untold} if untold and not KINDS[kind].topic else {}
         if len(subjects) == SUBJECTS_MAX:
             more["more"] = True
@@ -132,10 +141,11 @@ def _name(kind: str, origin: str, subject: str) -> str:
     return NOTE + blake2b(f"{kind}\0{origin}\0{subject}".encode("utf-8", "replace"), digest_size=16).hexdigest()
 
 
-def _read(note: bytes) -> tuple[int, str, str, str] | None:
+def _read(note: bytes) -> tuple[int, str, str, str, str] | None:
     try:
-        at, kind, origin, subject = orjson.loads(note)
+        at, kind, origin, subject, audience = orjson.loads(note)
     except (ValueError, TypeError):
         return None
-    fits = isinstance(at, int) and kind in KINDS and isinstance(origin, str) and isinstance(subject, str)
-    return (at, kind, origin, subject) if fits else None
+    texts = (kind, origin, subject, audience)
+    fits = isinstance(at, int) and all(isinstance(text, str) for text in texts) and kind in KINDS
+    return (at, kind, origin, subject, audience) if fits else None

@@ -108,3 +108,17 @@ async def test_a_sender_of_ever_new_types_floods_neither_alerts_nor_log(home):
             assert await daemon.stop() == 0
     assert len(sink.taken) == 50
     assert [body["data"].get("more") for body in bodies(sink)].count(True) == 1
+
+
+async def test_alerts_that_a_reload_brings_tell_what_nobody_was_told_before(home):
+    async with open_sink() as sink:
+        settings = Settings(home)
+        settings.write()
+        async with running(home) as daemon:
+            assert (await post(daemon.port, truework("order-1", ORDERS_TOKEN, version="v9"))).status == 200
+            await daemon.wait_logged("event.version_unseen")
+            await daemon.reload(settings.text() + PAGER.format(url=sink.url, more=""))
+            assert (await post(daemon.port, truework("order-2", ORDERS_TOKEN, version="v9"))).status == 200
+            await sink.wait(lambda sink: sink.taken, 20)
+            assert await daemon.stop() == 0
+        assert [kind for kind, _ in told(sink)] == ["event.version_unseen"]

@@ -1,9 +1,12 @@
 """The gateway's own events: each subject once in its period, bounded, never about themselves."""
 
+from types import SimpleNamespace
+
 import pytest
 
 from gateway.announce import QUEUED_MAX, Announcer
 from gateway.core.model import Event
+from gateway.core.routing import Pattern, Route
 from gateway.core.told import SUBJECTS_MAX
 from gateway.store.contract import Verdict
 
@@ -30,6 +33,18 @@ async def test_what_was_told_already_is_not_queued(announcer):
     assert announcer.tell("delivery.dead", "crm", {"target": "crm"})
     assert not announcer.tell("delivery.dead", "crm", {"target": "crm"})
     assert kinds(announcer) == ["delivery.dead"]
+
+
+async def test_alerts_that_a_reload_brings_hear_of_trouble_that_nobody_was_told(announcer):
+    def blueprint(*targets):
+        routes = [Route("alerts", "hookgate", Pattern(["*"]), Pattern(["*"]), None, targets)] if targets else []
+        return SimpleNamespace(config=SimpleNamespace(alerts=None), routes={each.name: each for each in routes})
+
+    announcer.use(blueprint())
+    assert announcer.tell("delivery.dead", "crm", {"target": "crm"})
+    for listeners, told in [(("mail",), True), (("mail",), False), (("mail", "pager"), True), ((), True)]:
+        announcer.use(blueprint(*listeners))
+        assert announcer.tell("delivery.dead", "crm", {"target": "crm"}) is told
 
 
 async def test_an_event_that_found_its_way_is_not_told(announcer):

@@ -54,6 +54,37 @@ def test_a_subject_is_told_once_in_its_period_and_then_with_how_many_came_since(
     assert world.after(480).ask("delivery.dead").data == {**DOWN, "untold": 2}
 
 
+def test_what_others_or_nobody_were_told_is_told_anew_to_new_listeners(world):
+    assert world.ask("delivery.dead")
+    assert world.ask("event.unmatched", "acme order 1")
+    assert world.told.use({}, "") == {}, "the same listeners: nothing changes"
+    assert world.ask("delivery.dead") is None
+    over = world.told.use({}, "pager")
+    world.notes |= over
+    assert not [note for note in world.notes.values() if note is not None]
+    assert world.ask("delivery.dead").data == DOWN
+    assert world.ask("event.unmatched", "acme order 1")
+    assert world.ask("delivery.dead") is None
+
+
+def test_a_restart_with_other_listeners_tells_what_these_have_not_heard(world):
+    world.told.use({}, "pager")
+    assert world.ask("event.unmatched", "acme order 1")
+    for listeners, told in [("pager", False), ("mail", True)]:
+        world.told = Told()
+        world.told.use({}, listeners)
+        world.notes |= world.told.restore({name: note for name, note in world.notes.items() if note}, world.now)
+        assert bool(world.ask("event.unmatched", "acme order 1")) is told
+
+
+def test_a_state_that_came_too_early_is_told_at_once_to_new_listeners(world):
+    assert world.ask("target.down")
+    assert world.ask("target.up", data=UP)
+    assert world.ask("target.down") is None
+    world.told.use({}, "pager")
+    assert world.late() == ["target.down"]
+
+
 def test_different_subjects_are_told_each(world):
     assert world.ask("delivery.dead", "crm")
     assert world.ask("delivery.dead", "audit")
