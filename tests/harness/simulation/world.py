@@ -220,6 +220,7 @@ class World:
                     await trio.sleep_until(action.at)
                     self._begin(action)
                 self._next_action = inf
+                await trio.sleep(0.001)  # what was begun last is carried out before it is called off
                 await self._drain()
                 nursery.cancel_scope.cancel()
         finally:
