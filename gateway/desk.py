@@ -177,10 +177,28 @@ class OperatorDesk:
                 )
         if self._replayer.running >= RUNNING_MAX:
             raise NotPossibleError(f"{RUNNING_MAX} replays are running: wait, or cancel one", "hookgate replays list")
+        led = self._led_to(plan)
         for event_id in plan.chosen.event_ids:
-            await self._check_event(plan, event_id)
+            led |= await self._check_event(plan, event_id)
+        if astray := sorted(set(plan.also) - led):
+            chosen = plan.chosen.event_ids
+            raise NotPossibleError(
+                f"nothing leads what was chosen to {', '.join(astray)}, and --also adds no way: say --target instead",
+                f"hookgate replay {event_text(chosen[0])} --target {astray[0]}" if chosen else "hookgate replay --help",
+            )
 
-    async def _check_event(self, plan: ReplayPlan, event_id: int) -> None:
+    def _led_to(self, plan: ReplayPlan) -> set[str]:
+        """Give the targets that what was chosen may go to; of single events, they say themselves."""
+        if plan.chosen.event_ids:
+            return set()
+        if plan.same:
+            return set(plan.also)
+        blueprint = self._intake.blueprint
+        source = plan.chosen.source if plan.chosen.source in blueprint.sources else None  # else perhaps a former name
+        return {name for each in blueprint.routes.values() if source in {None, each.source} for name in each.targets}
+
+    async def _check_event(self, plan: ReplayPlan, event_id: int) -> set[str]:
+        """Give the targets that an event goes to again. Raises NotPossibleError if there is none."""
         step = await self._operator.select_events(EventFilter(event_ids=(event_id,)), 0, event_id, 1)
         text = event_text(event_id)
         if not step.found or step.found[0].event.payload is None:
@@ -189,7 +207,7 @@ class OperatorDesk:
         (found,) = step.found
         planned, left_out = self._replayer.plan(plan, found)
         if planned:
-            return
+            return {each.target for each in planned}
         if left_out:
             raise NotPossibleError(
                 f'{text} goes to {", ".join(left_out)} only, which takes replays only if named (replay = "ask") '

@@ -58,6 +58,13 @@ def size(count: int) -> str:
     return f"{value:.1f} TiB"
 
 
+def counted(count: int, what: str) -> str:
+    """Write a number of things, of which `what` is the plural: `1 delivery`, `2 deliveries`."""
+    if count != 1:
+        return f"{count} {what}"
+    return f"1 {what.removesuffix('ies')}y" if what.endswith("ies") else f"1 {what.removesuffix('s')}"
+
+
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """Draw a table; cells are plain text, never markup."""
     from rich.box import SIMPLE_HEAD  # noqa: PLC0415 - 60 ms that only a drawn table needs

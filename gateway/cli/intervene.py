@@ -6,7 +6,7 @@ from typing import Any, Final
 import click
 
 from gateway.cli.failures import Failure
-from gateway.cli.format import point, say, write_json
+from gateway.cli.format import counted, point, say, write_json
 from gateway.cli.locate import find_client
 from gateway.cli.options import examples, with_config, with_json
 from gateway.cli.selecting import SURE, TIMES, fields, is_sure, tell_selected, with_options, work
@@ -114,7 +114,7 @@ def cancel(
     if as_json:
         write_json({"cancelled": count}, remedy)
         return
-    say("1 delivery is cancelled" if count == 1 else f"{count} deliveries are cancelled")
+    say(f"{counted(count, 'deliveries')} {'is' if count == 1 else 'are'} cancelled")
     point(remedy)
 
 

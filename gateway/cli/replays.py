@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from gateway.cli.client import Client
-from gateway.cli.format import UNKNOWN, point, say, table, when, write_json
+from gateway.cli.format import UNKNOWN, counted, point, say, table, when, write_json
 from gateway.cli.locate import find_client
 from gateway.cli.options import examples, with_config, with_json
 from gateway.cli.selecting import progress
@@ -111,9 +111,11 @@ def end_with(found: dict[str, Any], remedy: str) -> None:
     if found.get("again"):
         name += f", begun before ({when(found['asked_at'])}, {found['who']}): nothing new was begun"
     say(f"{name}: {found['state']}")
-    say(f"{found['events']} events planned again, {found['added']} new deliveries")
+    say(f"{counted(found['events'], 'events')} planned again, {counted(found['added'], 'new deliveries')}")
     if found["left_out"]:
-        say(f'{found["left_out"]} deliveries left out: their targets say replay = "ask" (name them) or "never"')
+        left_out = counted(found["left_out"], "deliveries")
+        say(f'{left_out} left out: their targets say replay = "ask" (name them) or "never"')
     if found["passed_over"]:
-        say(f"{found['passed_over']} events passed over: no route takes them, or their payload is no longer kept")
+        passed_over = counted(found["passed_over"], "events")
+        say(f"{passed_over} passed over: no route takes them, or their payload is no longer kept")
     point(remedy)

@@ -15,7 +15,7 @@ from click.core import ParameterSource
 
 from gateway.cli.client import Client
 from gateway.cli.failures import Failure
-from gateway.cli.format import say, write_json
+from gateway.cli.format import counted, say, write_json
 from gateway.cli.options import pasteable
 from gateway.core.moments import read_moment
 from gateway.core.units import parse_duration
@@ -115,7 +115,7 @@ def tell_selected(count: int, what: str, *, as_json: bool) -> None:
     if as_json:
         write_json({"selected": count}, remedy)
         return
-    say(f"{count} {what} {'is' if count == 1 else 'are'} selected; nothing was changed")
+    say(f"{counted(count, what)} {'is' if count == 1 else 'are'} selected; nothing was changed")
     click.echo(f"\nnext: {pasteable(remedy)}")
 
 

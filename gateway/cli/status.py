@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from gateway.cli.format import UNKNOWN, ago, point, say, size, span, table, write_json
+from gateway.cli.format import UNKNOWN, ago, counted, point, say, size, span, table, write_json
 from gateway.cli.locate import find_client
 from gateway.cli.options import examples, pasteable, with_config, with_json
 
@@ -65,7 +65,7 @@ def _show(found: Json) -> None:
         )
         for each in found["pollers"]:
             if each["failures"]:
-                say(f"{each['name']}: {each['failures']} polls in a row failed: {each['problem']}")
+                say(f"{each['name']}: {counted(each['failures'], 'polls')} in a row failed: {each['problem']}")
     _show_refusals(found["refusals"], now)
 
 
@@ -85,7 +85,7 @@ def _show_reload(reload: Json | None, now: int) -> None:
 
 def _show_ingress(ingress: Json, now: int) -> None:
     say(
-        f"ingress  {', '.join(ingress['listeners'])}  {ingress['connections']} connections  last event "
+        f"ingress  {', '.join(ingress['listeners'])}  {counted(ingress['connections'], 'connections')}  last event "
         f"{ago(ingress['last_accepted_at'], now)}"
     )
     say(

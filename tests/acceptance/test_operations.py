@@ -124,6 +124,7 @@ async def test_a_replay_goes_by_todays_routes_to_given_targets_or_where_the_even
 async def test_a_target_that_asks_is_replayed_to_only_by_name_and_one_that_never_does_not_at_all(home):
     settings = Settings(home, orders_targets=["audit", "asks", "never"])
     settings.more = files(home, "asks", options='replay = "ask"') + files(home, "never", options='replay = "never"')
+    settings.more += files(home, "script", options='replay = "ask"')
     settings.write()
     async with running(home) as daemon:
         await send(daemon, "a")
@@ -133,6 +134,10 @@ async def test_a_target_that_asks_is_replayed_to_only_by_name_and_one_that_never
         also = await daemon.cli("replay", event, "--also", "asks", "--id", "also")
         assert (also["added"], also["left_out"]) == (2, 1)
         assert (await daemon.cli("replay", event, "--target", "asks", "--id", "named"))["added"] == 1
+        for chosen in (("--source", "truework"), (event,)):
+            astray = await fails(daemon, "replay", *chosen, "--also", "script", "--yes")
+            assert "nothing leads what was chosen to script" in astray
+        assert f"hookgate replay {event} --target script" in astray
         for how in ("--target", "--also"):
             assert 'never takes no replays: its configuration says replay = "never"' in (
                 await fails(daemon, "replay", event, how, "never")

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from gateway.cli.format import ago, plain, point, size, span, table, when, write_json
+from gateway.cli.format import ago, counted, plain, point, size, span, table, when, write_json
 
 
 @pytest.mark.parametrize(
@@ -71,3 +71,8 @@ def test_every_answer_ends_with_the_next_command(capsys):
     assert capsys.readouterr().out == "\nnext: hookgate status\n"
     write_json({"a": 1}, "hookgate status")
     assert json.loads(capsys.readouterr().out) == {"a": 1, "next": "hookgate status"}
+
+
+def test_one_thing_is_written_as_one():
+    assert [counted(n, "events") for n in (0, 1, 2)] == ["0 events", "1 event", "2 events"]
+    assert [counted(n, "new deliveries") for n in (1, 2)] == ["1 new delivery", "2 new deliveries"]
