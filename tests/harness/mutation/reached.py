@@ -55,17 +55,22 @@ class Map:
         self._path.write_text(json.dumps({test: vars(reached) for test, reached in self.files.items()}))
 
     def tests_of(self, mutant: Mutant) -> dict[str, float]:
-        """Give the tests that run the mutant's lines, fastest first; those that run its module if none does.
-
-        What only an import runs is reached by all that use what it made.
-        """
+        """Give the tests that run the mutant's lines, fastest first; those that use its module if none does."""
         low, high = mutant.lines if mutant.inside else (0, 0)
         near = {
             test: seconds
             for test, seconds, lines in self._of(mutant.path)
             if any(low <= line <= high for line in lines)
         }
-        return _affordable(near or {test: seconds for test, seconds, _ in self._of(mutant.path)})
+        return _affordable(near or self._using(mutant.path))
+
+    def _using(self, path: str) -> dict[str, float]:
+        """Give the tests that run lines of the module, and those beside them that run none: they look at figures."""
+        using = {test: seconds for test, seconds, _ in self._of(path)}
+        for reached in self.files.values():
+            if any(test in using for test in reached.seconds):
+                using |= {test: seconds for test, seconds in reached.seconds.items() if test not in reached.lines}
+        return using
 
     def _of(self, path: str) -> Iterator[tuple[str, float, list[int]]]:
         for reached in self.files.values():
