@@ -143,7 +143,7 @@ class Control:
                 self._dispatcher.gathering(),
             ),
             pollers=[PollerStatus(*each) for each in self._pollers.states()],
-            refusals=[RefusalStatus(*each) for each in self._receiver.refusals.newest(REFUSALS_SHOWN)],
+            refusals=[RefusalStatus(*each, count) for each, count in self._receiver.refusals.folded(REFUSALS_SHOWN)],
         )
 
     async def _gates(self) -> list[Gate]:

@@ -68,7 +68,7 @@ class IngressStatus:
 
 @dataclass(frozen=True, slots=True)
 class RefusalStatus:
-    """One of the newest refused requests."""
+    """The newest refused request of one source and reason."""
 
     at: int
     source: str
@@ -76,6 +76,8 @@ class RefusalStatus:
     status: int
     reason: str
     detail: str
+    count: int = 1
+    """How many of that source and reason there were."""
 
 
 @dataclass(frozen=True, slots=True)

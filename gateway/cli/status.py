@@ -111,6 +111,7 @@ def _show_refusals(refusals: Sequence[Json], now: int) -> None:
         rows = [
             [
                 ago(each["at"], now),
+                each["count"],
                 each["source"] or UNKNOWN,
                 each["client"],
                 each["status"],
@@ -119,7 +120,7 @@ def _show_refusals(refusals: Sequence[Json], now: int) -> None:
             ]
             for each in refusals
         ]
-        table(["refused", "source", "client", "status", "reason", "detail"], rows)
+        table(["refused", "times", "source", "client", "status", "reason", "detail"], rows)
 
 
 def _sources(found: Json) -> list[list[object]]:

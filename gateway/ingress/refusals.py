@@ -21,16 +21,26 @@ class Refusal(NamedTuple):
 
 
 class Refusals:
-    """A ring of the newest refusals; says which may be logged, so that a flood cannot fill the disk."""
+    """A ring of the newest refusals; says which may be logged, so that a flood cannot fill the disk.
+
+    Beside it the newest of each source and reason with their number, which a burst of others does not drive out.
+    """
 
     def __init__(self) -> None:
         self._ring: deque[Refusal] = deque(maxlen=KEPT)
+        self._folded: dict[tuple[str, str], tuple[Refusal, int]] = {}
+        """By source and reason, the newest last."""
         self._second = 0
         self._logged = 0
 
     def add(self, refusal: Refusal) -> bool:
         """Keep `refusal`; True if it should be logged too (at most ten in a second)."""
         self._ring.append(refusal)
+        kind = (refusal.source, refusal.reason)
+        _, count = self._folded.pop(kind, (None, 0))
+        self._folded[kind] = (refusal, count + 1)
+        if len(self._folded) > KEPT:
+            del self._folded[next(iter(self._folded))]
         second = refusal.at // 1000
         if second != self._second:
             self._second, self._logged = second, 0
@@ -40,3 +50,7 @@ class Refusals:
     def newest(self, limit: int) -> list[Refusal]:
         """Give the newest refusals, newest first."""
         return list(self._ring)[: -limit - 1 : -1]
+
+    def folded(self, limit: int) -> list[tuple[Refusal, int]]:
+        """Give the newest refusal of each source and reason with how many there were, newest first."""
+        return list(self._folded.values())[: -limit - 1 : -1]

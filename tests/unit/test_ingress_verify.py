@@ -142,6 +142,24 @@ def test_S15_a_flood_of_refusals_is_kept_bounded_and_logged_ten_times_a_second()
     assert [each.at for each in refusals.newest(2)] == [6999, 6998]
 
 
+def test_a_burst_of_one_refusal_hides_no_other():
+    refusals = Refusals()
+    refusals.add(Refusal(1, "stripe", "192.0.2.1", 401, "bad_signature", ""))
+    for at in range(1000):
+        refusals.add(Refusal(at, "acme", "192.0.2.7", 401, "bad_token", f"the {at}th"))
+    refusals.add(Refusal(2000, "stripe", "192.0.2.2", 401, "bad_signature", "again"))
+    told = [(each.source, each.client, each.detail, count) for each, count in refusals.folded(10)]
+    assert told == [("stripe", "192.0.2.2", "again", 2), ("acme", "192.0.2.7", "the 999th", 1000)]
+    assert [each.source for each, _ in refusals.folded(1)] == ["stripe"]
+
+
+def test_refusals_are_bounded_however_many_kinds_there_are():
+    refusals = Refusals()
+    for at in range(1000):
+        refusals.add(Refusal(at, f"source-{at}", "192.0.2.7", 401, "bad_token", ""))
+    assert [each.at for each, _ in refusals.folded(10_000)] == list(range(999, 999 - KEPT, -1))
+
+
 def test_a_proof_says_which_headers_are_stored_nowhere():
     (match,) = matched(credential("old", OLD))
     assert match.proof == Proof(consumed=(b"x-token",))
