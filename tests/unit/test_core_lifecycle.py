@@ -47,6 +47,16 @@ def test_the_table_is_what_the_design_says():
     }
 
 
+def test_what_can_happen_in_each_state_is_what_the_design_says():
+    assert {state: set(below) for state, below in TRANSITIONS.items()} == {
+        "pending": {"claim", "cancel", "expire"},
+        "in_flight": {*OUTCOMES, "interrupted", "release", "cancel"},
+        "dead": {"revive", "cancel"},
+        "delivered": set(),
+        "cancelled": set(),
+    }
+
+
 def test_every_state_but_the_final_ones_leads_on_and_every_state_can_be_reached():
     assert {state for state, below in TRANSITIONS.items() if not below} == {"delivered", "cancelled"}
     reached, before = {"pending"}, set()
