@@ -64,6 +64,9 @@ def start(path: Path, runtime: Runtime, settings: StoreSettings) -> Started:
     try:
         _prepare_file(path)
         return _start_locked(path, runtime, settings, lock)
+    except apsw.FullError as error:
+        lock.release()
+        raise StoreError(f"{path}: the disk is full; make room, then start again: nothing is lost") from error
     except (apsw.Error, OSError) as error:
         lock.release()
         raise StoreError(

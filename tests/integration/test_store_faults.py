@@ -176,6 +176,18 @@ async def test_P19_a_full_disk_found_by_commit_itself_is_refused_and_the_store_g
         assert len(await desk.store.events(EventQuery())) == 2
 
 
+async def test_P19_a_start_without_any_room_says_so_and_the_next_one_finds_everything(faulty, tmp_path):
+    async with desk_on(tmp_path / "h.db") as desk:
+        await desk.accept_one("a")
+    faulty.fail = failing("write", "-wal", apsw.FullError)
+    with pytest.raises(StoreError, match="make room, then start again"):
+        async with desk_on(tmp_path / "h.db"):
+            pass
+    faulty.fail = lambda call, suffix: None
+    async with desk_on(tmp_path / "h.db") as desk:
+        assert len(await desk.store.events(EventQuery())) == 1
+
+
 async def test_P2_who_waits_for_a_commit_that_is_stuck_is_told_after_seconds_and_the_event_is_an_ordinary_one(
     faulty, tmp_path
 ):
