@@ -20,6 +20,7 @@ TITLES: Final = {
     "webhook.missed": "Poller {subject} found webhooks that never came",
     "certificate.expiring": "Certificate {subject} ends soon",
     "secret.expiring": "Secret {subject} ends soon",
+    "secret.learned": "The secret of {subject} was learned",
     "store.troubled": "New events are not accepted",
 }
 
@@ -106,6 +107,14 @@ MEANINGS: Final = {
     "secret.expiring": Advice(
         "Its issuer ends it on that day, as the configuration says: put a new one in its place and write the new day.",
         (("hookgate reload", "read the new secret"),),
+    ),
+    "secret.learned": Advice(
+        "A provider said it at set-up, and it is kept. If that was not the provider, whoever it was can sign events: "
+        "learn again at once.",
+        (
+            ("hookgate sources list", "which secrets are learned"),
+            ("hookgate sources learn {source} --credential {credential}", "forget this one, and learn once more"),
+        ),
     ),
     "store.troubled": Advice(
         "Senders get 503 and try again; deliveries go on as far as the disk allows. This mail came past the store.",

@@ -15,6 +15,8 @@ from gateway.targets.mail_own import MEANINGS, TITLES, Advice
 OWN_SOURCE: Final = "hookgate"
 VALUE_MAX: Final = 500
 
+_TYPED: Final = ("target", "event_id", "source", "credential")
+"""What of an event's data the commands name; where it is not told, its name in capitals stands there."""
 _UNKNOWN: Final = Advice("", (("hookgate status", "how things are"),))
 
 
@@ -56,9 +58,7 @@ def _own_lines(message: Message, body: Json) -> list[str]:
     data = _data(body)
     rows = {name: value for name, value in data.items() if name != "version" or value}
     meaning, commands = MEANINGS.get(message.type, _UNKNOWN)
-    known = {"target": "TARGET", "event_id": "EVENT"} | {
-        key: _line(value) for key, value in data.items() if key in ("target", "event_id")
-    }
+    known = {name: _line(data.get(name, name.upper().removesuffix("_ID"))) for name in _TYPED}
     typed = [(command.format(**known), purpose) for command, purpose in commands]
     width = max(len(command) for command, _ in typed)
     return [

@@ -456,10 +456,12 @@ def test_the_helper_needs_nothing_but_the_standard_library():
 
     import gateway
 
-    folder = Path(gateway.__file__).parent / "exec_helper"
-    for path in folder.glob("*.py"):
+    folder = Path(gateway.__file__).parent
+    for path in [*folder.glob("exec_helper/*.py"), folder / "prctl.py"]:
         for node in ast.walk(ast.parse(path.read_text())):
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             names += [node.module] if isinstance(node, ast.ImportFrom) else []
             for name in names:
-                assert name.startswith("gateway.exec_helper") or name.partition(".")[0] in sys.stdlib_module_names
+                assert name.startswith(("gateway.exec_helper", "gateway.prctl")) or (
+                    name.partition(".")[0] in sys.stdlib_module_names
+                )

@@ -177,7 +177,7 @@ def test_the_schema_and_the_code_know_the_same_numbers(connection, table, column
 
 def test_a_claim_reads_the_index_of_what_is_due_and_sorts_nothing(connection):
     plan = [
-        row[3] for row in connection.execute("EXPLAIN QUERY PLAN " + load_statements("claim")["find_due"], (1, 2, 3))
+        row[3] for row in connection.execute("EXPLAIN QUERY PLAN " + load_statements("claim")["find_due"], (1, 2, 3, 0))
     ]
     assert plan[0].startswith("SEARCH d USING INDEX delivery_due (target=? AND due>? AND due<?)")
     assert not any("TEMP B-TREE" in step for step in plan)
