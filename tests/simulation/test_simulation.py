@@ -10,7 +10,7 @@ import pytest
 
 from harness.simulation.run import simulate, simulate_all
 
-SEEDS = int(os.environ.get("HOOKGATE_SIM_SEEDS", "300"))
+SEEDS = int(os.environ.get("HOOKGATE_SIM_SEEDS", "100"))
 FIRST = int(os.environ.get("HOOKGATE_SIM_SEED", "0"))
 """One seed to run alone; 0: as many as `SEEDS` says, from 1 on."""
 TESTS = Path(__file__).parents[1]
