@@ -7,6 +7,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import CodeType
 
@@ -89,15 +90,16 @@ class _Trial:
         self._pass_unchanged(reached, chosen)
         results = []
         for mutant, former in zip(chosen, codes, strict=True):
-            tests, code = reached.tests_of(mutant), self._code(mutant)
+            code = self._code(mutant)
+            # What ran before the tests began is looked at by tests that do not run it themselves.
+            tests = reached.tests_of(replace(mutant, inside=False))
             if code is None:
-                results.append(Result(mutant, "killed"))  # it is no module: even an import notices
-            elif not tests:
-                results.append(Result(mutant, "unreached"))
-            elif former in _VERDICTS:
-                results.append(Result(mutant, _VERDICTS[former]))
+                verdict: Verdict = "killed"  # it is no module: even an import notices
+            elif former is not None and former in _VERDICTS:
+                verdict = _VERDICTS[former]
             else:
-                results.append(Result(mutant, self._anew(mutant, code, tests)))
+                verdict = self._anew(mutant, code, tests) if tests else "unreached"
+            results.append(Result(mutant, verdict))
         return results
 
     def _anew(self, mutant: Mutant, code: CodeType | None, tests: dict[str, float]) -> Verdict:
