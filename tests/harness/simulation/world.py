@@ -125,6 +125,7 @@ class World:
         self.failures = []
         self.stepped_ms = 0
         self.stepped_at = -inf
+        self._editing = trio.Lock()
         self._dice = Random(f"{seed} world")
         self._busy = 0
         self._next_action = inf
@@ -345,7 +346,11 @@ class World:
         return replace(target, name=f"{target.name}x", formerly=target.name)
 
     async def _go_over(self, settings):
-        """Reload to other settings; None: to what is no configuration at all."""
+        """Reload to other settings; None: to what is no configuration at all. One after the other, as files change."""
+        async with self._editing:
+            await self._edit(settings)
+
+    async def _edit(self, settings):
         life = self.life
         if life is None or life.daemon is None or life.dead or life.expected_end:
             return
