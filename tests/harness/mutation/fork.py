@@ -8,6 +8,7 @@ import signal
 import sys
 import tempfile
 import traceback
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
@@ -23,7 +24,11 @@ def attempt(run: Callable[[Path], int], seconds: float) -> int:
     """Run in a fork with a scratch folder, its output discarded; give its code, or TIMED_OUT and end all it started."""
     scratch = Path(tempfile.mkdtemp(prefix="mutant-"))
     sys.stdout.flush()
-    pid = os.fork()
+    with warnings.catch_warnings():
+        warnings.simplefilter(
+            "ignore", DeprecationWarning
+        )  # of threads that are there: nothing in the fork waits for one
+        pid = os.fork()
     if not pid:
         _be_the_child(run, scratch)
     try:
