@@ -1,6 +1,7 @@
 """Presets: what is known about a provider, as data. The operator's own win over those of the package."""
 
 import json
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path as File
@@ -165,7 +166,10 @@ class Presets:
 
     def names(self) -> list[str]:
         """Name every preset there is."""
-        return sorted({file.stem for folder in (BUILT_IN, self._folder) for file in folder.glob("*.toml")})
+        found = {file.stem for file in BUILT_IN.glob("*.toml")}
+        with suppress(OSError):  # no folder, or a path that can be none
+            found.update(file.stem for file in self._folder.glob("*.toml"))
+        return sorted(found)
 
     def find(self, provider: str, path: Path) -> Preset | None:
         """Give the preset of `provider`, named at `path`; None if there is no sound one, which is then reported."""
