@@ -184,8 +184,11 @@ class Presets:
             hint = did_you_mean(provider, names) or f"; known are {', '.join(names)}; {own}"
             self._report.add(path, f'unknown provider "{provider}"{hint}')
             return _Found(None)
-        own_file = self._folder / f"{provider}.toml"
-        return _Found(read_preset(own_file if own_file.exists() else BUILT_IN / f"{provider}.toml", self._report))
+        file: File = BUILT_IN / f"{provider}.toml"
+        with suppress(OSError):  # see `names`
+            own_file = self._folder / f"{provider}.toml"
+            file = own_file if own_file.exists() else file
+        return _Found(read_preset(file, self._report))
 
 
 def read_preset(file: File, report: Report) -> Preset | None:
