@@ -18,7 +18,6 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from gateway.plugin import KeyRef, Keys, NeedsKey, Request, VerificationError
 
 _MIN_RSA_BITS: Final = 2048
-_MAX_ADDRESS: Final = 500
 _HASHES: Final[Mapping[str, hashes.HashAlgorithm]] = {"sha1": hashes.SHA1(), "sha256": hashes.SHA256()}  # noqa: S303 - SNS signs so
 
 

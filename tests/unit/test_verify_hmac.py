@@ -634,6 +634,40 @@ def test_options_that_would_prove_nothing_are_refused_and_told(options, told):
     assert told in str(caught.value)
 
 
+WITH_URL = {"template": "{url}{body}", "url": "https://a.example/h"}
+
+
+@pytest.mark.parametrize(
+    ("options", "signed"),
+    [
+        ({"timestamp": "query.t"}, False),
+        ({"timestamp": "query.t", **WITH_URL}, True),
+        ({"timestamp": "query.t", "template": "{query.t}{body}"}, True),
+        ({"timestamp": "header.x-time", **WITH_URL}, False),
+        ({"timestamp": "header.x-time", "template": "{header.X-Time}{body}"}, True),
+        ({"timestamp": "header.X-Time", "template": "{header.x-time}{body}"}, True),
+        ({"timestamp": "header.x-time", "template": "{header.x-other}{body}"}, False),
+        ({"timestamp": "body.t"}, True),
+        ({"timestamp": "body.t", "template": "{method}", "unsigned_body": True}, False),
+        ({"timestamp": "body.t", "template": "{body.t}", "unsigned_body": True}, True),
+        ({"timestamp": "body.t", "template": "{url}", "url": "https://a.example/h", "unsigned_body": True}, False),
+    ],
+)
+def test_a_timestamp_counts_only_where_it_is_part_of_what_is_signed(options, signed):
+    if signed:
+        make_verifier(Hmac, header="X-Sig", **options)
+    else:
+        with pytest.raises(ValueError, match="the timestamp is not part of what is signed"):
+            make_verifier(Hmac, header="X-Sig", **options)
+
+
+def test_a_signature_header_has_32_entries_at_most():
+    verifier = make_verifier(Hmac, header="X-Sig", shape="list")
+    right = hexmac(b'{"id":1}')
+    verifier.verify(make_request(X_Sig=" ".join(["x"] * 31 + [right])))
+    assert refusal(verifier, make_request(X_Sig=" ".join(["x"] * 32 + [right]))) == "signature"
+
+
 def test_a_signature_in_the_body_cannot_claim_to_cover_that_body():
     with pytest.raises(ValueError, match="cannot cover the body"):
         make_verifier(Hmac, body="signature")

@@ -101,6 +101,12 @@ def test_a_key_set_has_100_keys_at_most():
         verifier().verify_with(sent(), published(*[jwk(use="enc")] * 100, jwk(), fresh=True))
 
 
+def test_a_publisher_whose_set_is_of_no_use_is_asked_again_after_a_minute():
+    with pytest.raises(KeyUnavailableError) as caught:
+        verifier().verify_with(sent(), {REF: Published(b"{}", fresh=True)})
+    assert caught.value.after == 60
+
+
 def test_a_trial_publishes_a_key_for_signatures_and_the_providers_own_is_not_at_hand():
     request, documents = verifier().sign_with(make_request(b"{}"), private_key("RS256"))
     (key,) = json.loads(documents[REF])["keys"]

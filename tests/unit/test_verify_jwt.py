@@ -444,7 +444,9 @@ def test_J9_a_token_of_one_megabyte_is_refused_before_any_cryptography():
         assert refusal(verifier, make_request(form)) in {"token_form", "token_header"}
 
 
-@pytest.mark.parametrize("extra", [{"crit": ["exp"]}, {"crit": []}, {"b64": False}, {"b64": True}, {"zip": "DEF"}])
+@pytest.mark.parametrize(
+    "extra", [{"crit": ["exp"]}, {"crit": []}, {"b64": False}, {"b64": True}, {"zip": "DEF"}, {"enc": "A256GCM"}]
+)
 def test_a_header_that_changes_what_the_token_means_is_refused(extra):
     assert refusal(hs256(), make_request(hs_token({"alg": "HS256", **extra}))) == "token_header"
 

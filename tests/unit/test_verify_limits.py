@@ -6,7 +6,6 @@ import pytest
 from verify_harness import NOW, make_verifier
 
 from gateway.errors import VerificationError
-from gateway.verifiers import jwks, mtls
 from gateway.verifiers.address import Address
 from gateway.verifiers.adyen import ITEMS_MAX, Adyen
 from gateway.verifiers.basic import Basic
@@ -56,7 +55,6 @@ def test_a_user_has_up_to_255_characters():
 
 def test_what_a_stranger_may_have_counted_is_bounded():
     assert (ITEMS_MAX, PAIRS_MAX, NAMES_MAX) == (1000, 16, 64)
-    assert (mtls.CHAIN_DEPTH_MAX, mtls.REMEMBERED_MAX, jwks.UNFIT_SECONDS) == (4, 256, 60)
 
 
 @pytest.mark.parametrize(

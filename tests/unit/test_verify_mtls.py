@@ -10,7 +10,7 @@ from cryptography.x509.name import _ASN1Type
 from cryptography.x509.oid import NameOID, ObjectIdentifier
 from verify_harness import NOW, make_request, make_verifier, refusal
 
-from gateway.plugin import VerificationError
+from gateway.plugin import Proof, VerificationError
 from gateway.verifiers import mtls
 from gateway.verifiers.mtls import Mtls
 from harness.certificates import SERVER, issue, unreadable
@@ -36,7 +36,7 @@ def fingerprint(issued):
 
 
 def test_a_certificate_of_an_authority_of_ours_with_the_name_is_proof():
-    verifier().verify(shown(SENDER, BETWEEN))
+    assert verifier().verify(shown(SENDER, BETWEEN)) == Proof()
     verifier(OTHER_ROOT.pem + ROOT.pem).verify(shown(SENDER, BETWEEN))
 
 
@@ -187,12 +187,34 @@ def test_no_sample_can_be_signed_without_the_senders_key():
         verifier().sign(make_request())
 
 
+@pytest.mark.parametrize(("at", "good"), [(-86_400, True), (-86_401, False), (86_400, True), (86_401, False)])
+def test_a_remembered_chain_is_good_from_its_first_to_its_last_second(at, good):
+    proving = verifier()
+    proving.verify(shown(SENDER, BETWEEN))
+    request = shown(SENDER, BETWEEN, received_at=(NOW + at) * 1000)
+    assert proving.verify(request) if good else refusal(proving, request) == "certificate"
+
+
+def test_what_a_sender_may_show_and_an_operator_list_is_bounded():
+    assert (mtls.CHAIN_DEPTH_MAX, mtls.REMEMBERED_MAX) == (4, 256)
+    for name, value in (("names", NAME), ("subjects", "CN=s"), ("fingerprints", "AB" * 32)):
+        verifier(**{name: [value] * 100})
+        with pytest.raises(ValueError, match=name):
+            verifier(**{name: [value] * 101})
+
+
+def test_a_sender_without_a_certificate_is_told_so_and_the_connection_asks_for_one():
+    with pytest.raises(VerificationError, match="showed no certificate"):
+        verifier().verify(make_request())
+    assert verifier().asks_certificate
+
+
 def test_what_is_remembered_is_bounded(monkeypatch):
     monkeypatch.setattr(mtls, "REMEMBERED_MAX", 2)
     proving = verifier(subjects=[f"CN=s{n}" for n in range(4)])
     for n in range(4):
         proving.verify(shown(issue(f"s{n}", ROOT, at=AT)))
-    assert len(proving._remembered) <= 2
+    assert 1 <= len(proving._remembered) <= 2
 
 
 @pytest.mark.parametrize("secret", [b"", b"no certificate", SENDER.pem, ROOT.pem + SENDER.pem, ROOT.key_pem, ROOT.der])

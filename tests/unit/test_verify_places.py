@@ -8,6 +8,8 @@ from verify_harness import make_request, with_headers
 from gateway.plugin import VerificationError
 from gateway.verifiers.places import header_name, parse_place
 
+NO_LIST = "body.i[].b[].a is missing: no list before [], or an empty one"
+
 
 def reason(place, request, read="read"):
     with pytest.raises(VerificationError) as caught:
@@ -73,6 +75,8 @@ def test_every_value_of_a_field_is_read(place, body, found):
         ("body.i[].a", {"i": []}, ("missing", "body.i[].a is missing: no list before [], or an empty one")),
         ("body.i[].a", {"i": {}}, ("missing", "body.i[].a is missing: no list before [], or an empty one")),
         ("body.i[].a", {"i": [{"a": "1"}, {}]}, ("missing", "body.i[].a is missing")),
+        ("body.i[].b[].a", {"i": [{"b": [{"a": 1}]}, {"b": []}]}, ("missing", NO_LIST)),
+        ("body.i[].b[].a", {"i": [{"b": [{"a": 1}]}, {"b": {}}]}, ("missing", NO_LIST)),
         ("body.i[].a", {"i": [{"a": "1"}, {"a": ""}]}, ("empty", "body.i[].a is empty")),
     ],
 )
