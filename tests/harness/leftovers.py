@@ -10,7 +10,10 @@ import trio
 
 
 class Leftovers:
-    """Counts once at the beginning, and again whenever it is asked."""
+    """Counts at the beginning, and again whenever it is asked.
+
+    What went meanwhile, as a thread of somebody else's that waited for work, lowers what is compared with.
+    """
 
     def __init__(self) -> None:
         self._watched: weakref.WeakSet[Any] = weakref.WeakSet()
@@ -24,8 +27,10 @@ class Leftovers:
         self._watched.add(connection)
 
     def found(self, *, thorough: bool) -> dict[str, int]:
-        """Give what there is more than at the beginning; only a `thorough` look (0.1 s) sees kept connections."""
-        found = {what: count - self._before[what] for what, count in self._counts().items()}
+        """Give what there is more than there was at the least; only a `thorough` look (0.1 s) sees kept connections."""
+        counts = self._counts()
+        self._before = {what: min(count, self._before[what]) for what, count in counts.items()}
+        found = {what: count - self._before[what] for what, count in counts.items()}
         if thorough:
             gc.collect()
             found["connections"] = len(self._watched)
