@@ -218,6 +218,9 @@ class CredentialBuilder:
         if scheme is None:
             self._report.add(at, f"expected a scheme, as the provider has none: {self._kinds.names_text()}")
             return None
+        if not isinstance(scheme, str):
+            self._report.add((*below, "scheme"), f"expected the name of a scheme as text; {self._kinds.names_text()}")
+            return None
         kind = self._kinds.find(scheme, (*below, "scheme"))
         if kind is None:
             return None

@@ -6,7 +6,6 @@ choices.
 
 import os
 import random
-import time
 from collections import Counter
 from contextlib import closing
 from dataclasses import replace
@@ -20,13 +19,14 @@ from harness.daemon import running
 from harness.killer import can_attach, draw, kill
 from harness.lives import drain, let_back_off_pass, reserved_port
 from harness.planted import planted
+from harness.seeds import seed_of
 from harness.senders import send_steadily
 from harness.settings import ORDERS_TOKEN, Settings
 from harness.sink import FINE, Fault, open_sink
 from harness.tq import Ledger
 
 KILLS = int(os.environ.get("HOOKGATE_ATTEMPT_KILLS", "10"))
-SEED = int(os.environ.get("HOOKGATE_ATTEMPT_SEED", str(time.time_ns() % 1_000_000)))
+SEED = seed_of("ATTEMPT")
 SENDERS = 6
 OPTIONS = 'timeout = "1s"\nretry = {{ first = "1s", max = "2s", give_up = "1d" }}\nconcurrency = {concurrency}'
 RECORDED = "SELECT event, count(*), sum(outcome = 6) FROM attempt GROUP BY event"

@@ -7,7 +7,6 @@ a run's choices.
 import json
 import os
 import random
-import time
 from collections import Counter
 
 import pytest
@@ -16,6 +15,7 @@ import trio
 from harness.clock_steps import STEPS, Clocks, library
 from harness.daemon import running
 from harness.lives import count_events, reserved_port
+from harness.seeds import seed_of
 from harness.senders import Client, truework
 from harness.settings import ORDERS_TOKEN, Settings
 from harness.short_writes import is_possible
@@ -23,7 +23,7 @@ from harness.sink import FINE, Fault, open_sink
 from harness.tq import Ledger
 
 COUNT = int(os.environ.get("HOOKGATE_CLOCK_STEPS", "16"))
-SEED = int(os.environ.get("HOOKGATE_CLOCK_SEED", str(time.time_ns() % 1_000_000)))
+SEED = seed_of("CLOCK")
 DELAY_SECONDS = 60.0
 EACH = 10
 """Events between two steps."""

@@ -10,7 +10,6 @@ import random
 import shutil
 import signal
 import tempfile
-import time
 from contextlib import closing, suppress
 from pathlib import Path
 
@@ -26,12 +25,13 @@ from harness.daemon import running
 from harness.home import temporary_home
 from harness.killer import is_installed
 from harness.planted import planted
+from harness.seeds import seed_of
 from harness.senders import Client, truework
 from harness.settings import ORDERS_TOKEN, Settings
 from harness.sink import open_sink
 
 STATES = int(os.environ.get("HOOKGATE_CRASH_STATES", "5000"))
-SEED = int(os.environ.get("HOOKGATE_CRASH_SEED", str(time.time_ns() % 1_000_000)))
+SEED = seed_of("CRASH")
 SENDERS = 4
 EVENTS = 25
 """Of each sender."""

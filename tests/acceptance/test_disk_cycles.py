@@ -9,7 +9,6 @@ import os
 import random
 import shutil
 import sys
-import time
 from contextlib import closing, suppress
 from itertools import count
 
@@ -20,6 +19,7 @@ import trio
 from harness import lives
 from harness.daemon import DaemonDiedError, running
 from harness.lives import count_events, drain, reserved_port
+from harness.seeds import seed_of
 from harness.senders import Client, truework
 from harness.settings import ORDERS_TOKEN, Settings
 from harness.sink import FINE, Fault, open_sink
@@ -27,7 +27,7 @@ from harness.small_disk import fill, kept_disk, mounts_work
 from harness.tq import Ledger
 
 CYCLES = int(os.environ.get("HOOKGATE_DISK_CYCLES", "10"))
-SEED = int(os.environ.get("HOOKGATE_DISK_SEED", str(time.time_ns() % 1_000_000)))
+SEED = seed_of("DISK")
 LOW_WATER = 1 << 20
 SIZE = f"{64 + CYCLES // 2}m"
 """Room for what the events of all cycles take."""

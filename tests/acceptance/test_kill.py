@@ -7,7 +7,6 @@ moments.
 import json
 import os
 import random
-import time
 
 import pytest
 import trio
@@ -15,13 +14,14 @@ import trio
 from harness.daemon import running
 from harness.killer import can_attach, draw, kill
 from harness.lives import count_events, drain, let_back_off_pass, reserved_port
+from harness.seeds import seed_of
 from harness.senders import send_steadily
 from harness.settings import ORDERS_TOKEN, Settings
 from harness.sink import FINE, Fault, open_sink
 from harness.tq import Ledger
 
 CYCLES = int(os.environ.get("HOOKGATE_KILL_CYCLES", "60"))
-SEED = int(os.environ.get("HOOKGATE_KILL_SEED", str(time.time_ns() % 1_000_000)))
+SEED = seed_of("KILL")
 SENDERS = 12
 
 

@@ -7,7 +7,6 @@ a run's moments. Each cycle brings a few new events only: a program is started f
 import itertools
 import os
 import random
-import time
 
 import pytest
 import trio
@@ -16,13 +15,14 @@ from harness.daemon import running
 from harness.five import five_targets, until
 from harness.killer import can_attach, draw, kill
 from harness.lives import count_events, drain, let_back_off_pass, reserved_port
+from harness.seeds import seed_of
 from harness.senders import Client, truework
 from harness.settings import ORDERS_TOKEN
 from harness.sink import FINE, Fault
 from harness.tq import Ledger
 
 CYCLES = int(os.environ.get("HOOKGATE_KILL_FIVE_CYCLES", "8"))
-SEED = int(os.environ.get("HOOKGATE_KILL_SEED", str(time.time_ns() % 1_000_000)))
+SEED = seed_of("KILL")
 SENDERS = 4
 EVENTS = 10
 """New ones in each cycle."""

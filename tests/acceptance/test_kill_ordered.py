@@ -7,7 +7,6 @@ import itertools
 import json
 import os
 import random
-import time
 
 import pytest
 import trio
@@ -15,6 +14,7 @@ import trio
 from harness.daemon import running
 from harness.killer import can_attach, draw, kill
 from harness.lives import drain, let_back_off_pass, reserved_port
+from harness.seeds import seed_of
 from harness.senders import Client, truework
 from harness.settings import ORDERS_TOKEN, Settings
 from harness.sink import FINE, Fault, open_sink
@@ -22,7 +22,7 @@ from harness.tq import Ledger
 from harness.turns import Seen, inversions
 
 CYCLES = max(4, int(os.environ.get("HOOKGATE_KILL_CYCLES", "60")) // 4)
-SEED = int(os.environ.get("HOOKGATE_KILL_SEED", str(time.time_ns() % 1_000_000)))
+SEED = seed_of("KILL")
 KEYS = 8
 SENDERS = 12
 OPTIONS = """

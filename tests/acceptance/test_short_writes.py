@@ -18,13 +18,14 @@ from harness.audit import open_and_look
 from harness.daemon import DaemonDiedError, running
 from harness.home import temporary_home
 from harness.planted import planted
+from harness.seeds import seed_of
 from harness.senders import Client, truework
 from harness.settings import ORDERS_TOKEN, Settings
 from harness.short_writes import PARTS, Strike, draw, is_possible, library, struck, under
 from harness.tq import Ledger
 
 RUNS = int(os.environ.get("HOOKGATE_SHORT_RUNS", "28"))
-SEED = int(os.environ.get("HOOKGATE_SHORT_SEED", str(time.time_ns() % 1_000_000)))
+SEED = seed_of("SHORT")
 EVENTS = 20
 EXIT_SECONDS = 5.0
 EACH = """

@@ -9,7 +9,6 @@ import random
 import signal
 import ssl
 import subprocess
-import time
 from contextlib import AsyncExitStack
 
 import pytest
@@ -19,13 +18,14 @@ import trustme
 from harness.audit import open_and_look
 from harness.daemon import running
 from harness.home import temporary_home
+from harness.seeds import seed_of
 from harness.senders import Client, truework
 from harness.settings import ORDERS_TOKEN, Settings
 from harness.stuck import EVERY, NoWindow, Resolver, open_peers
 from harness.tq import Ledger
 
 STOPS = int(os.environ.get("HOOKGATE_STOPS", "20"))
-SEED = int(os.environ.get("HOOKGATE_STOP_SEED", str(time.time_ns() % 1_000_000)))
+SEED = seed_of("STOP")
 AT_ONCE = 10
 EVENTS = 10
 END_SECONDS = 30.0

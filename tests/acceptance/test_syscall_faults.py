@@ -19,6 +19,7 @@ from harness.daemon import DaemonDiedError, running
 from harness.home import temporary_home
 from harness.killer import is_installed
 from harness.planted import planted
+from harness.seeds import seed_of
 from harness.senders import Client, truework
 from harness.settings import ORDERS_TOKEN, Settings
 from harness.sink import open_sink
@@ -26,7 +27,7 @@ from harness.syscall_faults import Fault, all_faults, draw, ended_at, most_calls
 from harness.tq import Ledger
 
 RUNS = os.environ.get("HOOKGATE_FAULT_RUNS", "32")
-SEED = int(os.environ.get("HOOKGATE_FAULT_SEED", str(time.time_ns() % 1_000_000)))
+SEED = seed_of("FAULT")
 EVENTS = 20
 EXIT_SECONDS = 5.0
 pytestmark = pytest.mark.skipif(not is_installed(), reason="strace is not installed: nothing can be made to fail")

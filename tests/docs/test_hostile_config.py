@@ -12,9 +12,10 @@ from test_config_docs import BLOCKS, EXAMPLE, PARTS, build_in, uncommented, worl
 
 from gateway.errors import ConfigError
 from harness.hostile_values import damaged
+from harness.seeds import seed_of
 
 CONFIGS = int(os.environ.get("HOOKGATE_CONFIGS", "200"))
-SEED = int(os.environ.get("HOOKGATE_CONFIGS_SEED", random.randrange(1_000_000)))
+SEED = seed_of("CONFIGS")
 VALUES = (
     '""',
     '"a"',

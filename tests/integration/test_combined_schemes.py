@@ -110,6 +110,7 @@ async def test_V3_addresses_prove_the_sender_and_need_no_credential(tmp_path):
         (ALL.replace(HMAC, f"{{ any_of = [{HMAC}, {TOKEN}] }}"), "expected any_of alone"),
         (ALL.replace(HMAC, '"hmac"'), "expected a table"),
         (ALL.replace('scheme = "hmac"', 'scheme = "hmca"'), 'unknown scheme "hmca"; did you mean "hmac"'),
+        (ALL.replace('scheme = "hmac"', "scheme = { file = 5 }"), "expected the name of a scheme as text"),
         (ALL.replace('header = "X-Sig"', 'heder = "X-Sig"'), "heder"),
         (ALL.replace('{ file = "states" }', '{ file = "nowhere" }'), "nowhere"),
         (ALL.replace('{ file = "states" }', '{ fil = "states" }'), "secret"),

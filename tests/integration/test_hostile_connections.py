@@ -17,9 +17,10 @@ from gateway.wire.parser import parse_head
 from harness import memory_wire
 from harness.leftovers import Leftovers
 from harness.read_by_h11 import read_by_h11
+from harness.seeds import seed_of
 
 HOSTILE = int(os.environ.get("HOOKGATE_HOSTILE", "100000"))
-SEED = int(os.environ.get("HOOKGATE_HOSTILE_SEED", random.randrange(1_000_000)))
+SEED = seed_of("HOSTILE")
 LOOK = 1000
 """After so many connections it is looked at what they left."""
 COMPARED = 4

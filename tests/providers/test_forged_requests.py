@@ -26,9 +26,10 @@ from gateway.wire.state import ServerState
 from harness.forger import Forger
 from harness.memory_wire import Wire, connection, statuses
 from harness.proven import Judge
+from harness.seeds import seed_of
 
 FORGED = int(os.environ.get("HOOKGATE_FORGED", "100000"))
-SEED = int(os.environ.get("HOOKGATE_FORGED_SEED", random.randrange(1_000_000)))
+SEED = seed_of("FORGED")
 ROUND = 2000
 """Refusals of one provider after which its store is looked into and a new one taken."""
 CLIENT = "203.0.113.9"

@@ -11,9 +11,10 @@ from hostile_parsers import PARSERS, Parser
 
 from harness.hostile_http1 import damage
 from harness.hostile_values import bent, damaged
+from harness.seeds import seed_of
 
 VALUES = int(os.environ.get("HOOKGATE_VALUES", "100000"))
-SEED = int(os.environ.get("HOOKGATE_VALUES_SEED", random.randrange(1_000_000)))
+SEED = seed_of("VALUES")
 
 
 def hostile(good, seeded):
