@@ -1,7 +1,7 @@
 """Mail addresses, by a grammar narrower than the standard's: what cannot end a command or a header, and no old routing.
 
-Pure. Quoted local parts, comments, source routes, `%` and `!` relaying, address literals and letters beyond ASCII are
-refused; a domain beyond ASCII is written in its `xn--` form.
+Pure. Quoted local parts, comments, source routes, `%` and `!` relaying, address literals, encoded words (`=?`) and
+letters beyond ASCII are refused; a domain beyond ASCII is written in its `xn--` form.
 """
 
 import re
@@ -30,6 +30,7 @@ def check_address(text: str) -> str:
         len(text) > ADDRESS_MAX
         or len(local) > LOCAL_MAX
         or not _LOCAL.fullmatch(local)
+        or "=?" in local
         or not _DOMAIN.fullmatch(domain)
     ):
         raise ValueError(

@@ -112,7 +112,20 @@ def _once(read: Callable[[], Mapping[str, Json]]) -> Callable[[], Mapping[str, J
 
 
 def _payload_type(event: StoredEvent) -> str:
-    return (content_type(event.head) or UNKNOWN_TYPE) if event.part is None else JSON_TYPE
+    if event.part is None:
+        return content_type(event.head) or UNKNOWN_TYPE
+    return JSON_TYPE if _is_json(event) else UNKNOWN_TYPE
+
+
+def _is_json(event: StoredEvent) -> bool:
+    """Tell whether the payload is JSON, whatever its content type says. A part may be any text that `unwrap` found."""
+    if event.part is None:
+        return _parsed(event.body or b"") is not _NO_JSON
+    try:
+        orjson.loads(event.part)
+    except orjson.JSONDecodeError:
+        return False
+    return True
 
 
 def _payload(
@@ -140,8 +153,7 @@ def _envelope(
 ) -> Content:
     facts = _facts(event)
     facts["content_type"] = _payload_type(event)
-    # A part was written by us, so it is JSON; a body may be anything, whatever its content type says.
-    if event.part is not None or _parsed(payload) is not _NO_JSON:
+    if _is_json(event):
         facts["payload"] = _one_line(payload)
     else:
         facts["payload_base64"] = b64encode(payload).decode("ascii")

@@ -49,10 +49,13 @@ class Recipients(NamedTuple):
 
 
 def check_subject(subject: str) -> str:
-    """Give a subject as it goes out: tabs are spaces, at most 200 characters. Raises HeaderError (row M1)."""
+    """Give a subject as it goes out: tabs are spaces, at most 200 characters. Raises HeaderError (row M1).
+
+    `=?` becomes `= ?`: it begins an encoded word (RFC 2047), which the library would decode, line ends and all.
+    """
     if _UNFIT.search(subject):
         raise HeaderError("the subject holds a line end or another control character")
-    subject = subject.replace("\t", " ").strip()
+    subject = subject.replace("\t", " ").replace("=?", "= ?").strip()
     return subject if len(subject) <= SUBJECT_MAX else f"{subject[: SUBJECT_MAX - 3]}..."
 
 

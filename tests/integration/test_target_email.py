@@ -213,6 +213,7 @@ async def test_M1_a_line_end_or_control_character_in_the_subject_kills_the_messa
         "a@b> RCPT TO:<x@evil.example", "a@evil.example,b", "a\\r\\nRCPT TO:<x@y>", "a\\u2028b", "a\\u0000", "a b", "",
         "<a",
         '\\"a\\"', "a%b", "a!b", "ü", "@evil.example:a", "a" * 1000, ".a", "a..b", "a.",
+        "=?utf-8?q?x?=", "a=?utf-8?q?x=0a?=",
     ],
 )  # fmt: skip
 async def test_M2_a_recipient_from_a_payload_that_is_no_plain_address_kills_the_message(bad):

@@ -82,6 +82,16 @@ def test_an_envelope_is_one_line_of_json_around_the_payload_as_it_was_sent():
     }
 
 
+@pytest.mark.parametrize("text", [b"plain", b'1,"type":"another","source":"bank"', b"{}\n{}", b"", b"\xff"])
+def test_what_was_unwrapped_and_is_no_json_goes_out_as_such_and_adds_nothing_to_an_envelope(text):
+    unwrapped = EVENT._replace(part=text)
+    message = render("envelope", unwrapped)
+    envelope = orjson.loads(message.content)
+    assert b64decode(envelope["payload_base64"]) == text
+    assert (envelope["source"], envelope["type"], "payload" in envelope) == ("acme", "order.done", False)
+    assert envelope["content_type"] == render("payload", unwrapped).content_type == "application/octet-stream"
+
+
 def test_an_envelope_of_a_part_holds_the_part():
     found = orjson.loads(render("envelope", PART._replace(occurred_at=None)).content)
     assert (found["payload"], found["content_type"], found["occurred_at"]) == ({"id": 1}, "application/json", None)

@@ -48,6 +48,21 @@ def test_M1_a_subject_is_refused_or_arrives_as_one_header_with_the_same_text(tex
     assert " ".join(str(mail["Subject"]).split()) == " ".join(subject.split())
 
 
+@pytest.mark.parametrize(
+    "word",
+    [
+        "=?utf-8?q?x=0d=0aBcc:_x@evil.example?=", "=?utf-8?b?eA0KQmNjOiB4QGV2aWwuZXhhbXBsZQ==?=",
+        "=?us-ascii?q?x=0d=0a=0d=0aanother_text?=", "=?utf-8?b?////?=", "=?utf-16?b?//4KAA==?=", "=\t?utf-8?q?=0a?=",
+    ],
+)  # fmt: skip
+def test_M1_an_encoded_word_in_a_subject_stays_what_was_written_and_breaks_nothing(word):
+    for subject in (word, f"döne {word} ä", "x" * 150 + word, f"({word})"):
+        mail = parsed(written(subject=check_subject(subject)))
+        assert [name for name in mail.keys() if not name.startswith("Content-")] == HEADERS  # noqa: SIM118 - with repeats
+        assert str(mail["Subject"])[:150].replace(" ", "") == subject[:150].expandtabs(1).replace(" ", "")
+        assert mail.get_content() == "x\n"
+
+
 @given(ANYTHING | NASTY, ANYTHING | NASTY, st.binary(max_size=300), ANYTHING | NASTY)
 def test_no_line_of_a_mail_is_too_long_or_ends_otherwise_than_smtp_has_it(text, html, content, content_type):
     data = written("x", text, html, content, content_type)
