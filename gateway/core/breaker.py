@@ -129,9 +129,11 @@ class Breaker(NamedTuple):
         return opened, (GateMove("breaker", close=True, until=until, reason=reason),)
 
 
-def restored(kind: Literal["breaker", "disabled"], until: int | None, reason: str) -> Breaker:
-    """Give the breaker that left a closed gate behind, after a restart."""
-    return Breaker("disabled", 0, None, reason) if kind == "disabled" else Breaker("open", 1, until, reason)
+def restored(kind: Literal["breaker", "disabled"], until: int | None, reason: str, *, asked: bool = False) -> Breaker:
+    """Give the breaker that left a closed gate behind, after a restart; `asked` as it was."""
+    if kind == "disabled":
+        return Breaker("disabled", 0, None, reason)
+    return Breaker("open", 0 if asked else 1, until, reason, asked=asked)
 
 
 def _open_ms(openings: int, jitter: float) -> int:

@@ -48,13 +48,14 @@ class Gates:
         self._runtime = runtime
         self._observer = observer
         self._closed: dict[GateKind, Gate] = {gate.kind: gate for gate in closed}
-        self._breaker = _restore(self._closed)
-        self._pause_ms = int(plan.policy.pause * 1000)
-        self._told = "breaker" in self._closed
-        """True if the observer was told that the target is down."""
         memo: Memo = read_memo(kept)
+        self._breaker = _restore(self._closed, asked=memo.asked)
+        self._pause_ms = int(plan.policy.pause * 1000)
+        self._told = "breaker" in self._closed and memo.told
+        """True if the observer was told that the target is down."""
         self._failures = memo.window(plan.disable)
         self._kept = kept
+        self._kept_asked = memo.asked
         self._waiting: int | None = None
         """How many deliveries there were at the last look, while the breaker is not closed."""
         self._retired = False
@@ -75,7 +76,8 @@ class Gates:
     @property
     def memo(self) -> bytes:
         """What another process, or another plan of the target, needs to go on."""
-        return write_memo(self._failures, starting=self.pace.is_starting)
+        asked = self._breaker.asked
+        return write_memo(self._failures, starting=self.pace.is_starting, asked=asked, told=self._told)
 
     def wait_ms(self, now: int) -> int:
         """Milliseconds until a delivery may pass, as a probe at least; 0 = now."""
@@ -188,10 +190,10 @@ class Gates:
 
     async def save(self) -> None:
         """Have the store remember what changed. Raises StoreError."""
-        memo = self.memo
+        memo, asked = self.memo, self._breaker.asked
         if memo != self._kept:
             await self._store.keep_notes({NOTE + self._target: memo or None})
-            self._kept = memo
+            self._kept, self._kept_asked = memo, asked
 
     def _disabled(self, now: int, reason: str) -> tuple[GateMove, ...]:
         """Disable the target if its rule says so; give what then is to be moved instead of anything else."""
@@ -216,12 +218,14 @@ class Gates:
             self._observer.gate_closed(gate, asked=asked)
         if gate.kind == "breaker":
             self._told |= not asked
+            if asked != self._kept_asked:  # first: a gate of which it is not known would count as an outage
+                await self.save()
         await self._store.close_gate(gate)
 
 
-def _restore(closed: dict[GateKind, Gate]) -> Breaker:
+def _restore(closed: dict[GateKind, Gate], *, asked: bool) -> Breaker:
     if gate := closed.get("disabled"):
         return restored("disabled", None, gate.reason)
     if gate := closed.get("breaker"):
-        return restored("breaker", gate.until, gate.reason)
+        return restored("breaker", gate.until, gate.reason, asked=asked)
     return Breaker()

@@ -181,6 +181,53 @@ async def test_P13_a_restart_behind_an_open_breaker_tries_nothing_before_its_tim
         assert len(endpoint.tries) == spent + 1
 
 
+ASKS = Retry("HTTP 503", 1800, throttle=True)
+PAUSED = {"delays": ["1s"], "then": "1h", "give_up": "3d", "pause": "1h"}
+
+
+async def test_P13_a_restart_within_a_pause_that_was_asked_for_is_no_outage(autojump_clock):
+    tables, endpoint = MemoryTables(), Endpoint()
+    endpoint.outcome = ASKS
+    plan = plan_for(endpoint, disable=TRUORA, retry=PAUSED)
+    async with world(plan, tables=tables) as here:
+        await here.accept()
+        await trio.sleep(1)
+    endpoint.outcome = Delivered()
+    async with world(plan, tables=tables) as here:
+        await here.accept(60, every=20)
+        assert [gate.kind for gate in await here.store.gates()] == ["breaker"], "what came is not counted as failed"
+        await here.wait_settled()
+        assert (here.watcher.closed, here.watcher.opened) == ([], []), "nobody was told that it is down, nor back"
+    endpoint.outcome = ASKS
+    async with world(plan, tables=tables) as here:
+        await here.accept()
+        await trio.sleep(1)
+        changed = Plans(replace(plan, fingerprint="2"))
+        await here.dispatcher.use(changed)
+        await here.accept(60, every=20)
+        assert [gate.kind for gate in await here.store.gates()] == ["breaker"], "over a reload, too"
+
+
+async def test_P13_who_was_told_that_a_target_is_down_is_told_that_it_is_back_after_pause_and_restart(autojump_clock):
+    tables, endpoint = MemoryTables(), Endpoint()
+    plan = plan_for(endpoint, retry=PAUSED)
+    async with world(plan, tables=tables) as here:
+        endpoint.outcome = ASKS
+        await here.accept()
+        await trio.sleep(1)
+    async with world(plan, tables=tables) as here:
+        endpoint.outcome = TargetDown("refused")
+        await trio.sleep(1810)
+        assert [gate.reason for gate in here.watcher.closed] == ["refused"], "it is down now"
+        endpoint.outcome = ASKS
+        await trio.sleep(20)
+        assert (await here.store.gates())[0].reason.startswith("it asks for time")
+    async with world(plan, tables=tables) as here:
+        endpoint.outcome = Delivered()
+        await here.wait_settled()
+        assert here.watcher.opened == ["crm"]
+
+
 async def test_truoras_rule_disables_a_target_that_fails_and_an_operator_resumes(autojump_clock):
     endpoint = Endpoint()
     async with world(plan_for(endpoint, disable=TRUORA)) as here:
