@@ -6,7 +6,7 @@ too. The store keeps a note of each source's rules; nothing here is asked per re
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from typing import Any, Final, NamedTuple
 
@@ -18,6 +18,10 @@ from gateway.store.contract import Store
 NOTE: Final = "dedup-rules/"
 FORMER_MAX: Final = 4
 """Rules that are looked up besides today's; of more changes within a window the latest count."""
+_BESIDE_THE_KEY: Final = frozenset({"fields", "occurrence"})
+"""What of a rule decides neither by what key an event is known nor what a repeat may have otherwise."""
+_OF_EVENTS: Final = frozenset({"type", "type_where", "type_aliases", "occurred_at"})
+"""What decides a key only if its selectors read `event.…`."""
 
 
 class Former(NamedTuple):
@@ -38,10 +42,9 @@ async def with_former_rules(blueprint: Blueprint, store: Store, now: int) -> Blu
     sources: dict[str, Source] = {}
     for name, source in blueprint.sources.items():
         held = kept.get(NOTE + name) or kept.get(f"{NOTE}{source.formerly}")
-        keys = {key: value for key, value in source.rule.items() if key != "occurrence"}  # a mark, no part of the key
-        rule = json.loads(json.dumps(keys))
+        rule = json.loads(json.dumps({key: value for key, value in source.rule.items() if key != "occurrence"}))
         former = [*_former(held, rule, now, window)][:FORMER_MAX]
-        note = json.dumps({"rule": rule, "former": former}, sort_keys=True).encode()
+        note = json.dumps({"rule": rule, "former": former}).encode()  # in its order: of `versions` the first that fits
         if note != kept.get(NOTE + name):
             notes[NOTE + name] = note
         sources[name] = replace(source, former=tuple(_compiled(former)))
@@ -54,12 +57,39 @@ def _former(held: bytes | None, rule: Mapping[str, Any], now: int, window: int) 
     """Give the rules before `rule` that still count, newest first."""
     if held is None:
         return
-    note = json.loads(held)
-    if note["rule"] != rule:
+    note, key = json.loads(held), _deciding(rule)
+    if _deciding(note["rule"]) != key:
         yield Former(now + window, note["rule"])
     for until, old in note["former"]:
-        if until > now and old != rule:
+        if until > now and _deciding(old) != key:
             yield Former(min(until, now + window), old)
+
+
+def _deciding(rule: Mapping[str, Any]) -> str:
+    """Give what of a rule decides by what key an event is known, to be compared: the rest may be edited at will."""
+    beside = _BESIDE_THE_KEY if _reads_event(rule) else _BESIDE_THE_KEY | _OF_EVENTS
+    versions = {glob: _without(beside, changes) for glob, changes in _versions(rule).items()}
+    return json.dumps(_without(beside, {**rule, "versions": versions}))
+
+
+def _without(beside: Collection[str], table: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: table[name] for name in sorted(table) if name not in beside}
+
+
+def _reads_event(rule: Mapping[str, Any]) -> bool:
+    written = [table.get(name) for table in (rule, *_versions(rule).values()) for name in ("id", "key")]
+    selectors = [each for one in written for each in (one if isinstance(one, list) else [one])]
+    return any(isinstance(each, str) and each.startswith("event.") for each in selectors)
+
+
+def _versions(rule: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Give what a rule says of versions; what another version of the daemon wrote may be no table."""
+    found = rule.get("versions")
+    return (
+        {glob: changes for glob, changes in found.items() if isinstance(changes, dict)}
+        if isinstance(found, dict)
+        else {}
+    )
 
 
 def _compiled(former: Iterable[Former]) -> Iterable[IdentifyRule]:

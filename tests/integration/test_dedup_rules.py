@@ -72,6 +72,42 @@ async def test_a_rule_that_comes_back_is_not_its_own_former_one_and_the_latest_f
         assert len((await rules_after(tmp_path, store, DAY, *many)).former) == FORMER_MAX
 
 
+async def test_edits_that_change_no_key_push_no_former_rule_out_and_make_none(tmp_path):
+    async with open_memory(SteppedRuntime(), SETTINGS) as store:
+        old = keys_of(await rules_after(tmp_path, store, DAY, ["body.order"]), BODY)[0]
+        edits = [f'identify.fields.n{number} = "body.n"' for number in range(FORMER_MAX + 1)]
+        edits += [f'identify.type_aliases = {{ paid = "p{number}" }}' for number in range(FORMER_MAX + 1)]
+        edits += ['identify.occurred_at = "body.at"', 'identify.type_where = { "body.n" = "n" }']
+        for edit in edits:
+            edited = blueprint(tmp_path, ["body.id"], more=edit)
+            found = (await with_former_rules(edited, store, 2 * DAY)).sources["acme"]
+            assert keys_of(found, BODY)[1] == (old,), "of all the edits only the first changed the key"
+        back = await rules_after(tmp_path, store, 3 * DAY, ["body.order"])
+        assert len(back.former) == 1, "the rule of all the edits"
+
+
+async def test_an_edit_of_the_type_counts_where_the_key_reads_it(tmp_path):
+    async with open_memory(SteppedRuntime(), SETTINGS) as store:
+        await rules_after(tmp_path, store, DAY, ["event.type", "body.id"])
+        renamed = blueprint(tmp_path, ["event.type", "body.id"], more='identify.type_aliases = { paid = "settled" }')
+        found = (await with_former_rules(renamed, store, DAY)).sources["acme"]
+        assert len(keys_of(found, BODY)[1]) == 1
+
+
+async def test_a_former_rule_reads_versions_in_the_order_they_were_written_in(tmp_path):
+    versions = """identify.version = "body.version"
+[sources.acme.identify.versions."2023-*"]
+key = ["body.order"]
+[sources.acme.identify.versions."*"]
+key = ["body.else"]
+"""
+    async with open_memory(SteppedRuntime(), SETTINGS) as store:
+        before = await with_former_rules(blueprint(tmp_path, ["body.id"], more=versions), store, DAY)
+        body = {**BODY, "version": "2023-01"}
+        old = keys_of(before.sources["acme"], body)[0]
+        assert keys_of(await rules_after(tmp_path, store, DAY, ["body.id"]), body)[1] == (old,)
+
+
 async def test_a_renamed_source_takes_its_rules_along(tmp_path):
     async with open_memory(SteppedRuntime(), SETTINGS) as store:
         await rules_after(tmp_path, store, DAY, ["body.order"])
