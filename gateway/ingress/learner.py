@@ -35,10 +35,12 @@ class Learner:
         """What was learned since the last reload: one that is being built may have missed it."""
 
     def use(self, blueprint: Blueprint) -> None:
-        """Go by `blueprint` from now on."""
+        """Go by `blueprint` from now on; a renamed source goes on learning what it was let to."""
         self._sources = blueprint.sources
+        names = {each.formerly: name for name, each in blueprint.sources.items() if each.formerly}
+        self._windows = {(names.get(source, source), each): until for (source, each), until in self._windows.items()}
         for (source, credential), secret in self._heard.items():
-            learned = self._find(source, credential)
+            learned = self._find(names.get(source, source), credential)
             # What was taken away or written by hand meanwhile counts as the reload has read it.
             if learned is not None and not learned.is_secret(secret) and is_kept(learned.file, secret):
                 with suppress(ValueError):  # unfit by the new rules, which the next reload tells
@@ -65,6 +67,7 @@ class Learner:
     async def take(self, source: Source, secret: bytes, client: str) -> None:
         """Keep what the provider says, if one of the source's credentials may learn; it is durable, and counts, then.
 
+        The caller keeps the source from being renamed meanwhile (`Intake.steady`): its file would get the old name.
         Nothing is learned from who says what is known already, or where no credential learns. Raises VerificationError
         (403) if no window is open, RequestError (400) for what cannot be a secret, StoreError if it cannot be kept.
         """

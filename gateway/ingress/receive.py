@@ -108,7 +108,8 @@ class Receiver:
         if answer is None:
             return None
         if answer.learn is not None:
-            await self._learner.take(source, answer.learn, request.client)
+            async with self._intake.steady():
+                await self._learner.take(source, answer.learn, request.client)
         return self._shaken(source, answer)
 
     async def _fetch_and_verify(self, source: Source, request: Request, need: NeedsKey) -> tuple[Match, ...]:

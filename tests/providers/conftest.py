@@ -73,9 +73,8 @@ class Door:
         self.ring = KeyRing(self.fetch, runtime)
         self.told = []
         self.learner = Learner(blueprint, counters, lambda *telling: self.told.append(telling), runtime)
-        self.receiver = Receiver(
-            Intake(store, NoAdmission(), narrator, blueprint), counters, self.ring, self.visit, self.learner, runtime
-        )
+        self.intake = Intake(store, NoAdmission(), narrator, blueprint)
+        self.receiver = Receiver(self.intake, counters, self.ring, self.visit, self.learner, runtime)
 
     def plan(self, sample):
         plan = PublishingPlan(self.source, self.source.credentials[0], sample)

@@ -5,9 +5,11 @@ import stat
 
 import pytest
 import trio
+from trio.testing import wait_all_tasks_blocked
 
 from gateway.blueprint import build
 from gateway.config.load import load
+from gateway.ingress.learner import rename_learned
 from gateway.plugin import Request
 from gateway.runtime import Runtime
 from gateway.store.memory import open_memory
@@ -189,6 +191,71 @@ async def test_a_reload_that_was_built_before_another_secret_was_learned_goes_by
         signed = event(door)
         door.receiver.use(built)
         assert await door.post(signed) == 200
+
+
+def built_renamed(folder, name):
+    """Build the configuration with another name of the source."""
+    config = folder / "config.toml"
+    renamed = (
+        config.read_text()
+        .replace(f"[sources.{name}", "[sources.other")
+        .replace(f'source = "{name}"', 'source = "other"')
+    )
+    config.write_text(
+        renamed.replace("[sources.other]", f'[sources.other]\nformerly = "{name}"\npath = "/hooks/{name}"', 1)
+    )
+    return build(load(config, {"STATE_DIRECTORY": str(folder)}))
+
+
+@PROVIDERS
+async def test_what_is_learned_while_a_reload_that_renames_its_source_is_being_built_goes_along(
+    open_door, tmp_path, name
+):
+    async with open_door(name, learned=False) as door:
+        built = built_renamed(tmp_path / name, name)
+        door.learner.open(name, "main", 60)
+        assert await door.post(said(door)) == 200
+        signed = event(door)
+        rename_learned(built)
+        door.receiver.use(built)
+        assert kept(door) == {"other.main": SECRET}
+        assert await door.post(signed) == 200
+
+
+@PROVIDERS
+async def test_a_window_outlives_a_reload_that_renames_its_source(open_door, tmp_path, name):
+    async with open_door(name, learned=False) as door:
+        door.learner.open(name, "main", 60)
+        door.receiver.use(built_renamed(tmp_path / name, name))
+        assert await door.post(said(door)) == 200
+        assert kept(door) == {"other.main": SECRET}
+
+
+@PROVIDERS
+async def test_a_source_is_not_renamed_while_its_secret_is_being_written(open_door, tmp_path, name, monkeypatch):
+    async with open_door(name, learned=False) as door:
+        built = built_renamed(tmp_path / name, name)
+        write, may_write = door.runtime.in_file_thread, trio.Event()
+
+        async def slowly(call):
+            await may_write.wait()
+            return await write(call)
+
+        async def rename():
+            async with door.intake.pause():
+                rename_learned(built)
+                door.receiver.use(built)
+
+        monkeypatch.setattr(door.runtime, "in_file_thread", slowly)
+        door.learner.open(name, "main", 60)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(door.post, said(door))
+            await wait_all_tasks_blocked()
+            nursery.start_soon(rename)
+            await wait_all_tasks_blocked()
+            may_write.set()
+        assert kept(door) == {"other.main": SECRET}
+        assert built.sources["other"].credentials[0].learned.known
 
 
 @PROVIDERS
