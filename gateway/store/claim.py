@@ -16,8 +16,9 @@ _TAKE_DUE: Final = RowStatement(_SQL["take_due"], 2)
 def claim_due(ledger: Ledger, turn: Turn, *, target: str, limit: int, limit_bytes: int, now: int) -> list[Claim]:
     """Claim up to `limit` deliveries of `target` due at `now`, oldest first, until payloads exceed `limit_bytes`.
 
-    What replays brought comes last. There is never much of it at once, so the others are found past it soon. Those that
-    have expired are cancelled in passing, so that however many there are, they hide nobody behind them.
+    What replays brought comes last, but where it keeps a live event of its key from its turn: that one would wait as
+    long as live events keep the target busy. There is never much of it at once, so the others are found past it soon.
+    Those that have expired are cancelled in passing, so that however many there are, they hide nobody behind them.
     """
     number = ledger.names.targets.known(target)
     if number is None:

@@ -101,7 +101,8 @@ class Store(Protocol):
     async def claim(self, target: str, limit: int, limit_bytes: int, now: int) -> list[Claim]:
         """Take up to `limit` due deliveries of `target`, oldest due first; at least one, then up to `limit_bytes`.
 
-        What replays added comes after all else. None that has expired by `now`: `expire` is the one for those.
+        What replays added comes after all else, unless a later event of its key that none added waits for it. None that
+        has expired by `now`: `expire` is the one for those.
         """
         ...
 

@@ -82,7 +82,10 @@ class MemoryStore:
         waiting = [one for one in waiting if one.expires_at is None or one.expires_at > now]
         claims: list[Claim] = []
         size = 0
-        for one in sorted(waiting, key=lambda one: (one.replay is not None, one.due, one.event_id, one.n))[:limit]:
+        waits = self._tables.lines.holds_back
+        last = {(one.event_id, one.n): one.replay is not None and not waits(one) for one in waiting}
+        waiting.sort(key=lambda one: (last[one.event_id, one.n], one.due, one.event_id, one.n))
+        for one in waiting[:limit]:
             claims.append(self._claim(one))
             size += len(claims[-1].event.payload or b"")
             if size > limit_bytes:

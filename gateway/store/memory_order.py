@@ -83,6 +83,11 @@ class MemoryLines:
         due = [place for place, other in line if other.due is not None]
         return next(iter([*first, *flying, *due]), None)
 
+    def holds_back(self, one: MemoryDelivery) -> bool:
+        """Tell whether an event of its key that no replay brought waits its turn behind it."""
+        line = self._lines.get(key, {}) if (key := _key(one)) else {}
+        return any(other.state == "pending" and other.due is None and other.replay is None for other in line.values())
+
     def _ordering(self, target: str) -> Ordering:
         return self.orderings.get(target, _BLOCK)
 

@@ -139,6 +139,30 @@ async def a_replay_takes_the_place_of_the_dead_delivery_that_blocks(open_store: 
         expect(store.backlog("crm").dead, 1, "where it blocks nothing, what is dead stays")
 
 
+async def a_replay_that_live_events_of_its_key_wait_for_goes_like_a_live_one(open_store: OpenStore) -> None:
+    """Else the key would stand still as long as live events of other keys keep the target busy."""
+    runtime = SteppedRuntime()
+    async with open_store(runtime, SETTINGS) as store:
+        desk = Desk(store, runtime)
+        await put_in_order(desk, BLOCK)
+        old = [await desk.accept_one(targets=()) for _ in range(3)]
+        for number, key in ((0, "A"), (1, "A"), (2, "B")):
+            planned = (NewDelivery("all", "crm", True, key=digest(key)),)
+            await desk.replay_one(old[number], planned, f"r{number}")
+        runtime.advance(SECOND)
+        other, behind, last = [await desk.accept_one(order=key) for key in "CAD"]
+        (head,) = await desk.claim(limit=1)
+        expect(head.event.id, old[0], "the oldest that is due: a live event waits for it")
+        expect(ids_of(await desk.claim(limit=1)), [other], "then live events")
+        expect(ids_of(await desk.claim()), [last, old[2]], "what keeps nobody waiting comes last")
+        await desk.settle(head.delivery)
+        await desk.accept_one(order="E")
+        (head,) = await desk.claim(limit=1)
+        expect(head.event.id, old[1], "the live event waits for this one, too")
+        await desk.settle(head.delivery)
+        expect(behind in ids_of(await desk.claim()), True, "its turn has come")
+
+
 TURN_CHECKS = (
     a_new_ordering_orders_what_waits_already,
     an_ordering_follows_its_target_to_a_new_name,
@@ -146,4 +170,5 @@ TURN_CHECKS = (
     who_lets_another_go_first_backs_off_no_shorter,
     who_has_backed_off_meanwhile_is_due_at_once,
     a_replay_takes_the_place_of_the_dead_delivery_that_blocks,
+    a_replay_that_live_events_of_its_key_wait_for_goes_like_a_live_one,
 )
