@@ -129,6 +129,7 @@ class SourceStatus:
     provider: str
     path: str
     last_event_at: int | None
+    """None: there was none since the start."""
     answered: int
     duplicates: int
     conflicts: int
@@ -162,6 +163,7 @@ class TargetStatus:
     last_error: str
     last_error_at: int | None
     last_delivered_at: int | None
+    """None, as for `last_error_at`: there was none since the start."""
     next_step: str
     """A command, or a few words; empty if nothing needs to be done."""
     slow_start: bool = False

@@ -11,7 +11,7 @@ from gateway.store.contract import DeliveryQuery, EventQuery
 
 LIMIT_MAX: Final = 1000
 EVENT_FIELDS: Final = ("source", "type", "hold", "before", "limit")
-DELIVERY_FIELDS: Final = ("target", "state", "event", "before", "limit")
+DELIVERY_FIELDS: Final = ("target", "source", "state", "event", "before", "limit")
 
 
 class BadQueryError(ValueError):
@@ -49,6 +49,7 @@ def read_delivery_query(fields: Mapping[str, str]) -> DeliveryQuery:
         before,
         _limit(fields),
         before_n,
+        fields.get("source"),
     )
 
 

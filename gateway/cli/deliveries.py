@@ -24,10 +24,12 @@ def deliveries() -> None:
     epilog=examples(
         "hookgate deliveries list --state dead",
         "hookgate deliveries list --target crm --limit 10",
+        "hookgate deliveries list --source truework --state pending",
         "hookgate deliveries list --event evt_0123456789abcdef --json",
     ),
 )
 @click.option("--target", help="Only deliveries to this target.")
+@click.option("--source", help="Only deliveries of events of this source.")
 @click.option("--state", type=click.Choice(STATES), help="Only deliveries in this state.")
 @click.option("--event", metavar="EVENT", help="Only deliveries of this event.")
 @click.option("--before", metavar="EVENT[:N]", help="Only older ones: the next page.")

@@ -43,6 +43,11 @@ def ago(at: int | None, now: int) -> str:
     return f"{span(distance)} ago" if distance >= 0 else f"in {span(-distance)}"
 
 
+def ago_since_start(at: int | None, now: int) -> str:
+    """Write a moment that the daemon remembers since it was started only: nothing then is not never."""
+    return "none since start" if at is None else ago(at, now)
+
+
 def when(at: int | None) -> str:
     """Write a moment in UTC, to the second."""
     return UNKNOWN if at is None else datetime.fromtimestamp(at / 1000, UTC).strftime("%Y-%m-%d %H:%M:%SZ")

@@ -14,6 +14,7 @@ from uuid import uuid4
 from gateway.blueprint.presets import Sample
 from gateway.blueprint.values import Credential, Source
 from gateway.cli.failures import Failure
+from gateway.cli.sample_fields import Keys, change
 from gateway.core.document import is_form
 from gateway.core.model import Headers, Request
 
@@ -28,12 +29,14 @@ class Plan:
     source: Source
     credential: Credential
     sample: Sample
+    read: frozenset[Keys] = frozenset()
+    """Places of a body that may be set though the sample lacks them."""
 
     def request(self, n: int, at: int, fields: Iterable[str]) -> Request:
         """Make the `n`th request at `at` (milliseconds since 1970), not yet signed; `fields` are `a.b=c` changes."""
         body = _fill(self.sample.body, n, at)
         for field in fields:
-            _change(body, field)
+            change(body, field, self.read, f"hookgate send {self.source.name} {self.sample.name}")
         headers = tuple(
             (name.lower().encode(), str(_fill(value, n, at)).encode()) for name, value in self.sample.headers.items()
         )
@@ -144,27 +147,3 @@ def _fill(value: Any, n: int, at: int) -> Any:  # noqa: ANN401 - JSON
     moment = datetime.fromtimestamp(at / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{at % 1000:03d}Z"
     filled = value.replace("{uuid}", str(uuid4())).replace("{n}", str(n))
     return filled.replace("{now}", str(at // 1000)).replace("{now_iso}", moment)
-
-
-def _change(body: Any, field: str) -> None:  # noqa: ANN401 - JSON
-    """Set one place of the body: `a.b=c`, list items by number; the value is JSON if it reads as such, else text."""
-    path, equals, text = field.partition("=")
-    *parents, last = path.split(".")
-    try:
-        for key in parents:
-            body = body[int(key)] if isinstance(body, list) else body.setdefault(key, {})
-        body[int(last) if isinstance(body, list) else last] = _value(text)
-    except (KeyError, IndexError, ValueError, TypeError, AttributeError):
-        equals = ""
-    if not equals:
-        raise Failure(
-            f"--field {field!r}: expected a place in the sample's body, as in data.state=completed",
-            "hookgate send --help",
-        )
-
-
-def _value(text: str) -> Any:  # noqa: ANN401 - JSON
-    try:
-        return json.loads(text)
-    except ValueError:
-        return text

@@ -64,6 +64,7 @@ def send(config: Path, as_json: bool, provider: str, event: str | None, to: str 
     """
     from gateway.cli.expectation import in_words  # noqa: PLC0415 - pydantic
     from gateway.cli.sample import Plan, choose_credential, choose_sample, choose_source  # noqa: PLC0415
+    from gateway.cli.sample_fields import places_read  # noqa: PLC0415
 
     loaded, blueprint = _load(config)
     source = choose_source(blueprint.sources.values(), provider, wanted["source"])
@@ -72,7 +73,8 @@ def send(config: Path, as_json: bool, provider: str, event: str | None, to: str 
         _list(samples, provider, as_json)
         return
     sample = choose_sample(samples, event)
-    plan = Plan(source, choose_credential(source, sample, wanted["credential"]), sample)
+    credential = choose_credential(source, sample, wanted["credential"])
+    plan = Plan(source, credential, sample, places_read(blueprint, source))
     answers, expected = _post(plan, _address(loaded, to), loaded, wanted)
     fits, meaning = in_words(expected, answers, wanted)
     remedy = f"hookgate events list --source {source.name} --limit {wanted['count']}"

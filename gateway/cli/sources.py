@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from gateway.cli.failures import Failure
-from gateway.cli.format import UNKNOWN, ago, point, say, span, table, write_json
+from gateway.cli.format import UNKNOWN, ago_since_start, point, say, span, table, write_json
 from gateway.cli.locate import find_client
 from gateway.cli.options import examples, with_config, with_json
 
@@ -117,7 +117,8 @@ def _lacks(source: Json) -> bool:
 
 def _row(source: Json, now: int) -> list[object]:
     told = ", ".join(_credential(one) for one in source["credentials"])
-    return [source["name"], source["provider"], source["path"], ago(source["last_event_at"], now), told or UNKNOWN]
+    last = ago_since_start(source["last_event_at"], now)
+    return [source["name"], source["provider"], source["path"], last, told or UNKNOWN]
 
 
 def _credential(one: Json) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from gateway.cli.format import UNKNOWN, ago, counted, point, say, size, span, table, write_json
+from gateway.cli.format import UNKNOWN, ago, ago_since_start, counted, point, say, size, span, table, write_json
 from gateway.cli.locate import find_client
 from gateway.cli.options import examples, pasteable, with_config, with_json
 
@@ -86,7 +86,7 @@ def _show_reload(reload: Json | None, now: int) -> None:
 def _show_ingress(ingress: Json, now: int) -> None:
     say(
         f"ingress  {', '.join(ingress['listeners'])}  {counted(ingress['connections'], 'connections')}  last event "
-        f"{ago(ingress['last_accepted_at'], now)}"
+        f"{ago_since_start(ingress['last_accepted_at'], now)}"
     )
     say(
         f"         answered {ingress['answered']}, repeats {ingress['duplicates']}, conflicts {ingress['conflicts']}, "
@@ -128,7 +128,7 @@ def _sources(found: Json) -> list[list[object]]:
         [
             each["name"],
             each["provider"],
-            ago(each["last_event_at"], found["at"]),
+            ago_since_start(each["last_event_at"], found["at"]),
             each["answered"],
             _reasons(each["refused"]),
             ", ".join(f"{one['name']} {one['used']}/{one['used_alone']}" for one in each["credentials"]),
@@ -147,7 +147,7 @@ def _target(each: Json, now: int) -> list[object]:
         each["pending"],
         each["in_flight"],
         each["dead"],
-        ago(each["last_delivered_at"], now),
+        ago_since_start(each["last_delivered_at"], now),
     ]
 
 

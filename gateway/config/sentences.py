@@ -53,8 +53,13 @@ def explain(
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """Give `; did you mean "crm"?` for the nearest of `known`; empty if none is near."""
-    near = difflib.get_close_matches(word, islice(known, _NAMES_COMPARED), n=1)
-    return f'; did you mean "{near[0]}"?' if near else ""
+    near = nearest(word, known)
+    return f'; did you mean "{near}"?' if near else ""
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """Give the one of `known` that is most like `word`; empty if none is near."""
+    return next(iter(difflib.get_close_matches(word, islice(known, _NAMES_COMPARED), n=1)), "")
 
 
 def found_text(value: object) -> str:

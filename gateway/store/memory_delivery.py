@@ -60,7 +60,7 @@ class MemoryDelivery:
         self.tries.append(AttemptRow(now, 0, "cancelled", reason))
 
     def matches(self, query: DeliveryQuery) -> bool:
-        """Tell whether `query` selects it."""
+        """Tell whether `query` selects it, of an event of the source that it asks for."""
         return (
             (query.target is None or query.target == self.target)
             and (query.state is None or query.state == self.state)

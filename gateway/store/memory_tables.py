@@ -176,7 +176,9 @@ class MemoryTables:
     def newest_first(self, query: DeliveryQuery) -> Iterator[MemoryDelivery]:
         """Give the deliveries that `query` selects, whatever its limit."""
         for event_id in sorted(self.events, reverse=True):
-            yield from (one for one in self.events[event_id].deliveries if one.matches(query))
+            stored = self.events[event_id]
+            if query.source is None or query.source == stored.event.source:
+                yield from (one for one in stored.deliveries if one.matches(query))
 
     def interrupt(self, now: int) -> None:
         """What dead processes had in flight is due again: at once the first time, later each time after."""

@@ -67,6 +67,7 @@ class Reads:
         before = _HIGHEST if query.before is None else query.before
         values = {
             "target": query.target,
+            "source": query.source,
             "before": before,
             "after": _HIGHEST if query.before_n is None else query.before_n,
             "low": 0 if one is None else one,

@@ -214,6 +214,7 @@ class DeliveryQuery(NamedTuple):
     limit: int = 50
     before_n: int | None = None
     """With `before`, when listing: also those of that event with a number above this one."""
+    source: str | None = None
 
 
 class Keep(NamedTuple):

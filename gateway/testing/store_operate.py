@@ -135,6 +135,27 @@ async def deliveries_are_listed_by_target_state_and_event(open_store: OpenStore)
             expect([row.event_id for row in await store.deliveries(query)], expected, repr(query))
 
 
+async def deliveries_are_listed_by_source(open_store: OpenStore) -> None:
+    """In any state, dead ones of one target too; a name that no event has gives none."""
+    runtime = SteppedRuntime()
+    async with open_store(runtime, SETTINGS) as store:
+        desk = Desk(store, runtime)
+        shop, bank = await desk.make_dead("a"), await desk.make_dead("b", source="bank")
+        both = await desk.accept_one("c", source="bank", targets=("crm", "audit"))
+        queries = {
+            DeliveryQuery(source="bank"): [(both, 0), (both, 1), (bank, 0)],
+            DeliveryQuery(source="bank", state="pending", target="audit"): [(both, 1)],
+            DeliveryQuery(source="bank", state="dead"): [(bank, 0)],
+            DeliveryQuery(source="bank", state="dead", target="crm"): [(bank, 0)],
+            DeliveryQuery(source="shop"): [(shop, 0)],
+            DeliveryQuery(source="bank", event_id=shop): [],
+            DeliveryQuery(source="bank", before=both, before_n=0): [(both, 1), (bank, 0)],
+            DeliveryQuery(source="crm"): [],
+        }
+        for query, expected in queries.items():
+            expect([(row.event_id, row.n) for row in await store.deliveries(query)], expected, repr(query))
+
+
 async def a_list_goes_on_inside_an_event(open_store: OpenStore) -> None:
     """With `before_n`: what the event still has, then the older ones; without: only the older ones."""
     runtime = SteppedRuntime()
@@ -189,6 +210,7 @@ OPERATE_CHECKS = (
     events_are_listed_newest_first_by_page,
     an_event_row_counts_its_deliveries,
     deliveries_are_listed_by_target_state_and_event,
+    deliveries_are_listed_by_source,
     a_list_goes_on_inside_an_event,
     a_probe_is_a_durable_commit,
 )

@@ -96,6 +96,8 @@ async def test_a_stopped_store_is_read_as_the_running_daemon_tells_it(home):
             ("events", "list", "--limit", "2"),
             ("events", "show", event),
             ("deliveries", "list", "--state", "delivered"),
+            ("deliveries", "list", "--source", "truework"),
+            ("deliveries", "list", "--source", "nobody"),
             ("deliveries", "show", event, "0"),
             ("replays", "list"),
             ("replays", "show", "one"),

@@ -138,10 +138,11 @@ async def test_what_a_delivery_waits_for_is_told_while_its_target_is_shut_or_gat
 
 async def test_what_is_typed_is_what_is_asked(daemon, hookgate):
     await hookgate("events", "list", "--source", "acme", "--type", "order.*", "--limit", "7", "--before", TEXT)
-    await hookgate("deliveries", "list", "--state", "dead", "--event", TEXT)
+    await hookgate("deliveries", "list", "--state", "dead", "--event", TEXT, "--source", "acme")
     events, deliveries = daemon.store.queries
     assert (events.source, events.type_glob, events.limit, events.before) == ("acme", "order.*", 8, EVENT)
     assert (deliveries.state, deliveries.event_id, deliveries.target) == ("dead", EVENT, None)
+    assert deliveries.source == "acme"
     await hookgate("retry", TEXT, "--target", "crm")
     await hookgate("replay", TEXT, "--target", "crm", "--target", "audit", "--id", "incident")
     await hookgate("targets", "hold", "crm", "--reason", "upgrade")

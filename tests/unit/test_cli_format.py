@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from gateway.cli.format import ago, counted, plain, point, size, span, table, when, write_json
+from gateway.cli.format import ago, ago_since_start, counted, plain, point, size, span, table, when, write_json
 
 
 @pytest.mark.parametrize(
@@ -76,3 +76,7 @@ def test_every_answer_ends_with_the_next_command(capsys):
 def test_one_thing_is_written_as_one():
     assert [counted(n, "events") for n in (0, 1, 2)] == ["0 events", "1 event", "2 events"]
     assert [counted(n, "new deliveries") for n in (1, 2)] == ["1 new delivery", "2 new deliveries"]
+
+
+def test_what_did_not_happen_since_the_start_is_not_said_to_have_never_happened():
+    assert (ago_since_start(None, 5), ago_since_start(4000, 9000)) == ("none since start", "5s ago")

@@ -8,8 +8,11 @@ import pytest
 from gateway.blueprint.presets import Sample
 from gateway.cli.failures import Failure
 from gateway.cli.sample import Plan, choose_credential, choose_sample, choose_source, spoil
+from gateway.cli.sample_fields import places_read
+from gateway.core.match import Match
 from gateway.core.model import Request
 from gateway.core.pattern import Pattern
+from gateway.core.selector import parse_selector
 
 SAMPLE = Sample(
     name="done",
@@ -107,16 +110,60 @@ def test_placeholders_are_filled_and_requests_are_distinct():
 
 
 def test_fields_of_the_body_can_be_changed():
-    fields = ["deep.a.b=new", "list.0.x=7", "flag=true", "text=a=b", 'n={"k": 1}']
+    fields = ["deep.a.b=new", "list.0.x=7", "at=true", "id=a=b", 'n={"k": 1}']
     body = json.loads(plan().request(1, 0, fields).body)
     assert body["deep"] == {"a": {"b": "new"}}
-    assert (body["list"], body["flag"], body["text"], body["n"]) == ([{"x": 7}], True, "a=b", {"k": 1})
+    assert (body["list"], body["at"], body["id"], body["n"]) == ([{"x": 7}], True, "a=b", {"k": 1})
 
 
-@pytest.mark.parametrize("field", ["nothing", "list.9.x=1", "list.x=1", "id.deeper.x=1"])
-def test_a_field_that_fits_nowhere_is_told(field):
+@pytest.mark.parametrize(
+    ("body", "field"), [(SAMPLE.body, "nothing"), (SAMPLE.body, "id"), ("<xml/>", "a=1"), (7, "a=1")]
+)
+def test_what_is_no_place_and_value_is_told(body, field):
+    sample = SAMPLE.model_copy(update={"body": body})
     with pytest.raises(Failure, match="expected a place in the sample's body"):
+        Plan(source("a"), credential(), sample).request(1, 0, [field])
+
+
+@pytest.mark.parametrize("field", ["list.9.x=1", "list.x=1", "list.-1.x=1", "id.deeper.x=1", "new=1", "list.0.y=1"])
+def test_a_place_that_the_sample_lacks_is_refused_with_those_it_has(field):
+    with pytest.raises(Failure, match="the sample has no such place") as told:
         plan().request(1, 0, [field])
+    assert told.value.problems == ["it has: id, n, at, iso, list.0.x, deep"]
+
+
+def test_a_slip_in_a_place_is_told_with_the_command_that_was_meant():
+    with pytest.raises(Failure, match=r'--field list.0.xy: .*; did you mean "list.0.x"\?') as told:
+        plan().request(1, 0, ["list.0.xy=a b"])
+    assert told.value.remedy == "hookgate send a done --field 'list.0.x=a b'"
+
+
+def test_a_problem_names_sixty_places_at_most():
+    sample = SAMPLE.model_copy(update={"body": {f"k{n}": n for n in range(75)}})
+    with pytest.raises(Failure) as told:
+        Plan(source("a"), credential(), sample).request(1, 0, ["zzz=1"])
+    assert told.value.problems[0].endswith("k59, and 15 more")
+    assert told.value.remedy == "hookgate send a done --field PLACE=1"
+
+
+def test_a_place_that_a_rule_or_route_of_the_source_reads_can_be_added():
+    read = frozenset({("extra", "deep"), ("list", "y")})
+    body = json.loads(Plan(source("a"), credential(), SAMPLE, read).request(1, 0, ["extra.deep=1", "list.0.y=2"]).body)
+    assert (body["extra"], body["list"]) == ({"deep": 1}, [{"x": 1, "y": 2}])
+
+
+def test_the_places_that_can_be_added_are_those_that_the_routes_and_rules_of_the_source_read():
+    def route(source, *selectors):
+        return SimpleNamespace(source=source, match=Match((), [parse_selector(text) for text in selectors]))
+
+    routes = {
+        "mine": route("a", "body.items[].kind", "header.x"),
+        "another": route("b", "body.other"),
+        "all": SimpleNamespace(source="a", match=None),
+    }
+    rule = SimpleNamespace(body_paths=(parse_selector("body.event.id").path,))
+    mine = SimpleNamespace(name="a", identify=rule)
+    assert places_read(SimpleNamespace(routes=routes), mine) == {("items", "kind"), ("event", "id")}
 
 
 def test_the_request_goes_to_the_source_and_carries_what_signing_adds():

@@ -31,7 +31,7 @@ SELECT d.event, d.n, s.text, t.text, r.text, g.text, d.state, d.due, d.attempts,
 FROM delivery d JOIN event e ON e.id = d.event JOIN name s ON s.id = e.source JOIN name t ON t.id = e.type
 JOIN name r ON r.id = d.route JOIN name g ON g.id = d.target
 WHERE d.event BETWEEN :low AND :high AND (d.event < :before OR d.n > :after) AND (:target IS NULL OR g.text = :target)
-AND (:state IS NULL OR d.state = :state) ORDER BY d.event DESC, d.n LIMIT :limit
+AND (:source IS NULL OR s.text = :source) AND (:state IS NULL OR d.state = :state) ORDER BY d.event DESC, d.n LIMIT :limit
 
 -- dead_deliveries: a page of dead deliveries of one target, newest first
 SELECT d.event, d.n, s.text, t.text, r.text, g.text, d.state, d.due, d.attempts, d.claims, d.interrupted, d.settled_at, d.replay,
@@ -40,7 +40,8 @@ SELECT d.event, d.n, s.text, t.text, r.text, g.text, d.state, d.due, d.attempts,
 FROM delivery d INDEXED BY delivery_dead JOIN event e ON e.id = d.event JOIN name s ON s.id = e.source
 JOIN name t ON t.id = e.type JOIN name r ON r.id = d.route JOIN name g ON g.id = d.target
 WHERE d.state = 3 AND d.target = (SELECT id FROM name WHERE kind = 6 AND text = :target)
-AND d.event BETWEEN :low AND :high AND (d.event < :before OR d.n > :after) ORDER BY d.event DESC, d.n LIMIT :limit
+AND d.event BETWEEN :low AND :high AND (d.event < :before OR d.n > :after) AND (:source IS NULL OR s.text = :source)
+ORDER BY d.event DESC, d.n LIMIT :limit
 
 -- attempts: the tries of one delivery
 SELECT started_at, took_ms, outcome, reason FROM attempt WHERE event = ?1 AND n = ?2 ORDER BY try
