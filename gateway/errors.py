@@ -4,7 +4,8 @@ A failed delivery is no exception: it is an `Outcome` (`gateway.core.model`). Ev
 place, what was expected, what was found and what to do; none holds a secret or a payload.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import TypeVar
 
 
@@ -16,11 +17,13 @@ class ConfigError(HookgateError):
     """The operator must change the configuration, a secret or the environment.
 
     `problems` holds every problem found, one per line of the report; the running configuration stays as it was.
+    `excerpts` has for some of them lines of the file, for a terminal.
     """
 
-    def __init__(self, problems: list[str]) -> None:
+    def __init__(self, problems: list[str], excerpts: Mapping[str, Sequence[str]] = MappingProxyType({})) -> None:
         super().__init__("\n".join(problems))
         self.problems = problems
+        self.excerpts = excerpts
 
 
 class PluginError(HookgateError):

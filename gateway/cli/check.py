@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gateway.cli.failures import Failure, NotRunning
-from gateway.cli.format import point, say, table, write_json
+from gateway.cli.format import counted, point, say, table, write_json
 from gateway.cli.locate import find_client, require_config
 from gateway.cli.options import examples, with_config, with_json
 from gateway.cli.unit import judge_unit
@@ -41,7 +41,7 @@ def check(context: click.Context, config: Path, as_json: bool, strict: bool, as_
         loaded = load(config, os.environ)
         blueprint = build(loaded)
     except ConfigError as error:
-        _refuse(error.problems, as_json=as_json)
+        _refuse(error, as_json=as_json)
         context.exit(1)
     if as_toml:
         click.echo(expand(loaded), nl=False)
@@ -81,15 +81,16 @@ def _runs(config: Path) -> bool:
     return True
 
 
-def _refuse(problems: list[str], *, as_json: bool) -> None:
+def _refuse(error: ConfigError, *, as_json: bool) -> None:
     if as_json:
-        write_json({"ok": False, "problems": problems, "warnings": []}, AGAIN)
+        write_json({"ok": False, "problems": error.problems, "warnings": []}, AGAIN)
         return
-    for problem in problems:
+    for problem in error.problems:
         say(problem)
-    count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
+        for line in error.excerpts.get(problem, ()):
+            say(f"    {line}")
     click.echo()
-    say(f"{count} in all")
+    say(f"{counted(len(error.problems), 'problems')} in all")
     point(AGAIN)
 
 

@@ -81,7 +81,8 @@ def check(file: Path, as_json: bool) -> None:
     try:
         read(file)
     except ConfigError as error:
-        raise Failure("the preset cannot be used:", again, error.problems) from None
+        told = error.problems if as_json else _with_lines(error)
+        raise Failure("the preset cannot be used:", again, told) from None
     try:
         with trial_source(file.stem, file) as (source, preset):
             tried = [try_sample(source, preset, sample) for sample in preset.samples]
@@ -123,6 +124,11 @@ def pages(folder: Path, config: Path, as_json: bool) -> None:
         return
     say(f"{len(presets)} pages in {folder}")
     point(remedy)
+
+
+def _with_lines(error: ConfigError) -> list[str]:
+    """Give the problems, each with the lines of the file that show its place."""
+    return [line for each in error.problems for line in (each, *(f"    {one}" for one in error.excerpts.get(each, ())))]
 
 
 def _files(config: Path) -> dict[str, Path]:

@@ -8,10 +8,11 @@ from typing import Any, Final
 
 import tomli
 
+from gateway.config.excerpt import excerpt
 from gateway.config.lines import Path, Position, find_positions
-from gateway.config.problems import Problem
+from gateway.config.problems import Problem, refusal
 from gateway.config.scan import scan
-from gateway.errors import ConfigError
+from gateway.config.syntax import find_mistake
 
 FILE_BYTES_MAX: Final = 1024 * 1024
 FILES_MAX: Final = 256
@@ -54,7 +55,7 @@ def read_documents(file: File) -> list[Document]:
             problems.append(_whole_file(file, f"includes more than {FILES_MAX} files: put tables together"))
             break
     if problems:
-        raise ConfigError([str(problem) for problem in problems])
+        raise refusal(problems)
     return documents
 
 
@@ -102,7 +103,7 @@ def read_document(file: File) -> Document:
     try:
         data = tomli.loads(text)
     except tomli.TOMLDecodeError as error:
-        raise _unreadable(file, error.lineno or 0, error.colno or 0, f"no TOML: {error.msg or error}") from None
+        raise UnreadableError(_no_toml(file, text, error)) from None
     except ValueError as error:  # a number of thousands of digits
         raise _unreadable(file, 0, 0, f"no TOML: {error}") from None
     return Document(file, content, data, find_positions(text, str(file)))
@@ -117,6 +118,13 @@ def _read(file: File) -> bytes:
     if len(content) > FILE_BYTES_MAX:
         raise _unreadable(file, 0, 0, "expected at most 1 MiB, found more: split it by include")
     return content
+
+
+def _no_toml(file: File, text: str, error: tomli.TOMLDecodeError) -> Problem:
+    mistake = find_mistake(text, error.msg, error.pos)
+    column = mistake.at - text.rfind("\n", 0, mistake.at)
+    position = Position(str(file), text.count("\n", 0, mistake.at) + 1, column)
+    return Problem(position, (), f"no TOML: {mistake.message}", excerpt(text, mistake.at))
 
 
 def _unreadable(file: File, line: int, column: int, message: str) -> UnreadableError:

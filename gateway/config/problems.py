@@ -1,6 +1,6 @@
 """Problems of a configuration, each with its place, what was expected and what was found; all go into one report."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from pydantic import ValidationError
@@ -16,6 +16,8 @@ class Problem(NamedTuple):
     position: Position
     path: Path
     message: str
+    excerpt: tuple[str, ...] = ()
+    """The line that it stands on, and a caret below the place: for a terminal, never for a log."""
 
     def __str__(self) -> str:
         place = path_text(self.path)
@@ -99,7 +101,13 @@ class Report:
     def check(self) -> None:
         """Raise ConfigError with every problem, if there is one."""
         if self._problems:
-            raise ConfigError([str(problem) for problem in self.problems])
+            raise refusal(self.problems)
+
+
+def refusal(problems: Sequence[Problem]) -> ConfigError:
+    """Give the error that tells all of `problems`."""
+    excerpts = {str(problem): problem.excerpt for problem in problems if problem.excerpt}
+    return ConfigError([str(problem) for problem in problems], excerpts)
 
 
 def path_text(path: Path) -> str:

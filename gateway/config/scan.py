@@ -35,7 +35,7 @@ class ScanProblem(NamedTuple):
 
 def scan(text: str) -> ScanProblem | None:
     """Give the first key with too many parts or value nested too deep in `text`; None if there is none."""
-    plain = _without_strings(text)
+    plain = without_strings(text)
     for found in _DOTTED.finditer(plain):
         parts = found[0].count(".") + 1
         if parts > KEY_PARTS_MAX:
@@ -44,6 +44,19 @@ def scan(text: str) -> ScanProblem | None:
                 line, f"expected a key of at most {KEY_PARTS_MAX} parts, found one of {parts}: shorten it"
             )
     return _nesting(plain)
+
+
+def without_strings(text: str) -> str:
+    """Blank comments, turn strings into bare words of the same length; end at a string that is never closed."""
+    pieces, end = [], 0
+    for found in _OPAQUE.finditer(text):
+        pieces.append(text[end : found.start()])
+        if found["open"]:
+            return "".join(pieces)
+        pieces.append(_NOT_NEWLINE.sub(" " if found[0][0] == "#" else "x", found[0]))
+        end = found.end()
+    pieces.append(text[end:])
+    return "".join(pieces)
 
 
 def _nesting(plain: str) -> ScanProblem | None:
@@ -56,16 +69,3 @@ def _nesting(plain: str) -> ScanProblem | None:
                 line, f"expected values nested at most {NESTING_MAX} deep, found deeper ones: flatten them"
             )
     return None
-
-
-def _without_strings(text: str) -> str:
-    """Blank comments, turn strings into bare words of the same length; end at a string that is never closed."""
-    pieces, end = [], 0
-    for found in _OPAQUE.finditer(text):
-        pieces.append(text[end : found.start()])
-        if found["open"]:
-            return "".join(pieces)
-        pieces.append(_NOT_NEWLINE.sub(" " if found[0][0] == "#" else "x", found[0]))
-        end = found.end()
-    pieces.append(text[end:])
-    return "".join(pieces)

@@ -45,6 +45,15 @@ def test_a_wrong_key_is_told_at_its_line_and_table_of_the_preset(check):
     assert "config.toml" not in output
 
 
+def test_of_a_preset_that_is_no_toml_the_line_is_shown(check):
+    status, output = check("title = Acme\n")
+    assert status == 1
+    assert "FILE:1:9: no TOML: expected a value, found text without quotes: write it in quotes\n" in output
+    assert "           title = Acme\n                   ^\n" in output
+    problems = json.loads(check("title = Acme\n", "--json")[1])["problems"]
+    assert [each.partition(" ")[0] for each in problems] == ["FILE:1:9:"]
+
+
 def test_a_selector_that_finds_another_type_is_told_in_words(check):
     status, output = check(what="cancelled")
     assert (status, "()" in output) == (1, False)

@@ -36,6 +36,13 @@ def test_C1_a_wrong_one_gives_every_problem_and_status_1(run):
     assert "1 problem in all" in run(text="[log]\nlevel = 1\n").output
 
 
+def test_C1_of_what_is_no_toml_the_line_is_shown_with_a_caret_below_the_place(run):
+    answer = run(text='[log]\nlevel = "info\n')
+    told = "config.toml:2:14: no TOML: expected the quotes that end this text, found the end of the line: close it"
+    assert answer.output.startswith(f'{told}\n    level = "info\n                 ^\n\n1 problem in all\n')
+    assert json.loads(run("--json", text='[log]\nlevel = "info\n').output)["problems"] == [told]
+
+
 def test_json_holds_the_same(run):
     answer = json.loads(run("--json").output)
     assert (answer["ok"], answer["problems"], answer["warnings"]) == (True, [], [])
