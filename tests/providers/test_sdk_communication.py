@@ -183,8 +183,42 @@ def types_of_resend():
     return {name for event in get_args(WebhookEventPayload) for name in get_args(get_type_hints(event)["type"])}
 
 
+def types_of_line():
+    from linebot.v3.webhooks import Event
+
+    return set(Event._Event__discriminator_value_class_map)
+
+
+def types_of_mollie_next_gen():
+    """What can be subscribed to, and the ping that each webhook gets."""
+    from mollie.models import WebhookEventTypes
+
+    return {each.value for each in WebhookEventTypes} - {"*"} | {"hook.ping"}
+
+
+def types_of_onfido():
+    from onfido.models import WebhookEventType
+
+    return {each.value for each in WebhookEventType} - {"unknown_default_open_api"}
+
+
+def types_of_paddle():
+    from paddle_billing.Entities.Events import EventTypeName
+
+    return {str(value) for name, value in vars(EventTypeName).items() if name in EventTypeName.__annotations__}
+
+
 @pytest.mark.parametrize(
-    ("name", "types"), [("openai", types_of_openai), ("polar", types_of_polar), ("resend", types_of_resend)]
+    ("name", "types"),
+    [
+        ("line", types_of_line),
+        ("mollie_next_gen", types_of_mollie_next_gen),
+        ("onfido", types_of_onfido),
+        ("openai", types_of_openai),
+        ("paddle", types_of_paddle),
+        ("polar", types_of_polar),
+        ("resend", types_of_resend),
+    ],
 )
 def test_the_types_that_a_preset_knows_are_those_of_the_package(name, types):
     assert set(read(BUILT_IN / f"{name}.toml").types) == types()
