@@ -11,14 +11,17 @@ from gateway.store.statements import RowStatement, Values, load_statements
 
 _SQL: Final = load_statements("claim")
 _TAKE_DUE: Final = RowStatement(_SQL["take_due"], 2)
+LOOKED_AT_MAX: Final = 3000
+"""Of what is due, so much is looked at to find what no replay brought: some milliseconds."""
 
 
 def claim_due(ledger: Ledger, turn: Turn, *, target: str, limit: int, limit_bytes: int, now: int) -> list[Claim]:
     """Claim up to `limit` deliveries of `target` due at `now`, oldest first, until payloads exceed `limit_bytes`.
 
     What replays brought comes last, but where it keeps a live event of its key from its turn: that one would wait as
-    long as live events keep the target busy. There is never much of it at once, so the others are found past it soon.
-    Those that have expired are cancelled in passing, so that however many there are, they hide nobody behind them.
+    long as live events keep the target busy. There is never much of it at once, so the others are found past it soon;
+    where an operator retried very many, those may go first. What has expired is cancelled in passing, so that however
+    many there are, they hide nobody behind them.
     """
     number = ledger.names.targets.known(target)
     if number is None:
@@ -51,7 +54,7 @@ def claim_due(ledger: Ledger, turn: Turn, *, target: str, limit: int, limit_byte
 def _find_due(ledger: Ledger, target: int, now: int, limit: int) -> Iterator[tuple[Any, ...]]:
     """Give what is due, lazily: what is not asked for is not read."""
     for of_replays in (0, 1):
-        for row in ledger.cursor.execute(_SQL["find_due"], (target, now, limit, of_replays)):
+        for row in ledger.cursor.execute(_SQL["find_due"], (target, now, limit, of_replays, LOOKED_AT_MAX)):
             limit -= 1
             yield row
 

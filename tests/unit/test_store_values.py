@@ -8,6 +8,7 @@ import pytest
 from gateway.core.model import UNSETTLED
 from gateway.store import names
 from gateway.store.backlog import Backlogs, Changes
+from gateway.store.claim import LOOKED_AT_MAX
 from gateway.store.codes import GATE_CODES, HOLD_CODES, OUTCOME_CODES, STATE_CODES, NameKind
 from gateway.store.contract import Backlog
 from gateway.store.ids import ORIGIN_MS, IdMint, first_id
@@ -176,11 +177,30 @@ def test_the_schema_and_the_code_know_the_same_numbers(connection, table, column
 
 
 def test_a_claim_reads_the_index_of_what_is_due_and_sorts_nothing(connection):
-    plan = [
-        row[3] for row in connection.execute("EXPLAIN QUERY PLAN " + load_statements("claim")["find_due"], (1, 2, 3, 0))
-    ]
-    assert plan[0].startswith("SEARCH d USING INDEX delivery_due (target=? AND due>? AND due<?)")
+    text = load_statements("claim")["find_due"]
+    plan = [row[3] for row in connection.execute("EXPLAIN QUERY PLAN " + text, [None] * max_parameter(text))]
+    assert plan[0] == "CO-ROUTINE d"  # not MATERIALIZE: what is not asked for is not read
+    assert plan[1] == "SEARCH delivery USING INDEX delivery_due (target=? AND due>? AND due<?)"
     assert not any("TEMP B-TREE" in step for step in plan)
+
+
+def test_a_claim_looks_at_no_more_of_what_replays_brought_where_there_is_very_much_of_it(connection):
+    steps = [steps_to_claim(connection, first, 10_000) for first in (0, 10_000)]
+    assert steps[1] <= steps[0] + 10
+
+
+def steps_to_claim(connection, first, count):
+    """Add so many replayed deliveries that are due, and give the steps (by 1,000) it takes to look for others."""
+    connection.executemany(
+        "INSERT INTO delivery(event, n, route, target, state, due, replay) VALUES (?, 0, 1, 2, 0, 3, 'r')",
+        ((number,) for number in range(first, first + count)),
+    )
+    steps = []
+    connection.set_progress_handler(lambda: bool(steps.append(1)), 1000)
+    values = (2, 9, 64, 0, LOOKED_AT_MAX)
+    assert connection.execute(load_statements("claim")["find_due"], values).fetchall() == []
+    connection.set_progress_handler(None)
+    return len(steps)
 
 
 def test_a_record_finds_its_delivery_by_the_primary_key(connection):
