@@ -177,6 +177,9 @@ class Dispatcher:
         runner = self._runners[target]
         if "disabled" not in kinds or all(gate.kind != "disabled" for gate in runner.gates.closed):
             opened = await runner.gates.open(kinds)
+            successor = self._runners.get(target, runner)
+            if successor is not runner:  # a reload came in between, and took the gates over as they were
+                opened = await successor.gates.open(kinds) or opened
         else:
             opened = await self._open_anew(target, runner, kinds)
         self.hint(target)

@@ -129,10 +129,13 @@ class Pollers:
                 former = {f"{NOTE}{plan.formerly}": None} if plan.formerly else {}
                 await self._store.keep_notes({name: found.cursor.note(), **former})
         except (StoreError, OSError) as error:
+            await trio.lowlevel.checkpoint_if_cancelled()
             return self._failed(plan, str(error)[:300], None)
         finally:
             if caller is not None:
                 caller.close()
+        # What was waited for may have come just before a reload took this poller away: then nothing is told of it.
+        await trio.lowlevel.checkpoint_if_cancelled()
         return self._note(plan, found, now)
 
     def _note(self, plan: PollerPlan, found: Polled, now: int) -> float:

@@ -184,6 +184,33 @@ async def test_P15_a_gate_that_closes_while_a_reload_reads_the_gates_stays_close
         assert dispatcher.reserve("crm", 1, "acme") is None
 
 
+@pytest.mark.parametrize(("gate", "kinds"), [("held", ("held", "restored")), ("breaker", ("disabled", "breaker"))])
+async def test_P15_a_gate_that_an_operator_opens_while_a_reload_changes_the_target_is_open(
+    tmp_path, monkeypatch, gate, kinds
+):
+    script = Script(lambda _: TargetDown("refused"))
+    async with opened_store(tmp_path) as store, running(store, plan_for(script)) as (dispatcher, watcher):
+        if gate == "held":
+            await dispatcher.hold("crm", "maintenance")
+        else:
+            await accept(store, 1, "crm")
+            await wait_until(lambda: watcher.closed)
+        script.answer = lambda _: Delivered()
+        write = store.open_gate
+
+        async def reload_meanwhile(*arguments):
+            monkeypatch.setattr(store, "open_gate", write)
+            await dispatcher.use(Plans(plan_for(script, fingerprint="2")))
+            return await write(*arguments)
+
+        monkeypatch.setattr(store, "open_gate", reload_meanwhile)
+        assert await dispatcher.open("crm", kinds)
+        assert dispatcher.gates() == await store.gates() == []
+        await accept(store, 2, "crm")
+        dispatcher.hint("crm")
+        await wait_until(lambda: b'{"n":2}' in [message.content for message in script.seen])
+
+
 async def test_C7_the_last_try_of_a_renamed_target_closes_no_gate_under_its_former_name(tmp_path):
     answer, old, new = trio.Event(), Script(), Script()
 
