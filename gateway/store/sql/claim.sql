@@ -1,5 +1,4 @@
--- find_due: the deliveries of a target that are due, oldest first, each with all that delivering it needs; of replays, or not, among the first ?5.
--- What a replay brought counts as none if an event of its key waits behind it that no replay brought (among the newest 8).
+-- find_due: what is due of a target, oldest first, with all that delivering it needs; of replays (a live event of whose key does not wait for it) or not, among the first ?5
 SELECT d.event, d.n, d.route, d.claims, d.attempts, d.interrupted, d.progress, e.accepted_at, d.waited, d.expires_at,
   e.source, e.credential, e.type, e.version, e.occurred_at, r.head, r.body, e.part
 FROM (SELECT event, n, route, target, claims, attempts, interrupted, progress, waited, expires_at, replay, okey
