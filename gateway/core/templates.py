@@ -70,6 +70,10 @@ class CompiledTemplate:
             output = self._environment.render_template(self._name, **values).encode("utf-8", "replace")
         except minijinja.TemplateError as error:
             raise TemplateUnfitError(_first_line(error)) from None
+        except TemplateUnfitError:
+            raise
+        except BaseException as error:  # noqa: BLE001 - a panic of the engine is no Exception
+            raise TemplateUnfitError(f"the engine failed: {type(error).__name__} (in {self._name})") from None
         if len(output) > OUTPUT_MAX:
             raise TemplateUnfitError(f"more than {OUTPUT_MAX} bytes (in {self._name})")
         if self._is_json:

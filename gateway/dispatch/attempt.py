@@ -2,7 +2,7 @@
 
 Gives the records to write; writes none itself.
 
-This is the one place where foreign code is called, so it has the one `except` for all: whatever a target does, an
+This is the one place where foreign code is called, so it catches everything: whatever a target or a payload does, an
 outcome comes out.
 """
 
@@ -95,11 +95,13 @@ def not_fetched(
     return _tried(plan, slot, outcome, [], (began[0], took_ms, clock.now_ms(), runtime.random()))
 
 
-def _render(plan: TargetPlan, slot: Slot, note: Note) -> Message | Rejected:
+def _render(plan: TargetPlan, slot: Slot, note: Note) -> Message | Rejected | Retry:
     try:
         return plan.renderer.render(slot.claim.delivery, slot.claim.event, note.append, slot.resource)
     except RenderError as error:
         return Rejected(str(error)[:REASON_MAX])
+    except BaseException as error:  # noqa: BLE001 - a fault of ours at one event must not end the daemon, again and again
+        return Retry(f"our own code failed to write the message: {type(error).__name__}")
 
 
 async def _deliver(plan: TargetPlan, deliver: Deliver, messages: list[Message]) -> Sequence[Outcome]:

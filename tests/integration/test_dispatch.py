@@ -11,6 +11,7 @@ from dispatch_bench import Plans, Script, Watcher, accept, opened_store, plan_fo
 from structlog.testing import capture_logs
 
 from gateway.core.model import Delivered, Delivery, NotTried, Rejected, Retry, StoredEvent, TargetDown
+from gateway.core.render import Renderer
 from gateway.dispatch.dispatcher import Dispatcher
 from gateway.errors import StoreBusyError, StoreFullError
 from gateway.runtime import Runtime
@@ -138,6 +139,29 @@ async def test_an_open_breaker_closes_after_one_successful_probe(tmp_path):
         await wait_until(lambda: watcher.opened)
         await wait_until(lambda: not store.backlog("crm").pending and not store.backlog("crm").in_flight)
         assert gates.are_open
+
+
+class FailsAtOne:
+    """A renderer with a fault of ours."""
+
+    def render(self, delivery, event, *more):
+        if event.body == b'{"n":1}':
+            raise ZeroDivisionError(event.body)
+        return Renderer("payload").render(delivery, event, *more)
+
+
+async def test_an_event_at_which_our_own_code_fails_ends_nothing_and_is_tried_again_as_its_policy_says(tmp_path):
+    script = Script()
+    async with opened_store(tmp_path) as store:
+        async with running(store, replace(plan_for(script, retry=SOON), renderer=FailsAtOne())):
+            await accept(store, 1, "crm")
+            await accept(store, 2, "crm")
+            await wait_until(lambda: store.backlog("crm").pending + store.backlog("crm").in_flight == 0)
+        assert [message.content for message in script.seen] == [b'{"n":2}']
+        assert await states(store) == ["dead", "delivered"]
+        (dead,) = await rows(store, state="dead")
+        (*_, last) = await store.attempts(dead.event_id, 0)
+        assert last.reason == "given up after 3 tries: our own code failed to write the message: ZeroDivisionError"
 
 
 async def test_R5_a_target_that_says_gone_stays_closed_until_an_operator_enables_it(tmp_path):

@@ -186,6 +186,13 @@ def test_D7_a_template_that_runs_or_writes_without_end_is_dead_in_time(text):
     assert time.process_time() - began < 0.5
 
 
+def test_D7_values_at_which_the_template_s_engine_panics_kill_the_message_and_no_other():
+    renderer = Renderer(TemplateSource("crm.j2", "{{ body.a is divisibleby(body.b) }}", "text/plain"))
+    with pytest.raises(RenderError, match="template: "):
+        renderer.render(DELIVERY, EVENT._replace(body=b'{"a": 4, "b": 0}'))
+    assert renderer.render(DELIVERY, EVENT._replace(body=b'{"a": 4, "b": 2}')).content == b"True"
+
+
 def test_D7_a_template_may_write_one_mebibyte():
     assert len(filled("{{ payload }}", b"x" * 1024 * 1024)) == 1024 * 1024
     with pytest.raises(RenderError, match="more than 1048576 bytes"):
