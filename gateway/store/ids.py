@@ -23,9 +23,12 @@ class IdMint:
         self._node = node << SEQUENCE_BITS
 
     def mint(self, now: int) -> int:
-        """Give the next id at `now` (milliseconds since 1970)."""
+        """Give the next id at `now` (milliseconds since 1970); by a clock beyond what ids can tell, the next after all.
+
+        A clock that is broken for a moment, as far as 2106, would else leave ids behind that no table takes.
+        """
         ms = now - ORIGIN_MS
-        if ms > self._ms:
+        if self._ms < ms <= ID_MAX >> SHIFT:
             self._ms, self._sequence = ms, 0
         elif self._sequence + 1 >> SEQUENCE_BITS:
             self._ms, self._sequence = self._ms + 1, 0

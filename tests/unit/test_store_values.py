@@ -42,6 +42,13 @@ def test_an_id_is_within_its_millisecond_and_its_node():
     assert IdMint().mint(3_723_753_600_000).bit_length() <= 63, "ids of 2088 fit a signed integer of 64 bits"
 
 
+def test_K1_a_clock_that_is_in_2106_for_a_moment_leaves_no_id_that_sqlite_cannot_hold(connection):
+    mint = IdMint()
+    before, broken, after = (mint.mint(now) for now in (ORIGIN_MS + 10**9, 0xFFFFFFFF * 1000, ORIGIN_MS + 2 * 10**9))
+    assert before < broken < after == first_id(ORIGIN_MS + 2 * 10**9)
+    assert connection.execute("SELECT ?", (broken,)).get == broken
+
+
 def test_backlogs_follow_the_changes_of_each_commit():
     backlogs = Backlogs()
     changes = Changes()
