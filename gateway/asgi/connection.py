@@ -79,6 +79,11 @@ class Connection:
         return self.phase == WAITING
 
     @property
+    def stalled(self) -> bool:
+        """True while a handshake or a head is on its way."""
+        return self.phase in {OPENING, HEAD} and self.deadline < inf
+
+    @property
     def last(self) -> bool:
         """True if the connection ends after the requests under way."""
         return self._last or self.state.draining
@@ -126,6 +131,10 @@ class Connection:
             self.break_off("opening_timeout")
         else:
             self._io.cancel()
+
+    def give_way(self) -> None:
+        """Be gone at once, without an answer."""
+        self.break_off("disconnected")
 
     def break_off(self, reason: str) -> None:
         """See `Link`."""

@@ -41,7 +41,8 @@ class Limits(Table):
     send_timeout: Annotated[Duration, duration_between("1s", "5m")] = written("10s")
     """How long a client may take to accept a reply; then the connection is reset."""
     connections: Annotated[int, Field(ge=1, le=1_000_000)] = 2048
-    """Connections in all."""
+    """Connections in all. Past it the longest idle one makes room, else one of the peer that keeps most handshakes and
+    requests unfinished, unless the new peer keeps about as many."""
     connections_per_peer: Annotated[int, Field(ge=1, le=1_000_000)] = 256
     """Connections of one IPv4 address or IPv6 /64; trusted proxies and unix sockets are exempt."""
     body_memory: Annotated[ByteCount, size_between("1MiB", "64GiB")] = written("64MiB")

@@ -65,6 +65,11 @@ class Connection:
         """True if it waits for a request."""
         return self.phase == WAITING
 
+    @property
+    def stalled(self) -> bool:
+        """True while a handshake or a request is on its way."""
+        return self.phase in {OPENING, HEAD, BODY} and self.deadline < inf
+
     async def run(self) -> None:
         """Serve the connection to its end and close it. Raises nothing but cancellation."""
         state = self._state
@@ -107,6 +112,11 @@ class Connection:
             self._channel.abort()
         else:
             self._channel.stop_reading()
+
+    def give_way(self) -> None:
+        """Be gone at once, without an answer."""
+        self.deadline = inf
+        self._channel.abort()
 
     async def _serve(self) -> None:
         await self._channel.open()

@@ -157,11 +157,11 @@ class Server:
         return None
 
     def _make_room(self, group: str | None) -> str:
-        """Close the longest idle connection where a limit is reached; give the limit's name if none is idle."""
+        """Close a connection where a limit is reached; give the limit's name if there is none that may be closed."""
         limits = self._state.limits
         if group is not None and self._groups[group] >= limits.connections_per_peer and not self._evict(group):
             return "peer_connections"
-        if len(self._connections) >= limits.connections and not self._evict(None):
+        if len(self._connections) >= limits.connections and not (self._evict(None) or self._even_out(group)):
             return "connections"
         return ""
 
@@ -170,6 +170,19 @@ class Server:
         if idle:
             min(idle, key=lambda one: one.deadline).expire()
         return bool(idle)
+
+    def _even_out(self, group: str | None) -> bool:
+        """Close the longest stalled connection of the peer that stalls most, unless the new one's stalls about as many.
+
+        Else a few peers that never end a request could keep all others out. Peers that are not counted keep theirs.
+        """
+        stalled = [one for one in self._connections if one.group is not None and one.stalled]
+        shares = Counter(one.group for one in stalled)
+        most, count = max(shares.items(), key=lambda share: share[1], default=(None, 0))
+        if count <= shares[group] + 1:
+            return False
+        min((one for one in stalled if one.group == most), key=lambda one: one.deadline).give_way()
+        return True
 
     def _turn_away(self, socket: Socket, *, encrypted: bool) -> None:
         with socket:

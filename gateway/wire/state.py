@@ -87,6 +87,10 @@ class ServedConnection(Protocol):
     def idle(self) -> bool:
         """True if it waits for a request."""
 
+    @property
+    def stalled(self) -> bool:
+        """True while a handshake or a request is on its way: nobody has been promised anything."""
+
     async def run(self) -> None:
         """Serve the connection to its end and close it. Raises nothing but cancellation."""
 
@@ -98,6 +102,9 @@ class ServedConnection(Protocol):
 
     def expire(self) -> None:
         """End the present phase now."""
+
+    def give_way(self) -> None:
+        """Be gone at once, without an answer."""
 
 
 Connect: TypeAlias = Callable[[Socket, str, str | None, ServerTls | None, ServerState], ServedConnection]

@@ -99,6 +99,63 @@ async def test_P20_over_the_cap_with_no_idle_connection_the_answer_is_503_at_onc
         assert world.refused == {"connections": 1}
 
 
+async def until_stalled(world, count):
+    """Wait until so many connections have a request on its way."""
+    while sum(one.stalled for one in world.server._connections) < count:
+        await wait_all_tasks_blocked()
+
+
+async def test_P20_over_the_cap_who_stalls_most_makes_room_for_whoever_stalls_less(mock_clock):
+    async with serving(limits=Limits(connections=8)) as world, AsyncExitStack() as stack:
+        others = [await stack.enter_async_context(await world.connect("127.0.0.2")) for _ in range(3)]
+        stalling = [await stack.enter_async_context(await world.connect()) for _ in range(5)]
+        for number, stream in enumerate((*others, *stalling), 1):
+            await stream.send_all(GET)
+            await until_stalled(world, number)
+            mock_clock.jump(0.25)
+            await wait_all_tasks_blocked()
+        async with await world.connect("127.0.0.3") as stranger:
+            await stranger.send_all(GOOD)
+            assert b"200" in await read_reply(stranger)
+            async with await world.connect() as sixth:
+                await sixth.send_all(GOOD)
+                assert b"200" in await read_reply(sixth), "the stranger is idle"
+        assert await read_all(stalling[0]) == b"", "of the peer that stalls most, the one that did for longest"
+        for stream in (*stalling[1:], *others):
+            await stream.send_all(b"Content-Length: 0\r\n\r\n")
+            assert b"200" in await read_reply(stream)
+
+
+async def test_P20_over_the_cap_nobody_makes_room_for_a_peer_that_stalls_as_many():
+    async with serving(limits=Limits(connections=4)) as world, AsyncExitStack() as stack:
+        streams = [await stack.enter_async_context(await world.connect(f"127.0.0.{2 + n // 2}")) for n in range(4)]
+        for stream in streams:
+            await stream.send_all(GET)
+        await until_stalled(world, 4)
+        for source in ("127.0.0.2", "127.0.0.3"):
+            async with await world.connect(source) as more:
+                assert (await read_all(more)).startswith(b"HTTP/1.1 503 ")
+        for stream in streams:
+            await stream.send_all(b"Content-Length: 0\r\n\r\n")
+            assert b"200" in await read_reply(stream)
+
+
+async def test_P20_over_the_cap_a_request_that_is_being_answered_makes_no_room():
+    hooks = Hooks()
+    hooks.gate = trio.Event()
+    async with serving(hooks, Limits(connections=3)) as world, AsyncExitStack() as stack:
+        streams = [await stack.enter_async_context(await world.connect()) for _ in range(3)]
+        for stream in streams:
+            await stream.send_all(GOOD)
+        while len(hooks.taken) < 3:
+            await wait_all_tasks_blocked()
+        async with await world.connect("127.0.0.2") as stranger:
+            assert (await read_all(stranger)).startswith(b"HTTP/1.1 503 ")
+        hooks.gate.set()
+        for stream in streams:
+            assert b"200" in await read_reply(stream)
+
+
 async def test_P20_without_descriptors_the_server_waits_and_then_goes_on(mock_clock):
     async with serving() as world:
         pending = trio.socket.socket()
