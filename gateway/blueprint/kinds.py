@@ -38,6 +38,10 @@ class Kinds(Generic[KindT]):
         """List what is installed, for messages."""
         return f"installed are {', '.join(self._catalogue.names(self._group))}"
 
+    @property
+    def _plugin(self) -> str:
+        return f"a plugin of yours is installed, or a file in {self._catalogue.folder}"
+
     def provider(self, name: str, path: Path) -> Provider | None:
         """Tell who provides the kind `name`, without importing it; None if nobody soundly does, which is reported."""
         try:
@@ -46,7 +50,7 @@ class Kinds(Generic[KindT]):
             self._report.add(path, str(error))
             return None
         if found is None:
-            hint = did_you_mean(name, self._catalogue.names(self._group)) or f"; {self.names_text()}"
+            hint = did_you_mean(name, self._catalogue.names(self._group)) or f"; {self.names_text()}; {self._plugin}"
             self._report.add(path, f'unknown {self._word} "{name}"{hint}')
         return found
 

@@ -9,13 +9,14 @@ import re
 import sys
 import tempfile
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from gateway.cli.failures import Failure
 from gateway.cli.format import point, say, table, write_json
-from gateway.cli.options import examples, with_config, with_json
+from gateway.cli.options import examples, pasteable, with_config, with_json
 from gateway.cli.scaffold import FORMS, project
 from gateway.errors import ConfigError, PluginError
 
@@ -55,7 +56,8 @@ def new(kind: str, name: str, folder: Path, config: Path, as_json: bool) -> None
         raise Failure(
             f'"{name}" is no name of a plugin: write small letters, digits, "-" and "_"', "hookgate plugins new --help"
         )
-    if name in {each.name for each in _catalogue(config).installed()}:
+    catalogue = _catalogue(config)
+    if name in {each.name for each in catalogue.installed()}:
         raise Failure(f'"{name}" is installed already: choose another name', "hookgate plugins list")
     root = folder / f"hookgate-{name}"
     if root.exists():
@@ -66,7 +68,7 @@ def new(kind: str, name: str, folder: Path, config: Path, as_json: bool) -> None
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text)
         written.append(str(file))
-    remedy = f"cd {root} && pip install . && python -m pytest tests"
+    remedy = _try_it(catalogue.folder, name, root)
     if as_json:
         write_json({"files": written}, remedy)
         return
@@ -104,6 +106,13 @@ def test(name: str, text: str, config: Path, as_json: bool) -> None:
         return
     say(f"{name} ({provider.origin}) keeps the contract of {provider.group}")
     point(remedy)
+
+
+def _try_it(folder: Path, name: str, root: Path) -> str:
+    """Give the command that puts a new project's module where the gateway finds it, and tests it there."""
+    module = quote(str(root / f"hookgate_{name.replace('-', '_')}.py"))
+    copied = f"mkdir -p {quote(str(folder))} && cp {module} {quote(str(folder / name))}.py"
+    return f"{copied} && {pasteable(f'hookgate plugins test {name}')}"
 
 
 def _catalogue(config: Path) -> "Catalogue":

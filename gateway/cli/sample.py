@@ -15,6 +15,7 @@ from gateway.blueprint.presets import Sample
 from gateway.blueprint.values import Credential, Source
 from gateway.cli.failures import Failure
 from gateway.cli.sample_fields import Keys, change
+from gateway.config.sentences import nearest
 from gateway.core.document import is_form
 from gateway.core.model import Headers, Request
 
@@ -74,9 +75,10 @@ def choose_source(sources: Iterable[Source], provider: str, wanted: str | None) 
                     f"hookgate send {each.provider} --source {each.name}",
                 )
         names = ", ".join(f"{each.name} ({each.provider})" for each in known) or "none"
+        meant = nearest(wanted or provider, [each.name for each in known] + [each.provider for each in known])
         raise Failure(
             f"no source {wanted or f'of provider {provider!r}'} is configured; there are: {names}",
-            "hookgate check --expand",
+            f"hookgate send {meant}" if meant else "hookgate check --expand",
         )
     names = ", ".join(each.name for each in fitting)
     raise Failure(
@@ -84,14 +86,15 @@ def choose_source(sources: Iterable[Source], provider: str, wanted: str | None) 
     )
 
 
-def choose_sample(samples: Iterable[Sample], wanted: str) -> Sample:
-    """Give the sample that is called `wanted`, or makes an event of that type."""
+def choose_sample(samples: Iterable[Sample], wanted: str, provider: str) -> Sample:
+    """Give the sample of `provider` that is called `wanted`, or makes an event of that type."""
     known = list(samples)
     for each in known:
         if wanted in {each.name, each.type}:
             return each
     names = ", ".join(f"{each.name} ({each.type})" for each in known) or "none"
-    raise Failure(f"there is no sample {wanted!r}; there are: {names}", "hookgate send --help")
+    meant = nearest(wanted, [each.name for each in known] + [each.type for each in known])
+    raise Failure(f"there is no sample {wanted!r}; there are: {names}", f"hookgate send {provider} {meant}".rstrip())
 
 
 def choose_credential(source: Source, sample: Sample, wanted: str | None) -> Credential:

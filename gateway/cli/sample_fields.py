@@ -28,7 +28,9 @@ def places_read(blueprint: Blueprint, source: Source) -> frozenset[Keys]:
 
 
 def change(body: Any, field: str, read: Collection[Keys], command: str) -> None:  # noqa: ANN401 - JSON
-    """Set one place of `body`: `a.b=c`, list items by number; the value is JSON if it reads as such, else text.
+    """Set one place of `body`: `a.b=c`, list items by number.
+
+    The value is JSON if it reads as such, else text; where text stands, a number or a bare word stays text.
 
     Raises Failure for a place that neither the body has nor `read` names; `command` is what was typed without it.
     """
@@ -40,11 +42,11 @@ def change(body: Any, field: str, read: Collection[Keys], command: str) -> None:
             "hookgate send --help",
         )
     keys = tuple(name.split("."))
-    if not _set(body, keys, _value(text), anew=_without_numbers(keys) in read):
+    if not _set(body, keys, text, anew=_without_numbers(keys) in read):
         raise _unknown(body, name, text, command)
 
 
-def _set(at: Any, keys: Keys, value: Any, *, anew: bool) -> bool:  # noqa: ANN401 - JSON
+def _set(at: Any, keys: Keys, value: str, *, anew: bool) -> bool:  # noqa: ANN401 - JSON
     """Set the place, unless it is not there; a table without keys takes any, and so does every one with `anew`."""
     for number, text in enumerate(keys, 1):
         key: Any = text
@@ -53,7 +55,8 @@ def _set(at: Any, keys: Keys, value: Any, *, anew: bool) -> bool:  # noqa: ANN40
         elif not isinstance(at, dict) or not (text in at or anew or not at):
             return False
         if number == len(keys):
-            at[key] = value
+            held = at[key] if isinstance(at, list) else at.get(key)
+            at[key] = _value(value, like=held)
             return True
         at = at[key] if isinstance(at, list) else at.setdefault(key, {})
     return False
@@ -87,8 +90,9 @@ def _without_numbers(keys: Keys) -> Keys:
     return tuple(key for key in keys if not key.isdecimal())
 
 
-def _value(text: str) -> Any:  # noqa: ANN401 - JSON
+def _value(text: str, like: Any) -> Any:  # noqa: ANN401 - JSON
     try:
-        return json.loads(text)
+        value = json.loads(text)
     except ValueError:
         return text
+    return value if not isinstance(like, str) or isinstance(value, (str, dict, list)) else text

@@ -72,7 +72,7 @@ def send(config: Path, as_json: bool, provider: str, event: str | None, to: str 
     if event is None:
         _list(samples, provider, as_json)
         return
-    sample = choose_sample(samples, event)
+    sample = choose_sample(samples, event, provider)
     credential = choose_credential(source, sample, wanted["credential"])
     plan = Plan(source, credential, sample, places_read(blueprint, source))
     answers, expected = _post(plan, _address(loaded, to), loaded, wanted)

@@ -4,7 +4,7 @@ Gives the same JSON as the admin API for the same paths.
 """
 
 import os
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -13,7 +13,8 @@ from gateway.cli.locate import find_client, require_config
 
 if TYPE_CHECKING:
     from gateway.config.load import Loaded
-    from gateway.store.contract import DeliveryQuery
+    from gateway.config.model import Config
+    from gateway.store.contract import DeliveryQuery, EventQuery
 
 Fields: TypeAlias = dict[str, str]
 
@@ -59,7 +60,7 @@ def _read_files(config: Path, path: str, fields: Fields) -> dict[str, Any]:
     if not database.exists():
         raise FileNotFoundError(database)
     try:
-        found = trio.run(_open_and_ask, database, _question(path, fields, loaded.config.targets))
+        found = trio.run(_open_and_ask, database, _question(path, fields, loaded.config))
     except NotPossibleError as error:
         raise Failure(str(error), error.remedy) from None
     except BadQueryError as error:
@@ -71,18 +72,18 @@ def _read_files(config: Path, path: str, fields: Fields) -> dict[str, Any]:
     return found
 
 
-def _question(path: str, fields: Fields, targets: Iterable[str]) -> Callable[[Any], Awaitable[dict[str, Any] | None]]:
+def _question(path: str, fields: Fields, config: "Config") -> Callable[[Any], Awaitable[dict[str, Any] | None]]:
     """Give the function that answers `path` from a reader, as the routes of the admin API do."""
     from gateway.admin import queries, reading  # noqa: PLC0415 - they load the store's contract
 
     match path.strip("/").split("/"):
         case ["events"]:
-            return lambda reader: reading.list_events(reader, queries.read_event_query(fields))
+            return lambda reader: _list_events(reader, queries.read_event_query(fields), config)
         case ["events", event]:
             return lambda reader: reading.show_event(reader, queries.read_event_id(event))
         case ["deliveries"]:
             query = queries.read_delivery_query(fields)
-            return lambda reader: _list_deliveries(reader, query, targets)
+            return lambda reader: _list_deliveries(reader, query, config)
         case ["deliveries", event, n]:
             return lambda reader: reading.show_delivery(reader, queries.read_event_id(event), int(n))
         case ["audit"]:
@@ -95,21 +96,46 @@ def _question(path: str, fields: Fields, targets: Iterable[str]) -> Callable[[An
             raise FileNotFoundError(path)
 
 
-async def _list_deliveries(
+async def _list_events(
     reader: Any,  # noqa: ANN401 - an AtOnce, whose methods are those of what it wraps
-    query: "DeliveryQuery",
-    targets: Iterable[str],
+    query: "EventQuery",
+    config: "Config",
 ) -> dict[str, Any]:
-    """List deliveries; a target that neither the configuration nor the store knows is refused, as the daemon does."""
+    """List events; a source that is not configured and has none is refused, as the daemon does."""
+    from gateway.admin.reading import list_events  # noqa: PLC0415 - see _question
+
+    found = await list_events(reader, query)
+    if not found["events"]:
+        _check_source(query.source, config)
+    return found
+
+
+async def _list_deliveries(
+    reader: Any,  # noqa: ANN401 - see _list_events
+    query: "DeliveryQuery",
+    config: "Config",
+) -> dict[str, Any]:
+    """List deliveries; a target or source that nobody knows is refused, as the daemon does."""
     from gateway.admin.operations import no_target  # noqa: PLC0415 - see _question
     from gateway.admin.reading import list_deliveries  # noqa: PLC0415
 
     found = await list_deliveries(reader, query)
-    if query.target is not None and not found["deliveries"]:
-        known = {*targets, *(await reader.backlogs()).targets()}
-        if query.target not in known:
+    if not found["deliveries"]:
+        known = {*config.targets, *(await reader.backlogs()).targets()}
+        if query.target is not None and query.target not in known:
             raise no_target(query.target, known)
+        _check_source(query.source, config)
     return found
+
+
+def _check_source(source: str | None, config: "Config") -> None:
+    from gateway.admin.operations import no_source  # noqa: PLC0415 - see _question
+    from gateway.blueprint import OWN_SOURCE  # noqa: PLC0415
+
+    providers = (route.provider for route in config.routes.values() if route.provider)
+    known = {OWN_SOURCE, *config.sources, *providers}
+    if source is not None and source not in known:
+        raise no_source(source, known)
 
 
 async def _open_and_ask(

@@ -60,10 +60,10 @@ def _shown(value: object) -> str:
 
 
 def _hint(text: str) -> str:
-    host, _, port = text.rpartition(":")
+    host, colon, port = text.rpartition(":")
     if not port.isdigit():
         return ""
-    known = {"localhost": "127.0.0.1", "*": "0.0.0.0", "": "0.0.0.0"}.get(host)  # noqa: S104 - what people mean by *
+    known = "127.0.0.1" if not colon else {"localhost": "127.0.0.1", "*": "0.0.0.0", "": "0.0.0.0"}.get(host)  # noqa: S104 - what people mean by *
     return f': write "{known}:{port}"' if known else ": names are not looked up, write a numeric address"
 
 

@@ -46,7 +46,10 @@ def explain(
     error: ValidationError, data: object, schema: Mapping[str, Any], also_known: Iterable[str] = ()
 ) -> Iterator[tuple[Path, str]]:
     """Give a path and a sentence for everything that a pydantic error complains of; see `Report.add_invalid`."""
-    for path, details in _by_path(error, data).items():
+    found = _by_path(error, data)
+    for path, details in found.items():
+        if details[0]["type"] == "too_short" and any(path == each[:-1] for each in found if each):
+            continue  # it is long enough but for the items that are wrong, each of which is told
         keys = [*known_keys(schema, path[:-1]), *(also_known if len(path) == 1 else ())]
         yield path, _sentence(details, path, keys)
 
@@ -125,7 +128,9 @@ def _sentence(details: Sequence[Mapping[str, Any]], path: Path, keys: list[str])
     if first["type"] == "missing":
         return "expected this key, found none: write it"
     expected = " or ".join(dict.fromkeys(_expected(detail) for detail in details))
-    return f"expected {expected}, found {_found(first['input'], path)}"
+    found = _found(first["input"], path)
+    remedy = f": write [{found}]" if expected == "a list" and found.startswith('"') and found.endswith('"') else ""
+    return f"expected {expected}, found {found}{remedy}"
 
 
 def _expected(detail: Mapping[str, Any]) -> str:

@@ -11,6 +11,10 @@ from typing import Final, NamedTuple, TypeAlias
 from gateway.config.strings import opened_brackets, unclosed_string
 
 NAMES: Final = "letters, digits, - and _"
+NO_QUOTES: Final = "expected a value, found text without quotes: write it in quotes"
+CURLY: Final = ("\u201c", "\u201d", "\u201e", "\u2018", "\u2019", "\u00ab")
+_BEGUN: Final = re.compile(r"[=\[,][ \t]*([\w.+:-]+)$")
+_GOES_ON: Final = re.compile(r"[\w.+:/%-]")
 _WORD: Final = re.compile(r"[\w+-]++")
 _MEANT: Final = {
     **dict.fromkeys(("true", "yes", "on"), "write true"),
@@ -54,16 +58,24 @@ def _found(text: str, at: int) -> str:
 def _value(text: str, at: int) -> Mistake:
     word = _WORD.match(text, at)
     if word is None:
-        nothing = text[at : at + 1] in ("", "\n")
-        return Mistake(
-            at, f"expected a value, found {_found(text, at)}: write {'one' if nothing else 'text in quotes'}"
-        )
+        remedy = "one" if text[at : at + 1] in ("", "\n") else "text in quotes"
+        if text[at : at + 1] in CURLY:
+            remedy = 'text in straight quotes, "…"'
+        return Mistake(at, f"expected a value, found {_found(text, at)}: write {remedy}")
     if meant := _MEANT.get(word[0].lower()):
         return Mistake(at, f"expected a value, found {word[0]}: {meant}")
-    return Mistake(at, "expected a value, found text without quotes: write it in quotes")
+    return Mistake(at, NO_QUOTES)
+
+
+def _unquoted(text: str, at: int) -> int | None:
+    """Give the beginning of text without quotes that begins like another value: `5s`, `127.0.0.1`, `truework`."""
+    begun = _BEGUN.search(text[text.rfind("\n", 0, at) + 1 : at])
+    return at - len(begun[1]) if begun and _GOES_ON.match(text, at) else None
 
 
 def _rest(text: str, at: int) -> Mistake:
+    if (start := _unquoted(text, at)) is not None:
+        return Mistake(start, NO_QUOTES)
     remedy = 'write one key a line, and values such as "30s" in quotes'
     if {text[at - 1], text[at]} & {'"', "'"}:
         remedy = 'quotes within a text are written \\", or the text stands in single quotes'
@@ -124,6 +136,8 @@ def _first_of(before: str, name: str) -> int | None:
 def _unclosed(sign: str, what: str) -> _Judge:
     def judge(text: str, at: int) -> Mistake:
         opened = opened_brackets(text[:at])
+        if (start := _unquoted(text, at)) is not None:
+            return Mistake(start, NO_QUOTES)
         where = f" that begins on line {line_of(text, opened[-1])}" if opened else ""
         return Mistake(at, f'expected "," or "{sign}" in the {what}{where}, found {_found(text, at)}: write it there')
 

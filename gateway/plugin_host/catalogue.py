@@ -45,7 +45,8 @@ class Catalogue:
     """What is installed and what lies in the plugins folder, as of its making."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
+        self.folder = folder
+        """Where files may lie; perhaps it is not there."""
 
     @cached_property
     def _installed(self) -> dict[tuple[Group, str], list[Provider]]:
@@ -64,7 +65,7 @@ class Catalogue:
 
     def files(self) -> list[str]:
         """Name the kinds that files could provide; an unreadable folder has none."""
-        return sorted(path.stem for path in self._folder.glob("*.py"))
+        return sorted(path.stem for path in self.folder.glob("*.py"))
 
     def names(self, group: Group) -> list[str]:
         """Name all that could be written for `group`, for messages."""
@@ -79,7 +80,7 @@ class Catalogue:
         own = [provider for provider in installed if provider.built_in]
         if own:
             return own[0]
-        file = self._folder / f"{name}.py"
+        file = self.folder / f"{name}.py"
         found = [*installed, *([_file_provider(group, name, file)] if _NAME.fullmatch(name) and file.exists() else [])]
         if len(found) > 1:
             places = " and ".join(provider.origin for provider in found)

@@ -97,7 +97,6 @@ async def test_a_stopped_store_is_read_as_the_running_daemon_tells_it(home):
             ("events", "show", event),
             ("deliveries", "list", "--state", "delivered"),
             ("deliveries", "list", "--source", "truework"),
-            ("deliveries", "list", "--source", "nobody"),
             ("deliveries", "show", event, "0"),
             ("replays", "list"),
             ("replays", "show", "one"),
@@ -143,7 +142,15 @@ async def test_names_that_nobody_knows_are_refused_with_those_there_are(home):
             assert "there is no target 'nope'; known: audit" in await fails(daemon, *verb)
         assert "there is no event evt_0000000000000001" in await fails(daemon, "retry", "evt_0000000000000001")
         assert (await daemon.cli("deliveries", "list", "--target", "audit"))["deliveries"] == []
+        for kind in ("events", "deliveries"):
+            told = await fails(daemon, kind, "list", "--source", "trueworks")
+            assert "there is no source 'trueworks'; did you mean \\\"truework\\\"?" in told
+            assert (await daemon.cli(kind, "list", "--source", "truework"))[kind] == []
         assert await daemon.stop() == 0
+        for kind in ("events", "deliveries"):
+            told = await fails(daemon, kind, "list", "--source", "trueworks")
+            assert "there is no source 'trueworks'; did you mean \\\"truework\\\"?" in told
+            assert (await daemon.cli(kind, "list", "--source", "hookgate"))[kind] == []
         told = await fails(daemon, "deliveries", "list", "--target", "audti")
         assert "there is no target 'audti'; did you mean \\\"audit\\\"?" in told
         assert (await daemon.cli("deliveries", "list", "--target", "audit"))["deliveries"] == []

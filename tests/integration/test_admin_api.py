@@ -331,6 +331,15 @@ async def test_pages_go_on_from_the_last_id(daemon, ask):
     assert daemon.store.queries[0].type_glob == "order.*"
 
 
+@pytest.mark.parametrize("path", ["/events", "/deliveries"])
+async def test_a_source_that_nobody_knows_is_told_from_one_without_events(daemon, ask, path):
+    daemon.store.rows, daemon.store.duties = [], []
+    wrong = await ask("GET", f"{path}?source=asan")
+    assert (wrong.status, "did you mean" in wrong.json["error"]) == (409, True)
+    for quiet in ("asana", "hookgate"):
+        assert (await ask("GET", f"{path}?source={quiet}")).status == 200
+
+
 async def test_a_missing_event_or_delivery_is_404(ask):
     for path in ("/events/evt_0000000000000001", f"/deliveries/{TEXT}/9", "/nothing"):
         assert (await ask("GET", path)).status == 404

@@ -55,6 +55,16 @@ def test_a_new_project_passes_its_own_tests(tmp_path, kind):
     assert "exists" in run(tmp_path, "new", kind, "my-own", "--folder", str(tmp_path), code=1)
 
 
+@pytest.mark.parametrize("kind", ["target", "verifier", "transform"])
+def test_a_new_project_ends_with_a_command_that_puts_it_to_the_test_where_the_gateway_finds_it(tmp_path, kind):
+    told = json.loads(run(tmp_path, "new", kind, "my-own", "--folder", str(tmp_path), "--json"))["next"]
+    command = told.replace("hookgate plugins", f"{sys.executable} -m gateway plugins")
+    environ = {"PATH": os.environ["PATH"], "PYTHONDONTWRITEBYTECODE": "1"}
+    done = subprocess.run(["sh", "-c", command], env=environ, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert f"my-own (file {tmp_path}/plugins/my-own.py) keeps the contract of {kind}s" in done.stdout
+
+
 @pytest.mark.parametrize("name", ["../x", "A", "1", "x--y", "http"])
 def test_a_name_that_cannot_be_is_refused(tmp_path, name):
     run(tmp_path, "new", "target", name, "--folder", str(tmp_path), code=1)

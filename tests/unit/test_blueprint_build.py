@@ -92,7 +92,7 @@ def test_an_own_id_or_key_replaces_that_of_the_preset(world, written, kept):
         ('[sources.x]\nprovider = "truework"\ndedup.key = ["bdy.x"]\ncredentials.a = { secret = { file = "one" } }', "[sources.x].dedup.key[0]: selector 'bdy.x'"),
         ('[sources.x]\nprovider = "truework"\nbody = "2MiB"\ncredentials.a = { secret = { file = "one" } }\n[server.limits]\nbody_memory = "1MiB"', "is more than [server] limits.body_memory"),
         ('[targets.t]\ntype = "htp"', '[targets.t].type: unknown type "htp"; did you mean "http"?'),
-        ('[targets.t]\ntype = "zzz"', 'unknown type "zzz"; installed are email, file, http'),
+        ('[targets.t]\ntype = "zzz"', 'unknown type "zzz"; installed are email, file, http, shell; a plugin of yours is installed, or a file in plugins'),
         ('[targets.t]\ntype = "file"\npth = "x"\npath = "y"', '[targets.t].pth: unknown key; did you mean "path"?'),
         ('[targets.t]\ntype = "file"\npath = "y"\ntimeot = "1s"', '[targets.t].timeot: unknown key; did you mean "timeout"?'),
         ('[targets.t]\ntype = "file"\npath = 5', "[targets.t].path: expected text in quotes, found 5"),

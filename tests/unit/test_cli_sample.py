@@ -86,9 +86,32 @@ def test_a_credential_that_cannot_sign_is_told_with_a_whole_command_that_helps()
 
 
 def test_a_sample_is_found_by_name_or_type():
-    assert choose_sample([SAMPLE], "done") is choose_sample([SAMPLE], "order.done") is SAMPLE
+    assert choose_sample([SAMPLE], "done", "acme") is choose_sample([SAMPLE], "order.done", "acme") is SAMPLE
     with pytest.raises(Failure, match=r"there are: done \(order.done\)"):
-        choose_sample([SAMPLE], "gone")
+        choose_sample([SAMPLE], "zzz", "acme")
+
+
+@pytest.mark.parametrize(
+    ("typed", "remedy"), [("order.don", "acme order.done"), ("dome", "acme done"), ("zzz", "acme")]
+)
+def test_a_slip_in_a_samples_name_is_answered_with_the_command_that_was_meant(typed, remedy):
+    with pytest.raises(Failure) as told:
+        choose_sample([SAMPLE], typed, "acme")
+    assert told.value.remedy == f"hookgate send {remedy}"
+
+
+def test_a_slip_in_a_sources_name_is_answered_with_the_command_that_was_meant():
+    for typed, remedy in [("acne", "hookgate send acme"), ("stripe", "hookgate check --expand")]:
+        with pytest.raises(Failure) as told:
+            choose_source([source("one", "acme")], typed, None)
+        assert told.value.remedy == remedy
+
+
+def test_where_the_sample_has_text_a_number_stays_text():
+    places = ["id=7", "n=true", "list.0.x=7", "deep.a=7", 'iso="7"']
+    body = json.loads(plan().request(1, 0, places).body)
+    assert (body["id"], body["n"], body["list"], body["deep"], body["iso"]) == ("7", "true", [{"x": 7}], {"a": 7}, "7")
+    assert json.loads(plan().request(1, 0, ["id=[7]"]).body)["id"] == [7]
 
 
 def test_the_first_credential_that_speaks_for_the_event_signs():

@@ -46,6 +46,7 @@ def test_what_is_no_address_is_refused(text):
     [
         ("localhost:80", 'write "127.0.0.1:80"'),
         (":80", 'write "0.0.0.0:80"'),
+        ("80", 'write "127.0.0.1:80"'),
         ("acme.example:80", "names are not looked up"),
     ],
 )

@@ -47,7 +47,7 @@ def refusal(folder, text=None):
         ("[server.limits]\nheader_count = 1", "expected at least 8, found 1"),
         ("[server.limits]\nheader_count = 1001", "expected at most 1000, found 1001"),
         ("[server.limits]\nbody = 5", 'expected a size like "64KiB" or "1MiB", found 5'),
-        ("[server]\ntrusted_proxies = '10.0.0.0/8'", 'expected a list, found "10.0.0.0/8"'),
+        ("[server]\ntrusted_proxies = '10.0.0.0/8'", 'expected a list, found "10.0.0.0/8": write ["10.0.0.0/8"]'),
         ("[server]\ntrusted_proxies = [5]", "config.toml:2:20: [server].trusted_proxies[0]: expected text in quotes, found 5"),
         ("[server]\nlimits = []", "[server].limits: expected a table, found an empty list"),
         ("[server]\ntls = [1]", "[server].tls: expected a table, found a list"),
@@ -89,6 +89,11 @@ def test_C1_a_syntax_error_is_told_with_line_and_column(folder):
     assert refusal(folder, "a = 1\nb = = 2") == [
         'config.toml:2:5: no TOML: expected a value, found "=": write text in quotes'
     ]
+
+
+def test_a_list_that_is_too_short_but_for_what_is_wrong_in_it_is_told_by_that_alone(folder):
+    found = problems(folder, "[server]\nbind = ['8080']\n[routes.r]\nsource = 's'\ntargets = []")
+    assert [problem.split(": ")[1] for problem in found] == ["[server].bind[0]", "[routes.r].targets"]
 
 
 def test_only_the_broken_table_is_left_out(folder):

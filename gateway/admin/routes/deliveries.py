@@ -6,7 +6,8 @@ from quart import Blueprint, Response, request
 
 from gateway.admin.answers import answer, read_object, refuse
 from gateway.admin.desk import Progress
-from gateway.admin.operations import Operations, no_target
+from gateway.admin.known import check_source, check_target
+from gateway.admin.operations import Operations
 from gateway.admin.orders import read_delivery_order, read_reason
 from gateway.admin.peer import USER_HEADER, asker
 from gateway.admin.queries import read_delivery_query, read_event_id
@@ -23,10 +24,9 @@ def delivery_routes(operations: Operations) -> Blueprint:
     async def deliveries() -> Response:
         query = read_delivery_query(request.args)
         found = await list_deliveries(operations.store, query)
-        if query.target is not None and not found["deliveries"]:
-            known = {target.name for target in (await operations.status()).targets}
-            if query.target not in known:
-                raise no_target(query.target, known)
+        if not found["deliveries"]:
+            await check_target(operations, query.target)
+            await check_source(operations, query.source)
         await tell_waits(operations, found["deliveries"])
         return answer(found)
 

@@ -3,6 +3,7 @@
 from quart import Blueprint, Response, request
 
 from gateway.admin.answers import answer, refuse
+from gateway.admin.known import check_source
 from gateway.admin.operations import Operations
 from gateway.admin.queries import read_event_id, read_event_query
 from gateway.admin.reading import list_events, show_event
@@ -15,7 +16,11 @@ def event_routes(operations: Operations) -> Blueprint:
 
     @routes.get("/events")
     async def events() -> Response:
-        return answer(await list_events(operations.store, read_event_query(request.args)))
+        query = read_event_query(request.args)
+        found = await list_events(operations.store, query)
+        if not found["events"]:
+            await check_source(operations, query.source)
+        return answer(found)
 
     @routes.get("/events/<text>")
     async def event(text: str) -> Response:
