@@ -65,6 +65,7 @@ class AskedReload:
     def __init__(self) -> None:
         self.done = trio.Event()
         self.result: ReloadResult | None = None
+        """Still None when it is done: a stop came first."""
 
 
 class Control:
@@ -168,10 +169,14 @@ class Control:
         """Go over to the configuration as it stands in the files now, or keep the old one and say why."""
         asked = self.ask_reload()
         await asked.done.wait()
-        return asked.result or ReloadResult(False, self._runtime.now_ms(), problems=["the daemon is stopping"])
+        return asked.result or self._refused(["the gateway is stopping: its next start reads the files"])
 
     def ask_reload(self) -> AskedReload:
-        """Ask for a reload that begins after now; all who ask before it begins share it."""
+        """Ask for a reload that begins after now; all who ask before it begins share it. A stop refuses it at once."""
+        if self._dispatcher.draining:
+            asked = AskedReload()
+            asked.done.set()
+            return asked
         if self._asked is None:
             self._asked = AskedReload()
             self._wake.set()

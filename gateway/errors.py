@@ -73,6 +73,10 @@ class SecretNotLearnedError(KeyUnavailableError):
     reason = "secret_not_learned"
 
 
+class StoppingError(HookgateError):
+    """An operator's order came when the parts that carry it out had ended for a stop: nothing was changed."""
+
+
 class StoreError(HookgateError):
     """The environment failed the store: the sender gets 503 and tries again."""
 

@@ -6,10 +6,12 @@ Reads the certificates' files, so call `find_ends` in a thread. Tells where some
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, time
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from gateway.blueprint import Blueprint
 from gateway.config.references import SecretText, read_small
+
+_NESTED: Final = (dict, list)
 
 
 class End(NamedTuple):
@@ -65,7 +67,8 @@ def _secrets(value: Any, path: str) -> Iterator[End]:  # noqa: ANN401 - whatever
         last = date.fromisoformat(value["expires"])
         yield End("secret.expiring", place[0], path, _milliseconds(datetime.combine(last, time(), UTC)))
     for key, each in value.items():
-        yield from _secrets(each, f"{path}.{key}" if path else key)
+        if isinstance(each, _NESTED):
+            yield from _secrets(each, f"{path}.{key}" if path else key)
 
 
 def _milliseconds(moment: datetime) -> int:

@@ -21,7 +21,7 @@ from gateway.admin.routes.events import event_routes
 from gateway.admin.routes.replays import replay_routes
 from gateway.admin.routes.sources import source_routes
 from gateway.admin.routes.targets import target_routes
-from gateway.errors import StoreError
+from gateway.errors import StoppingError, StoreError
 from gateway.runtime import Runtime
 
 log = structlog.get_logger()
@@ -78,6 +78,10 @@ def _answer_errors(app: QuartTrio) -> None:
     @app.errorhandler(NotPossibleError)
     async def of_operation(error: NotPossibleError) -> Response:
         return refuse(409, str(error), error.remedy)
+
+    @app.errorhandler(StoppingError)
+    async def of_stop(error: StoppingError) -> Response:
+        return refuse(503, str(error), "hookgate status")
 
     @app.errorhandler(StoreError)
     async def of_store(error: StoreError) -> Response:

@@ -22,7 +22,7 @@ from gateway.dispatch.memory import TargetMemory
 from gateway.dispatch.observer import Observer
 from gateway.dispatch.overlooked import overlooked
 from gateway.dispatch.runner import Runner
-from gateway.errors import StoreError
+from gateway.errors import StoppingError, StoreError
 from gateway.plugin import Context
 from gateway.runtime import Runtime
 from gateway.store.contract import Claim, Gate, GateKind, Ordering, Store
@@ -56,7 +56,8 @@ class Dispatcher:
         self._running = 0
         self._ordering: dict[Runner, trio.CancelScope] = {}
         """Runners that do not run yet: what waits for them is still put in order."""
-        self._draining = False
+        self.draining = False
+        """True once `drain` was called: nothing new begins any more."""
         self._all_done = trio.Event()
 
     @property
@@ -77,6 +78,8 @@ class Dispatcher:
     async def use(self, blueprint: Blueprint) -> None:
         """Deliver by `blueprint` from now on: unchanged targets go on, changed ones finish what they try."""
         closed, memos = _by_target(await self._store.gates()), await self._memos(blueprint)
+        if self.draining:
+            return
         self._blueprint = blueprint
         for name, runner in list(self._runners.items()):
             plan = blueprint.targets.get(name)
@@ -92,7 +95,7 @@ class Dispatcher:
 
     def drain(self) -> None:
         """Take nothing new; `run` returns when the last try has ended."""
-        self._draining = True
+        self.draining = True
         for runner in self._runners.values():
             self._drain(runner)
         self._runners.clear()
@@ -166,15 +169,16 @@ class Dispatcher:
         return {name: wait for name, runner in self._runners.items() if (wait := runner.gathers_seconds) is not None}
 
     async def hold(self, target: str, reason: str) -> bool:
-        """Close the operator's gate on a target; False if it was closed. Durable on return."""
-        return await self._runners[target].hold(reason)
+        """Close the operator's gate on a target; False if it was. Durable on return. StoppingError after `drain`."""
+        return await self._runner(target).hold(reason)
 
     async def open(self, target: str, kinds: Collection[GateKind]) -> bool:
         """Open gates of a target because an operator says so; False if none was closed. Durable on return.
 
         One that was disabled is opened anew and remembers nothing: who is there now may be somebody else.
+        Raises StoppingError after `drain`.
         """
-        runner = self._runners[target]
+        runner = self._runner(target)
         if "disabled" not in kinds or all(gate.kind != "disabled" for gate in runner.gates.closed):
             opened = await runner.gates.open(kinds)
             successor = self._runners.get(target, runner)
@@ -201,6 +205,11 @@ class Dispatcher:
     async def wait_drained(self) -> None:
         """Return once every runner has ended, after `drain`."""
         await self._all_done.wait()
+
+    def _runner(self, target: str) -> Runner:
+        if self.draining:
+            raise StoppingError(f"target {target}: the gateway is stopping; give the order again once it has started")
+        return self._runners[target]
 
     def _drain(self, runner: Runner, given_back: Callable[[], None] = lambda: None) -> None:
         runner.drain(given_back)
@@ -231,7 +240,7 @@ class Dispatcher:
                 await self._put_in_order(runner.plan, blueprint)
             del self._ordering[runner]
             await runner.run()
-            if self._draining:
+            if self.draining:
                 await self._save(runner)
         finally:
             self._running -= 1
@@ -279,7 +288,7 @@ class Dispatcher:
             log.info("target.reordered", target=plan.name, deliveries=count, order_by=ordering and ordering.rule)
 
     def _look_whether_done(self) -> None:
-        if self._draining and not self._running:
+        if self.draining and not self._running:
             self._all_done.set()
 
 

@@ -83,6 +83,11 @@ class Engine:
         await self._copier.close()
         await self._reader.close()
 
+    def tell_given_up(self) -> None:
+        """Log how many records found no room until the end; once the writer has ended."""
+        if count := self._commits.given_up:
+            log.warning("records.given_up", count=count)
+
     async def accept(self, acceptance: Acceptance) -> tuple[Verdict, ...]:
         """Queue a request and wait until it is durable."""
         if self.broken is not None:

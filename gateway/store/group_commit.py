@@ -23,6 +23,8 @@ from gateway.store.space import Space
 from gateway.store.steps import raise_wall
 
 STARVED_SECONDS: Final = 0.25
+CLOSING_SECONDS: Final = 5.0
+"""So long a store that closes waits for room for its records: the next start frees what they would have settled."""
 
 UNKNOWN: Final = (
     apsw.IOError,
@@ -63,6 +65,8 @@ class GroupCommit:
         self._broke = broke
         self._after_commit = after_commit
         self._starved = False
+        self.given_up = 0
+        """Records that were not written, because there was no room and the store closed."""
         self.under_way = Batch()
         """What is being committed, or was last."""
         self.last_commit = runtime.monotonic()
@@ -118,9 +122,16 @@ class GroupCommit:
         except apsw.FullError:
             self._starved = True
             _refuse(batch, self._space.refusal)
-            self._queue.put_back(batch.recordings)
+            if self._may_wait_for_room():
+                self._queue.put_back(batch.recordings)
+            else:
+                self.given_up += sum(len(recording.records) for recording in batch.recordings)
             batch.recordings = []
             return Turn(0)
+
+    def _may_wait_for_room(self) -> bool:
+        closed_at = self._queue.closed_at
+        return closed_at is None or self._runtime.monotonic() - closed_at < CLOSING_SECONDS
 
     def _transact(self, batch: Batch, carry_out: Callable[[Batch, Turn], None]) -> Turn:
         turn = Turn(self._runtime.now_ms())

@@ -88,7 +88,8 @@ class CommitQueue:
         self._never = runtime.new_lock()
         self._never.acquire()
         self._idle = False
-        self._closed = False
+        self.closed_at: float | None = None
+        """When `close` was called, on the clock that never steps; None: it was not."""
         self._recordings: deque[Recording] = deque()
         self._jobs: deque[Job] = deque()
         self._lines: dict[str, deque[Entry]] = {}
@@ -167,7 +168,7 @@ class CommitQueue:
 
     def close(self) -> None:
         """Nothing more will be queued: `take` gives what is left, then None."""
-        self._closed = True
+        self.closed_at = self._runtime.monotonic()
         self.ring()
 
     def nap(self, seconds: float) -> None:
@@ -183,10 +184,10 @@ class CommitQueue:
         rested = False
         while True:
             with self._lock:
-                waiting = len(self._recordings)
-                if self.count or self._jobs or (waiting and (rested or self._closed or waiting >= RECORDINGS_URGENT)):
+                waiting, closed = len(self._recordings), self.closed_at is not None
+                if self.count or self._jobs or (waiting and (rested or closed or waiting >= RECORDINGS_URGENT)):
                     return self._batch()
-                if self._closed:
+                if closed:
                     return None
                 self._idle = True
             rested = self._rest(RECORDINGS_SECONDS if waiting else -1)

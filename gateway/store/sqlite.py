@@ -236,5 +236,6 @@ async def open_sqlite(path: Path, runtime: Runtime, settings: StoreSettings) -> 
             with trio.CancelScope(shield=True):
                 await engine.close()
                 await writer.call(lambda: stop(started, flush=engine.broken is None))
+                engine.tell_given_up()
     finally:
         await writer.close()

@@ -13,7 +13,7 @@ from gateway.admin.app import make_app
 from gateway.admin.guard import admin_server
 from gateway.admin.operations import ReloadResult
 from gateway.config.address import parse_address
-from gateway.errors import StoreBrokenError
+from gateway.errors import StoppingError, StoreBrokenError
 from gateway.listeners import open_listeners
 from gateway.replay_plan import ReplayPlan
 from gateway.runtime import Runtime
@@ -282,6 +282,15 @@ async def test_gates_are_worked_by_name_and_unknown_names_are_told(daemon, ask):
     assert daemon.asked == [("hold", "crm", "maintenance"), ("enable", "crm", "")]
     unknown = await ask("POST", "/targets/nobody/hold", JSON)
     assert (unknown.status, unknown.json["next"]) == (404, "hookgate targets list")
+
+
+async def test_an_order_that_a_stop_overtakes_is_503_with_the_reason(daemon, ask, monkeypatch):
+    async def stop(_target, _reason):
+        raise StoppingError("target crm: the gateway is stopping")
+
+    monkeypatch.setattr(daemon, "enable", stop)
+    answer = await ask("POST", "/targets/crm/enable", JSON)
+    assert (answer.status, answer.json["error"]) == (503, "target crm: the gateway is stopping")
 
 
 async def test_a_source_is_let_learn_for_a_while_and_no_answer_holds_a_secret(daemon, ask):

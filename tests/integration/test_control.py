@@ -60,6 +60,17 @@ async def test_P15_C9_a_fault_of_ours_while_a_configuration_is_built_keeps_the_o
         nursery.cancel_scope.cancel()
 
 
+async def test_P16_a_reload_during_a_stop_is_refused_and_tells_that_the_next_start_reads_the_files(tmp_path, nursery):
+    async with parts_of(tmp_path) as parts:
+        control = await control_of(parts, tmp_path, nursery, parts.blueprint)
+        before = parts.intake.blueprint
+        control._dispatcher.drain()
+        refused = await control.reload()
+        assert (refused.ok, parts.intake.blueprint) == (False, before)
+        assert refused.problems == ["the gateway is stopping: its next start reads the files"]
+        nursery.cancel_scope.cancel()
+
+
 async def test_P15_a_reload_that_cannot_be_noted_leaves_each_name_its_backlog(tmp_path, nursery, monkeypatch):
     async with parts_of(tmp_path) as parts:
         renamed = CONFIG.replace("[targets.crm]", '[targets.sales]\nformerly = "crm"').replace('"crm"]', '"sales"]')

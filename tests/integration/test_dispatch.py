@@ -13,7 +13,7 @@ from structlog.testing import capture_logs
 from gateway.core.model import Delivered, Delivery, NotTried, Rejected, Retry, StoredEvent, TargetDown
 from gateway.core.render import Renderer
 from gateway.dispatch.dispatcher import Dispatcher
-from gateway.errors import StoreBusyError, StoreFullError
+from gateway.errors import StoppingError, StoreBusyError, StoreFullError
 from gateway.runtime import Runtime
 from gateway.store.contract import Claim, DeliveryQuery, Rename
 
@@ -233,6 +233,34 @@ async def test_P15_a_gate_that_an_operator_opens_while_a_reload_changes_the_targ
         await accept(store, 2, "crm")
         dispatcher.hint("crm")
         await wait_until(lambda: b'{"n":2}' in [message.content for message in script.seen])
+
+
+async def test_P16_an_order_for_a_gate_during_a_stop_is_refused_in_words_and_changes_nothing(tmp_path):
+    async with opened_store(tmp_path) as store, running(store, plan_for(Script())) as (dispatcher, _):
+        dispatcher.drain()
+        with pytest.raises(StoppingError, match="target crm: the gateway is stopping"):
+            await dispatcher.hold("crm", "maintenance")
+        for kinds in [("held", "restored"), ("disabled", "breaker")]:
+            with pytest.raises(StoppingError, match="target crm: the gateway is stopping"):
+                await dispatcher.open("crm", kinds)
+        assert await store.gates() == []
+
+
+async def test_P16_a_reload_that_a_stop_overtakes_starts_no_target(tmp_path, monkeypatch):
+    opened = []
+    async with opened_store(tmp_path) as store, running(store, plan_for(Script())) as (dispatcher, _):
+        read = store.gates
+
+        async def read_while_a_stop_begins():
+            dispatcher.drain()
+            return await read()
+
+        monkeypatch.setattr(store, "gates", read_while_a_stop_begins)
+        second = Script()
+        second.open = opened.append
+        await dispatcher.use(Plans(plan_for(second, fingerprint="2"), plan_for(second, "new")))
+        assert dict(dispatcher.runners) == {}
+    assert opened == []
 
 
 async def test_C7_the_last_try_of_a_renamed_target_closes_no_gate_under_its_former_name(tmp_path):

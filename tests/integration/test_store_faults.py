@@ -8,6 +8,7 @@ import trio
 import trio.testing
 from store_faults import disk
 from store_samples import crash_copy, desk_on
+from structlog.testing import capture_logs
 
 from gateway.errors import StoreBrokenError, StoreBusyError, StoreError, StoreFullError
 from gateway.store.contract import DeliveryQuery, EventQuery, Keep
@@ -308,6 +309,38 @@ async def test_P16_a_disk_without_room_does_not_fail_the_close_and_the_next_star
     async with desk_on(tmp_path / "h.db") as desk:
         assert await desk.store.event(kept)
         assert not desk.store.warnings
+
+
+async def test_P16_a_close_without_room_gives_up_what_tries_came_to_and_the_next_start_has_them_tried_again(
+    faulty, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("gateway.store.group_commit.CLOSING_SECONDS", 0)
+    settled = []
+    with capture_logs() as logs:
+        async with desk_on(tmp_path / "h.db") as desk:
+            kept = await desk.accept_one("kept")
+            delivery = await desk.claim_one()
+            faulty.fail = failing("write", "-wal", apsw.FullError)
+            desk.store.record([desk.ended(delivery, "delivered")], settled.append)
+    assert settled == []
+    assert {"event": "records.given_up", "log_level": "warning", "count": 1} in logs
+    faulty.fail = lambda call, suffix: None
+    async with desk_on(tmp_path / "h.db") as desk:
+        again = await desk.claim_one()
+        assert (again.event_id, again.attempts) == (kept, 0)
+
+
+async def test_P19_a_close_waits_a_moment_for_room_and_loses_no_record_that_finds_it(faulty, tmp_path):
+    settled, full = [], [apsw.FullError("injected")] * 4
+    with capture_logs() as logs:
+        async with desk_on(tmp_path / "h.db") as desk:
+            await desk.accept_one("kept")
+            delivery = await desk.claim_one()
+            faulty.fail = lambda call, suffix: full.pop() if full and (call, suffix) == ("write", "-wal") else None
+            desk.store.record([desk.ended(delivery, "delivered")], settled.append)
+    assert (full, settled, logs) == ([], [[True]], [])
+    async with desk_on(tmp_path / "h.db") as desk:
+        assert [row.state for row in await desk.store.deliveries(DeliveryQuery())] == ["delivered"]
 
 
 async def test_P16_a_backup_that_reads_the_store_does_not_fail_its_close(tmp_path, monkeypatch):

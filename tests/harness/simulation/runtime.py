@@ -30,7 +30,7 @@ class SimulatedRuntime(Runtime):
     def monotonic(self):
         if self._world.threads.outside_trio and self._dice.random() < 0.2:
             self._linger()
-        return trio.current_time()
+        return self._world.clock.current_time()
 
     def _linger(self):
         """Let a commit take its time, as a thread's turn does."""

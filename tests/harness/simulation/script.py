@@ -159,6 +159,19 @@ class Script:
             place = dice.choice(settings.targets).place
             self._at(self._moment(), "operate", verb=verb, place=place, id=f"r{number}", draw=dice.random())
 
+        for stop in [action for action in self.actions if action.what == "stop"]:
+            self._during(stop.at)
+
+    def _during(self, moment):
+        """Have an operator act while the daemon stops."""
+        dice, place = self._dice, self._dice.choice(self.settings.targets).place
+        moment += dice.choice((0.0, 0.0005, 0.05, 1.0))
+        verb = dice.choice(("", "reload", "retry", "replay", "hold", "enable", "release"))
+        if verb == "reload":
+            self._at(moment, "reload", draw=dice.random(), place=place)
+        elif verb:
+            self._at(moment, "operate", verb=verb, place=place, id=f"during {moment}", draw=dice.random())
+
     def _moment(self):
         """A moment; more often than not one at which something is sent."""
         dice = self._dice
