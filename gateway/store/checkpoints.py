@@ -2,7 +2,7 @@
 
 A second connection in its own thread copies while commits go on; past 32 MiB the writer itself makes the log begin
 anew. An I/O error while copying breaks the store as one in a commit does: a later flush could report success for lost
-pages.
+pages. A disk without room for them breaks nothing: the log holds all of it, and is copied once there is room.
 """
 
 from collections.abc import Callable
@@ -64,8 +64,8 @@ class Checkpoints:
         self._writer.set_busy_timeout(0)
         try:
             self._writer.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_RESTART)
-        except apsw.BusyError:
-            pass  # a reader still needs the log; the next try comes with more of it
+        except (apsw.BusyError, apsw.LockedError, apsw.FullError):
+            pass  # a reader still needs the log, or there is no room; the next try comes with more of it
         finally:
             self._writer.set_busy_timeout(BUSY_MS)
 
@@ -75,8 +75,8 @@ class Checkpoints:
                 self._copier = open_checkpointer(self._path)
             self._copier.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
             self._tail.flush()
-        except (apsw.BusyError, apsw.LockedError):
-            pass  # the writer copies at this moment
+        except (apsw.BusyError, apsw.LockedError, apsw.FullError):
+            pass  # the writer copies at this moment, or there is no room
         except Exception as error:  # noqa: BLE001 - whatever it is, the writer must stop
             self._failed(error)
         finally:

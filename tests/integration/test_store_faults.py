@@ -129,6 +129,26 @@ async def test_P18_an_io_error_while_pages_are_copied_breaks_the_store(faulty, t
         faulty.fail = lambda call, suffix: None
 
 
+async def test_P19_a_disk_without_room_to_copy_the_log_breaks_nothing_and_it_is_copied_once_there_is(
+    faulty, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("gateway.store.checkpoints.COPY_FRAMES", 5)
+    monkeypatch.setattr("gateway.store.checkpoints.RESTART_FRAMES", 100)
+    async with desk_on(tmp_path / "h.db") as desk:
+        faulty.fail = failing("write", "db", apsw.FullError)
+        accepted = [await desk.accept_one(key) for key in range(100)]
+        assert sum(call == ("write", "db") for call in faulty.calls) > 2, "it was tried, by the writer too"
+        assert await desk.settle((await desk.claim(limit=1))[0].delivery)
+        assert [row.id for row in await desk.store.events(EventQuery(limit=1000))] == accepted[::-1]
+        faulty.fail = lambda call, suffix: None
+        before = (tmp_path / "h.db").stat().st_size
+        accepted += [await desk.accept_one(key) for key in range(100, 400)]
+        assert desk.store.health().accepting
+    assert (tmp_path / "h.db").stat().st_size > before
+    async with desk_on(tmp_path / "h.db") as desk:
+        assert [row.id for row in await desk.store.events(EventQuery(limit=1000))] == accepted[::-1]
+
+
 async def test_P19_below_the_low_water_mark_deliveries_settle_and_newcomers_are_refused(tmp_path):
     async with desk_on(tmp_path / "h.db") as desk:
         await desk.make_dead("a")
