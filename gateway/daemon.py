@@ -7,8 +7,7 @@ that was promised.
 
 import os
 import signal
-import sys
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Final, cast
@@ -36,7 +35,6 @@ from gateway.desk import OperatorDesk
 from gateway.dispatch.dispatcher import Dispatcher
 from gateway.dispatch.janitor import answer_late, expire, keep_proving, mind_clock, retain
 from gateway.distress import Distress
-from gateway.errors import ConfigError, HookgateError, leaves
 from gateway.ingress.asgi import asgi_app
 from gateway.ingress.key_fetch import KeyFetcher
 from gateway.ingress.keyring import KeyRing
@@ -48,7 +46,6 @@ from gateway.log import configure
 from gateway.metrics import Counters
 from gateway.narrator import Narrator
 from gateway.pollers.pollers import Pollers
-from gateway.prctl import hide_memory
 from gateway.renames import forsaken, rename_owned
 from gateway.replayer import Replayer
 from gateway.runtime import Runtime
@@ -71,35 +68,8 @@ promised.
 BROKEN_EXIT_SECONDS: Final = 4.0
 BROKEN_ALERT_SECONDS: Final = 2.5
 """For a last word to `alerts.targets`."""
-GIL_SECONDS: Final = 0.0005
-"""With a busy thread each switch may wait this long: the default of 5 ms would cost the writer its rhythm."""
 
 log = structlog.get_logger()
-
-
-def run(config_path: Path) -> int:
-    """Run the daemon until SIGTERM or SIGINT; give the process's exit status.
-
-    Problems go to the log, secrets do not.
-    """
-    os.umask(0o077)  # what we write holds other people's data
-    hide_memory()
-    sys.setswitchinterval(GIL_SECONDS)
-    configure("info", "auto")
-    status = 0
-    try:
-        trio.run(_main, config_path)
-    except* ConfigError as errors:
-        status = _tell(problem for error in leaves(errors) for problem in error.problems)
-    except* HookgateError as errors:
-        status = _tell(str(error) for error in leaves(errors))
-    return status
-
-
-async def _main(config_path: Path) -> None:
-    async with open_daemon(config_path, Runtime()) as daemon:
-        await daemon.run()
-    log.info("daemon.stopped")
 
 
 @asynccontextmanager
@@ -317,9 +287,3 @@ def _connection_failed(error: Exception) -> None:
 
 def _admin_failed(error: Exception) -> None:
     log.error("connection.failed", problem=f"admin listener: {error!r}"[:500], exc_info=error)
-
-
-def _tell(problems: Iterable[str]) -> int:
-    for problem in problems:
-        log.error("daemon.failed", problem=problem)
-    return 1

@@ -18,7 +18,7 @@ def run(config: Path) -> None:
     require_config(config)
     # structlog imports rich where it finds it, for tracebacks that the daemon never draws: 3 MB, a tenth of the start.
     sys.modules.setdefault("rich", None)  # type: ignore[arg-type] # None is how Python says: not to be imported
-    from gateway.daemon import run as run_daemon  # noqa: PLC0415 - everything else of the product
+    from gateway.process import run as run_daemon  # noqa: PLC0415 - everything else of the product
 
     sys.exit(run_daemon(config))
 
