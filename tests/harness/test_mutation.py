@@ -11,6 +11,7 @@ import pytest
 
 from harness.mutation.changes import mutants, mutated
 from harness.mutation.fork import TIMED_OUT, attempt
+from harness.mutation.journal import Journal
 from harness.mutation.sql import changed_sql
 
 DOOR = '''"""A door."""
@@ -47,6 +48,24 @@ def test_it_opens():
 
     assert is_open("right", 0, "guest")
     assert not is_open("wrong", 0, "guest")
+"""
+HARMFUL = """
+import os, signal
+import pytest
+from door.lock import tries
+
+def test_who_is_let_in_too_often_ends_whoever_watches():
+    assert tries("guest") > 2
+    if tries("guest") > 3:
+        os.kill(os.getppid(), signal.SIGKILL)
+
+def test_the_owner_may_try_more_often():
+    assert tries("owner") == 6
+"""
+TOOL = """
+import os, time
+from harness.mutation.fork import in_fork
+in_fork(lambda: print(os.getpid(), flush=True) or time.sleep(600))
 """
 RUN = """
 import json, pathlib
@@ -91,6 +110,33 @@ def test_what_the_tests_do_not_look_at_is_found(tmp_path):
     assert "is_open: == → !=" not in left
 
 
+def test_a_mutant_that_ends_the_process_which_tries_it_is_noticed_and_the_others_are_tried(tmp_path):
+    verdicts = {name.partition(" ")[2]: verdict for name, verdict in tried(tmp_path, HARMFUL).items()}
+    assert verdicts["module: 3 → 4"] == "killed"
+    assert verdicts["tries: 2 → 3"] == "killed"
+    assert verdicts["tries: returns None"] == "killed"
+    assert verdicts["is_open: == → !="] != "killed", "nobody looks at what comes behind it"
+
+
+def test_what_a_run_that_was_ended_had_tried_is_not_tried_again(tmp_path):
+    journal = Journal(tmp_path / "journal", "mark", go_on=False)
+    journal.begin(4)
+    journal.end(4, 1)
+    journal.begin(7)
+    again = Journal(tmp_path / "journal", "mark", go_on=True)
+    assert (again.codes(), again.under_way()) == ({4: 1}, 7)
+    other = Journal(tmp_path / "journal", "another mark", go_on=True)
+    assert (other.codes(), other.under_way()) == ({}, None), "what it was found of is no more"
+
+
+def test_what_the_tool_started_ends_with_it():
+    environ = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+    with subprocess.Popen([sys.executable, "-c", TOOL], env=environ, stdout=subprocess.PIPE, text=True) as tool:
+        child = Path(f"/proc/{int(tool.stdout.readline())}/stat")
+        tool.kill()
+    wait_until_ended(child)
+
+
 def test_a_mutant_differs_from_its_module_in_one_place_and_has_the_same_number_each_time():
     there = mutants("door/lock.py", DOOR)
     assert there == mutants("door/lock.py", DOOR)
@@ -119,7 +165,11 @@ def test_a_try_that_hangs_is_ended_and_what_it_started_too(tmp_path):
         return child.wait()
 
     assert attempt(hang, 2.0) == TIMED_OUT
-    state, until = Path(f"/proc/{(tmp_path / 'child').read_text()}/stat"), time.monotonic() + 30
+    wait_until_ended(Path(f"/proc/{(tmp_path / 'child').read_text()}/stat"))
+
+
+def wait_until_ended(state):
+    until = time.monotonic() + 30
     while state.exists() and state.read_text().split()[2] != "Z":
-        assert time.monotonic() < until, "what the try started lives on"
+        assert time.monotonic() < until, "what was started lives on"
         time.sleep(0.01)

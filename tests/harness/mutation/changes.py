@@ -2,7 +2,7 @@
 
 A mutant is a change of one place of the syntax tree: another comparison, a condition turned round, a number one higher,
 a statement left out, an argument left out, a result that is None, a handler that raises again. Left alone are what no
-behaviour hangs on: annotations, documentation, imports, the switches of `@dataclass`, and prose for people.
+behaviour hangs on: annotations, documentation, imports, `__all__`, the switches of `@dataclass`, and prose for people.
 """
 
 import ast
@@ -11,7 +11,14 @@ from dataclasses import dataclass
 from types import CodeType
 from typing import Final, NamedTuple
 
-from harness.mutation.nodes import FOR_PEOPLE, changed_expression, changed_statement, is_documentation, is_prose
+from harness.mutation.nodes import (
+    FOR_PEOPLE,
+    changed_expression,
+    changed_statement,
+    is_documentation,
+    is_export,
+    is_prose,
+)
 
 _FUNCTIONS: Final = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 _SCOPES: Final = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
@@ -87,7 +94,7 @@ def _walk(node: ast.AST, place: str, *, inside: bool, prose: bool) -> Iterator[_
             continue
         within = inside or (isinstance(node, _FUNCTIONS) and field == "body")
         for index, child in enumerate(value if isinstance(value, list) else [value]):
-            if not isinstance(child, ast.AST) or is_documentation(child):
+            if not isinstance(child, ast.AST) or is_documentation(child) or is_export(child):
                 continue
             holder = index if isinstance(value, list) else None
             if hasattr(child, "lineno"):

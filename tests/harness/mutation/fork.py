@@ -1,5 +1,6 @@
-"""A try in a process of its own: what it does to itself, and however it hangs, stays there."""
+"""Processes beneath the tool: what a try does to itself, and however it hangs, stays there."""
 
+import ctypes
 import os
 import resource
 import select
@@ -18,6 +19,28 @@ MEMORY_MAX: Final = 3 << 30
 KILLED, SURVIVED, UNFIT, BROKEN = 1, 0, 3, 4
 TIMED_OUT = -1
 """Codes of a try: a test noticed; none did; it cannot be tried so; the tool itself failed; it took too long."""
+ENDING: Final = (signal.SIGTERM, signal.SIGHUP)
+"""Signals by which the tool is asked to end."""
+_SET_DEATH_SIGNAL: Final = 1
+"""PR_SET_PDEATHSIG of prctl(2)."""
+
+
+def in_fork(run: Callable[[], None]) -> int:
+    """Run in a fork that ends with this process, its output where this one's is; 0, BROKEN, or less: a signal."""
+    sys.stdout.flush()
+    pid = os.fork()
+    if not pid:
+        code = BROKEN
+        try:
+            _end_with_parent()
+            run()
+            code = 0
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            sys.stderr.flush()
+            os._exit(code)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 
 def attempt(run: Callable[[Path], int], seconds: float) -> int:
@@ -41,6 +64,7 @@ def _be_the_child(run: Callable[[Path], int], scratch: Path) -> None:
     code = BROKEN
     try:
         os.setsid()
+        _end_with_parent()
         nowhere = os.open(os.devnull, os.O_RDWR)
         for descriptor in (0, 1, 2):
             os.dup2(nowhere, descriptor)
@@ -51,6 +75,13 @@ def _be_the_child(run: Callable[[Path], int], scratch: Path) -> None:
         (scratch.parent / "mutant-trouble.txt").write_text(traceback.format_exc())
     finally:
         os._exit(code)
+
+
+def _end_with_parent() -> None:
+    """Leave nothing that runs on, perhaps for ever, once the tool was ended by force; take signals as any process."""
+    ctypes.CDLL(None).prctl(_SET_DEATH_SIGNAL, signal.SIGKILL)
+    for each in ENDING:
+        signal.signal(each, signal.SIG_DFL)
 
 
 def _address_space() -> int:

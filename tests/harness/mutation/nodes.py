@@ -45,6 +45,11 @@ def is_documentation(node: ast.AST) -> bool:
     return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
 
 
+def is_export(node: ast.AST) -> bool:
+    """Tell whether it names what the type checker takes for given away."""
+    return isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__"
+
+
 def is_prose(node: ast.AST) -> bool:
     """Tell whether the texts in it are for people: what is raised, and sentences."""
     if isinstance(node, ast.JoinedStr):
@@ -56,6 +61,8 @@ def is_prose(node: ast.AST) -> bool:
 def changed_statement(node: ast.AST) -> Iterator[Change]:
     """Leave it out where what follows still runs; turn `break` and `continue` round; let handlers raise again."""
     match node:
+        case ast.Delete(targets=[ast.Name(), *_]):
+            pass  # it tells the reader that a name is not used
         case ast.Expr() | ast.Raise() | ast.Delete() if not _is_unreachable(node):
             yield f"without {_short(node)}", ast.Pass()
         case ast.Assign(targets=[ast.Attribute() | ast.Subscript(), *_]) | ast.AugAssign():

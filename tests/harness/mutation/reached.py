@@ -43,6 +43,10 @@ class Map:
             for test in group.test_paths()
         }
 
+    def mark(self, more: Iterable[str]) -> str:
+        """Stand for the modules, the tests and `more`: another one if any of them is another."""
+        return hashlib.sha256("\n".join([*map(self._mark, self.files), *more]).encode()).hexdigest()[:16]
+
     def unknown(self) -> list[str]:
         """Give the files of which nothing is known, or nothing any more."""
         return [test for test, reached in self.files.items() if not reached.mark]
@@ -55,14 +59,20 @@ class Map:
         self._path.write_text(json.dumps({test: vars(reached) for test, reached in self.files.items()}))
 
     def tests_of(self, mutant: Mutant) -> dict[str, float]:
-        """Give the tests that run the mutant's lines, fastest first; those that use its module if none does."""
+        """Give the tests that run the mutant's lines, fastest first; if none does, those that use its module.
+
+        A module that has values only runs nothing after its import: whoever looks at them may be any test.
+        """
         low, high = mutant.lines if mutant.inside else (0, 0)
         near = {
             test: seconds
             for test, seconds, lines in self._of(mutant.path)
             if any(low <= line <= high for line in lines)
         }
-        return _affordable(near or self._using(mutant.path))
+        return _affordable(near or self._using(mutant.path) or self._all())
+
+    def _all(self) -> dict[str, float]:
+        return {test: seconds for reached in self.files.values() for test, seconds in reached.seconds.items()}
 
     def _using(self, path: str) -> dict[str, float]:
         """Give the tests that run lines of the module, and those beside them that run none: they look at figures."""
