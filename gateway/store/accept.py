@@ -212,6 +212,5 @@ def plan_more(ledger: Ledger, turn: Turn, event_id: int, planned: Sequence[NewDe
         cursor.execute(_SQL["plan_delivery"], row)
         turn.changes[target].add_pending(1, turn.now)
     relink(ledger, turn, keys)
-    if planned:
-        cursor.execute(_SQL["release_hold"], (event_id,))
+    cursor.execute(_SQL["release_hold"], (event_id,))
     return len(planned)

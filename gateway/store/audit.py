@@ -6,12 +6,10 @@ Many small transactions of one command are one entry.
 from typing import Final
 
 from gateway.store.ledger import Ledger, Turn
-from gateway.store.operator import Note
+from gateway.store.operator import SAME_MS, Note
 from gateway.store.statements import load_statements
 
 _SQL: Final = load_statements("operator")
-SAME_MS: Final = 600_000
-"""So long the same, done again by the same person, is added to the entry, unless another came between."""
 
 
 def note_done(ledger: Ledger, turn: Turn, action: str, note: Note, count: int) -> None:

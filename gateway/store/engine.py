@@ -46,6 +46,8 @@ class Engine:
         """Deliveries cancelled because they had expired that nobody was told of yet, by target."""
         self.broken: StoreBrokenError | None = None
         self.broke = trio.Event()
+        self._wrote_all = trio.Event()
+        self._copied_badly = False
         self._runtime = runtime
         self._settings = settings
         self._token = trio.lowlevel.current_trio_token()
@@ -74,10 +76,17 @@ class Engine:
     def run(self) -> None:
         """Commit what is asked for until `close`; in the writer thread."""
         self._commits.run()
+        self._in_trio(self._wrote_all.set)()
+
+    @property
+    def is_sound(self) -> bool:
+        """True if no commit and no copy failed, so that what is left in the log may be flushed; after `close`."""
+        return self.broken is None and not self._copied_badly
 
     async def close(self) -> None:
-        """Let the writer finish what waits, and end the other threads."""
+        """Let the writer finish what waits, then end the other threads: a commit may want its log copied."""
         self._queue.close()
+        await self._wrote_all.wait()
         await self._copier.call(self._checkpoints.close)
         await self._copier.call(self._filters.close)
         await self._copier.close()
@@ -194,6 +203,7 @@ class Engine:
 
     def _copying_failed(self, error: Exception) -> None:
         """An I/O error while pages were copied: let the writer stop on it. From the checkpointer's thread."""
+        self._copied_badly = True  # the writer may have ended, and not hear of it
 
         def stop(_ledger: Ledger, _turn: Turn) -> None:
             raise apsw.IOError(f"while the log was copied: {error}")

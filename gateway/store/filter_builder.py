@@ -42,7 +42,8 @@ class FilterBuilder:
         self._post(lambda: self._set_wanted(numbers))
 
     def close(self) -> None:
-        """Close the connection."""
+        """Close the connection; what is not filled yet is not wanted any more."""
+        self._wanted, self._filling = [], None
         if self._connection is not None:
             self._connection.close()
 
@@ -58,35 +59,31 @@ class FilterBuilder:
             self._post(self._step)
 
     def _step(self) -> None:
-        if self._filling is None:
-            self._begin()
-        else:
-            self._fill(self._filling)
+        try:
+            if self._filling is not None:
+                self._fill(self._filling)
+            elif self._wanted:
+                self._begin(self._wanted.pop(0))
+        except apsw.SQLError:  # its table is gone: it has expired, and `sealed` is about to tell
+            self._filling = None
         if self._filling is not None or self._wanted:
             self._post(self._step)
 
-    def _begin(self) -> None:
-        if not self._wanted:
-            return
-        number = self._wanted.pop(0)
-        if self._connection is None:
-            self._connection = self._connect()
-        kept = self._connection.execute(_SQL["load_filter"], (number,)).get
+    def _begin(self, number: int) -> None:
+        connection = self._connected()
+        kept = connection.execute(_SQL["load_filter"], (number,)).get
         if kept is not None and self._filter.restore(number, kept, self._most_bytes):
             self._known.add(number)
             self._filter.finish(number)
             return
-        count = self._connection.execute(_statement("count_keys", number)).get
+        count = connection.execute(_statement("count_keys", number)).get
         if self._filter.begin(number, words_for(count, self._most_bytes)):
             self._known.add(number)
             self._filling, self._last = number, b""
 
     def _fill(self, number: int) -> None:
-        if self._connection is None:
-            return
-        rows: list[tuple[Any, ...]] = self._connection.execute(
-            _statement("scan_keys", number), (self._last, SLICE)
-        ).fetchall()
+        slices = self._connected().execute(_statement("scan_keys", number), (self._last, SLICE))
+        rows: list[tuple[Any, ...]] = slices.fetchall()
         keys = [key for (key,) in rows]
         self._filter.add(number, keys)
         if len(keys) == SLICE:
@@ -95,6 +92,11 @@ class FilterBuilder:
         self._filling = None
         self._filter.finish(number)
         self._keep(number, self._filter.dump(number))
+
+    def _connected(self) -> apsw.Connection:
+        if self._connection is None:
+            self._connection = self._connect()
+        return self._connection
 
 
 def _statement(name: str, number: int) -> str:

@@ -71,11 +71,9 @@ class KeyFilter:
         self.ready = {**self.ready, number: 1 << self._slots[number]}
 
     def forget(self, number: int) -> None:
-        """Generation `number` has expired: free its slot."""
+        """Generation `number`, which was begun or restored, has expired: free its slot."""
         self.ready = {known: bit for known, bit in self.ready.items() if known != number}
-        if number in self._slots:
-            self._mask(~(1 << self._slots[number]) & 0xFFFF)
-            del self._slots[number]
+        self._mask(~(1 << self._slots.pop(number)) & 0xFFFF)
 
     def dump(self, number: int) -> bytes:
         """Give the filter of one generation, to be kept."""

@@ -12,7 +12,7 @@ from gateway.store.contract import AttemptRow, DeliveryQuery, Gate, GateKind, Ne
 from gateway.store.ids import IdMint
 from gateway.store.memory_delivery import MemoryDelivery
 from gateway.store.memory_order import MemoryLines
-from gateway.store.operator import AuditRow, Note, Replay, replaced_reason
+from gateway.store.operator import SAME_MS, AuditRow, Note, Replay, replaced_reason
 from gateway.store.steps import AFTER_STEP_MS, CLOSED_STEP_MS
 
 
@@ -95,8 +95,7 @@ class MemoryTables:
             if replay is not None and new.key is not None and self.lines.blocks(new.target):
                 self._replace(event_id, new.target, due, replay)
             self.add_delivery(event_id, new, due, None, due).replay = replay
-        if planned:
-            self.events[event_id].hold = None
+        self.events[event_id].hold = None
         return len(planned)
 
     def _replace(self, event_id: int, target: str, now: int, replay: str) -> None:
@@ -115,7 +114,7 @@ class MemoryTables:
         for one in dead:
             one.revive(now)
             self.refile(one)
-        return len(dead) + (self.plan(event_id, planned, now, None) if stored.hold == "unmatched" else 0)
+        return len(dead) + (self.plan(event_id, planned, now, None) if planned and stored.hold == "unmatched" else 0)
 
     def record(self, record: Record, epoch: int, now: int) -> Taken:
         """Write a delivery's next state if the claim of `epoch` on it still holds; None if no store could keep it."""
@@ -246,11 +245,11 @@ class MemoryTables:
     def note_done(self, now: int, action: str, note: Note, count: int) -> None:
         """Write down what was done by hand, or add to the last entry if it is of the same."""
         last = self.audit[-1] if self.audit else None
-        if last is not None and last[2:5] + last[6:] == (note.who, action, note.subject, note.reason):
+        known = (note.who, action, note.subject, note.reason)
+        if last is not None and last.at > now - SAME_MS and last[2:5] + last[6:] == known:
             self.audit[-1] = last._replace(affected=last.affected + count)
         else:
-            number = last.id + 1 if last is not None else 1
-            self.audit.append(AuditRow(number, now, note.who, action, note.subject, count, note.reason))
+            self.audit.append(AuditRow(last.id + 1 if last else 1, now, *known[:3], count, note.reason))
 
     def remove_request(self, number: int) -> None:
         """Remove a request with all that came of it."""

@@ -6,7 +6,7 @@ the writer, or the memory, for longer than a moment.
 """
 
 from collections.abc import Sequence
-from typing import Literal, NamedTuple, Protocol, TypeAlias
+from typing import Final, Literal, NamedTuple, Protocol, TypeAlias
 
 from gateway.core.model import HoldReason, State, StoredEvent
 from gateway.store.contract import NewDelivery
@@ -14,6 +14,8 @@ from gateway.store.contract import NewDelivery
 ReplayState: TypeAlias = Literal["running", "done", "cancelled"]
 Number: TypeAlias = tuple[int, int]
 """A delivery: its event's id and its number within it."""
+SAME_MS: Final = 600_000
+"""So long the same, done again by the same person, is added to its entry in the audit, unless another came between."""
 
 
 def replaced_reason(replay_id: str) -> str:
@@ -132,6 +134,7 @@ class Planned(NamedTuple):
 
     event_id: int
     deliveries: Sequence[NewDelivery]
+    """At least one."""
 
 
 class Advance(NamedTuple):

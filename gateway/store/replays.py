@@ -27,8 +27,9 @@ _RELEASE: Final = ListStatement(_SQL["release_holds"])
 def begin(ledger: Ledger, turn: Turn, replay: Replay) -> Replay | None:
     """Keep a new replay; None, or the one that has its id."""
     del turn
-    if (known := _find(ledger, replay.id)) is not None:
-        return known
+    known: list[tuple[Any, ...]] = ledger.cursor.execute(_SQL["replay"], (replay.id,)).fetchall()
+    if known:
+        return as_replay(known[0])
     ledger.cursor.execute(_SQL["begin_replay"], (replay.id, replay.asked_at, replay.who, replay.plan))
     return None
 
@@ -43,8 +44,9 @@ def advance(ledger: Ledger, turn: Turn, replay_id: str, step: Advance) -> int | 
     counts = (len(fresh), added, step.left_out, step.passed_over + len(step.planned) - len(fresh))
     ended = turn.now if step.done else None
     ledger.cursor.execute(_SQL["advance_replay"], (replay_id, step.position, *counts, int(step.done), ended))
-    if step.done and (ended_replay := _find(ledger, replay_id)) is not None:
-        _note_end(ledger, turn, ended_replay, "replay", Note(ended_replay.who, ""))
+    if step.done:
+        replay = _read(ledger, replay_id)
+        _note_end(ledger, turn, replay, "replay", Note(replay.who, ""))
     return added
 
 
@@ -53,15 +55,13 @@ def cancel(ledger: Ledger, turn: Turn, replay_id: str, note: Note) -> Replay | N
     ledger.cursor.execute(_SQL["cancel_replay"], (replay_id, turn.now, note.reason[:500]))
     if not ledger.connection.changes():
         return None
-    ended = _find(ledger, replay_id)
-    if ended is not None:
-        _note_end(ledger, turn, ended, "cancel replay", note)
+    ended = _read(ledger, replay_id)
+    _note_end(ledger, turn, ended, "cancel replay", note)
     return ended
 
 
-def _find(ledger: Ledger, replay_id: str) -> Replay | None:
-    rows: list[tuple[Any, ...]] = ledger.cursor.execute(_SQL["replay"], (replay_id,)).fetchall()
-    return as_replay(rows[0]) if rows else None
+def _read(ledger: Ledger, replay_id: str) -> Replay:
+    return as_replay(ledger.cursor.execute(_SQL["replay"], (replay_id,)).get)
 
 
 class _Fresh(NamedTuple):

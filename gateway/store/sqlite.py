@@ -235,7 +235,7 @@ async def open_sqlite(path: Path, runtime: Runtime, settings: StoreSettings) -> 
         finally:
             with trio.CancelScope(shield=True):
                 await engine.close()
-                await writer.call(lambda: stop(started, flush=engine.broken is None))
+                await writer.call(lambda: stop(started, flush=engine.is_sound))
                 engine.tell_given_up()
     finally:
         await writer.close()

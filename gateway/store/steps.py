@@ -51,8 +51,6 @@ def move_some(
     They are taken earliest first and only ever move to before the place they were found at: none is moved twice.
     """
     number = ledger.names.targets.known(target)
-    if number is None:
-        return 0, after
     rows: Sequence[tuple[Any, ...]] = ledger.cursor.execute(_SQL["find_ahead"], (number, *after, limit)).fetchall()
     if not rows:
         return 0, after
@@ -71,9 +69,7 @@ def move_some_on(
     """
     number = ledger.names.targets.known(target)
     values = (number, now - by_ms, now - since_ms, max(now, turn.now), *before, limit)
-    rows: Sequence[tuple[Any, ...]] = []
-    if number is not None:
-        rows = ledger.cursor.execute(_SQL["find_behind"], values).fetchall()
+    rows: Sequence[tuple[Any, ...]] = ledger.cursor.execute(_SQL["find_behind"], values).fetchall()
     ledger.cursor.executemany(_SQL["move_one_on"], [(event_id, n, by_ms) for _, event_id, n in rows])
     return len(rows), Place(*rows[-1]) if rows else before
 

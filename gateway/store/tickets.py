@@ -45,10 +45,9 @@ class Ticket(Generic[T]):
             trio.lowlevel.reschedule(task)
 
     def give_up(self, error: Exception) -> None:
-        """End the wait with `error`, unless it has ended: as if the task had been cancelled. In the trio thread."""
-        if self._task is not None:
-            self.abandoned, self.late = True, error
-            self.wake()
+        """End the wait, which goes on, with `error`: as if the task had been cancelled. In the trio thread."""
+        self.abandoned, self.late = True, error
+        self.wake()
 
     def _abandon(self, _raise_cancel: trio.lowlevel.RaiseCancelT) -> trio.lowlevel.Abort:
         self._task = None

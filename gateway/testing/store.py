@@ -9,10 +9,12 @@ from collections.abc import Awaitable, Callable
 from typing import Final, TypeAlias
 
 from gateway.testing.store_accept import ACCEPT_CHECKS
+from gateway.testing.store_audit import AUDIT_CHECKS
 from gateway.testing.store_deliver import DELIVER_CHECKS
 from gateway.testing.store_desk import OpenStore, SteppedRuntime
 from gateway.testing.store_expiry import EXPIRY_CHECKS
 from gateway.testing.store_keep import KEEP_CHECKS
+from gateway.testing.store_manners import MANNERS_CHECKS
 from gateway.testing.store_operate import OPERATE_CHECKS
 from gateway.testing.store_operator import OPERATOR_CHECKS
 from gateway.testing.store_order import ORDER_CHECKS
@@ -29,8 +31,10 @@ STORE_CHECKS: Final[tuple[StoreCheck, ...]] = (
     *TURN_CHECKS,
     *OPERATE_CHECKS,
     *OPERATOR_CHECKS,
+    *AUDIT_CHECKS,
     *KEEP_CHECKS,
     *EXPIRY_CHECKS,
+    *MANNERS_CHECKS,
 )
 
 

@@ -33,6 +33,9 @@ async def the_oldest_due_come_first_up_to_the_limits(open_store: OpenStore) -> N
         expect([_event(claim) for claim in await desk.claim(limit=2)], others[:2], "up to the number asked for")
         expect([_event(claim) for claim in await desk.claim(limit_bytes=1)], others[2:3], "one, however large")
         expect([_event(claim) for claim in await desk.claim()], others[3:], "nothing before its time")
+        more = [await desk.accept_one() for _ in range(3)]
+        expect([_event(claim) for claim in await desk.claim(limit_bytes=2)], more[:2], "until they are more than that")
+        expect([_event(claim) for claim in await desk.claim(limit_bytes=0)], more[2:], "at least one")
         expect(store.backlog("crm").next_due, runtime.now_ms() + 60 * SECOND, "the next due time is known")
         runtime.advance(60 * SECOND)
         expect([_event(claim) for claim in await desk.claim()], [late], "it is due when its time has come")

@@ -172,8 +172,7 @@ async def K1_a_clock_that_goes_back_lets_nothing_expire_later(open_store: OpenSt
     async with open_store(runtime, SETTINGS) as store:
         desk = Desk(store, runtime)
         runtime.advance(2 * DAY)
-        for key in range(600):
-            await desk.accept_one(key, expires_ms=3 * HOUR)
+        await desk.accept(*(new(key, expires_ms=3 * HOUR) for key in range(600)))
         runtime.step(-DAY)
         await store.step_back(DAY, runtime.now_ms())
         await desk.store.probe()

@@ -60,6 +60,21 @@ async def a_key_is_known_for_the_whole_window_and_then_forgotten(open_store: Ope
         expect((await desk.accept(new(14)))[0].kind, "duplicate", "later keys are not")
 
 
+async def retention_counts_the_keys_that_it_removes(open_store: OpenStore) -> None:
+    """Its caller goes on until nothing is left, so 0 must mean that nothing is."""
+    runtime = SteppedRuntime()
+    async with open_store(runtime, SETTINGS) as store:
+        desk = Desk(store, runtime)
+        await desk.accept_one("first")
+        runtime.advance(HOUR)
+        await desk.accept_one("second")
+        keep = Keep(100 * DAY, 100 * DAY, 100 * DAY, 16 * HOUR)
+        expect(await desk.retain_all(keep), 0, "nothing is old")
+        runtime.advance(17 * HOUR - 1)
+        expect(await desk.retain_all(keep) > 0, True, "a key has expired")
+        expect(await desk.retain_all(keep), 0, "once")
+
+
 async def keys_outlast_a_restart(open_store: OpenStore) -> None:
     """P4: over several slices of the window."""
     runtime = SteppedRuntime()
@@ -168,12 +183,13 @@ async def _waiting(desk: Desk) -> None:
     await desk.record(desk.ended(soon, "pending", "500", now + HOUR), desk.ended(late, "pending", "500", now + 2 * DAY))
     await desk.record(desk.ended(due, "pending", "500", now - DAY - HOUR))
     await desk.store.close_gate(Gate("crm", "breaker", now, now + 3 * HOUR, "refused"))
+    await desk.store.close_gate(Gate("crm", "held", now, None, "by an operator"))
 
 
 async def _moments(desk: Desk) -> list[int | None]:
     """Give when the three deliveries and the gate are due, in milliseconds from now."""
     found = [row.due for row in await desk.store.deliveries(DeliveryQuery())]
-    found += [gate.until for gate in await desk.store.gates()]
+    found += [gate.until for gate in await desk.store.gates() if gate.until is not None]
     return [None if at is None else at - desk.runtime.now_ms() for at in found]
 
 
@@ -236,6 +252,7 @@ KEEP_CHECKS = (
     K1_ids_rise_whatever_the_clock_does,
     K1_a_clock_step_forwards_nothing_twice,
     a_key_is_known_for_the_whole_window_and_then_forgotten,
+    retention_counts_the_keys_that_it_removes,
     keys_outlast_a_restart,
     retention_takes_bodies_first,
     a_dead_delivery_keeps_its_body_until_its_own_time_is_over,

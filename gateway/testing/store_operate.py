@@ -10,16 +10,18 @@ async def a_gate_is_closed_changed_and_opened(open_store: OpenStore) -> None:
     breaker = Gate("crm", "breaker", 5, 9, "refused")
     held = Gate("crm", "held", 6, None, "by an operator")
     async with open_store(runtime, SETTINGS) as store:
-        await store.close_gate(breaker)
         await store.close_gate(held)
+        await store.close_gate(breaker)
+        await store.close_gate(held._replace(target="audit"))
         await store.close_gate(breaker._replace(until=99, reason="timeout"))
     async with open_store(runtime, SETTINGS) as store:
         later = breaker._replace(until=99, reason="timeout")
-        expect(sorted(await store.gates()), [later, held], "both are closed, the breaker for longer")
+        audit = held._replace(target="audit")
+        expect(await store.gates(), [audit, later, held], "both are closed, the breaker for longer; targets in order")
         expect(await store.open_gate("crm", "breaker"), True, "it was closed")
         expect(await store.open_gate("crm", "breaker"), False, "it is open")
         expect(await store.open_gate("nobody", "held"), False, "there never was one")
-        expect(await store.gates(), [held], "the other stays closed")
+        expect(await store.gates(), [audit, held], "the others stay closed")
 
 
 async def a_renamed_target_keeps_its_backlog(open_store: OpenStore) -> None:

@@ -1,17 +1,14 @@
-"""Conformance of a store: what an operator selects, retries, cancels and replays, and the audit of it."""
+"""Conformance of a store: what an operator selects, retries, cancels and replays."""
 
-from gateway.store.contract import Backlog, DeliveryQuery, EventQuery, Keep, NewDelivery
+from gateway.store.contract import Backlog, DeliveryQuery, EventQuery, NewDelivery
 from gateway.store.operator import (
     Advance,
     DeliveryFilter,
     EventFilter,
-    Note,
     Planned,
-    Position,
     Replay,
 )
 from gateway.testing.store_desk import (
-    DAY,
     HOUR,
     NOTE,
     SECOND,
@@ -21,6 +18,7 @@ from gateway.testing.store_desk import (
     OpenStore,
     SteppedRuntime,
     expect,
+    new,
 )
 
 DEAD = DeliveryFilter(("dead",))
@@ -105,6 +103,8 @@ async def a_retry_makes_dead_deliveries_due(open_store: OpenStore) -> None:
         expect(store.backlog("crm"), Backlog(1, 0, 1, now), "it is due")
         expect(await store.operator.retry([(one, 0)], NOTE), 0, "it is dead no more")
         expect(await store.operator.retry([], NOTE), 0, "nothing to do")
+        told = [(row.action, row.affected) for row in await store.operator.audit(None, 9)]
+        expect(told, [("retry", 1)], "the audit tells what was done, not what was not")
         expect(await desk.retry_dead(), 1, "the other")
         expect(two, (await store.events(EventQuery()))[1].id, "which is the younger")
         claims = [claim.delivery for claim in await desk.claim()]
@@ -120,7 +120,11 @@ async def a_cancelled_delivery_is_settled_with_a_reason(open_store: OpenStore) -
         flying = await desk.accept_one("b", admitted=True)
         waiting = await desk.accept_one("c")
         named = [(dead, 0), (flying, 0), (waiting, 0), (waiting, 0), (waiting, 1)]
+        expect(await store.operator.cancel([(flying, 0)], NOTE), 0, "what is in flight is not")
+        expect(await store.operator.audit(None, 9), [], "nothing was done")
         expect(await store.operator.cancel(named, NOTE), 2, "two are cancelled")
+        told = [(row.action, row.affected) for row in await store.operator.audit(None, 9)]
+        expect(told, [("cancel", 2)], "the audit tells it")
         rows = await store.deliveries(DeliveryQuery(state="cancelled"))
         expect([row.event_id for row in rows], [waiting, dead], "the pending and the dead one")
         expect([row.last_reason for row in rows], ["not wanted"] * 2, "the reason is kept")
@@ -136,8 +140,7 @@ async def many_are_changed_by_one_call(open_store: OpenStore) -> None:
     runtime = SteppedRuntime()
     async with open_store(runtime, SETTINGS) as store:
         desk = Desk(store, runtime)
-        for _ in range(1203):
-            await desk.accept_one()
+        await desk.accept(*(new() for _ in range(1203)))
         named = await desk.select(DeliveryFilter(("pending", "dead")), 1000)
         expect(await store.operator.cancel(named, NOTE), 1203, "all of them")
         expect(store.backlog("crm"), Backlog(), "nothing waits")
@@ -249,28 +252,6 @@ async def a_replay_has_one_id_and_one_end(open_store: OpenStore) -> None:
         expect(told, [("cancel replay", NOTE.who, 0), ("replay", "uid 0", 1)], "both are in the audit")
 
 
-async def the_audit_is_paged_and_kept_as_long_as_metadata(open_store: OpenStore) -> None:
-    """The same by the same person is one entry; ended replays go with it, running ones stay."""
-    runtime = SteppedRuntime()
-    keep = Keep(HOUR, HOUR, HOUR, HOUR)
-    async with open_store(runtime, SETTINGS) as store:
-        desk = Desk(store, runtime)
-        ids = [await desk.make_dead(key) for key in range(4)]
-        for event_id, who in zip(ids, ("a", "a", "b", "a"), strict=True):
-            await store.operator.retry([(event_id, 0)], Note(who, "all"))
-        rows = await store.operator.audit(None, 9)
-        expect([(row.who, row.affected) for row in rows], [("a", 1), ("b", 1), ("a", 2)], "newest first")
-        expect(await store.operator.audit(rows[0].id, 1), rows[1:2], "a page goes on below a number")
-        for name in "rs":
-            await store.operator.begin_replay(Replay(name, runtime.now_ms(), "a", "{}"))
-        await store.operator.cancel_replay("r", NOTE)
-        runtime.advance(2 * DAY)
-        await desk.retain_all(keep)
-        expect(await store.operator.audit(None, 9), [], "old entries go")
-        expect([each.id for each in await store.operator.replays(9)], ["s"], "what runs stays")
-        expect(await store.operator.select_deliveries(DEAD, Position(), 1), ([], None), "nothing is dead")
-
-
 OPERATOR_CHECKS = (
     deliveries_are_selected_oldest_first_in_steps,
     deliveries_are_selected_by_what_they_are,
@@ -282,5 +263,4 @@ OPERATOR_CHECKS = (
     a_replay_adds_linked_deliveries_once,
     what_a_replay_brings_is_claimed_after_all_else,
     a_replay_has_one_id_and_one_end,
-    the_audit_is_paged_and_kept_as_long_as_metadata,
 )

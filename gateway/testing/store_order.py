@@ -43,8 +43,11 @@ async def one_key_goes_in_order_and_delays_no_other(open_store: OpenStore) -> No
         await desk.settle(claims[1].delivery)
         expect(await desk.claim(), [], "the first backs off, and so does its key")
         expect(store.backlog("crm"), Backlog(2, 0 + 1, 0, later, 1), "the second waits for it")
+        (row,) = await store.deliveries(DeliveryQuery(event_id=second))
+        expect(row.behind, (first, 0), "as a list tells")
         runtime.advance(60 * SECOND)
         await desk.settle(await desk.claim_one())
+        expect(store.backlog("crm").next_due, runtime.now_ms(), "the second is due")
         expect((await desk.claim_one()).event_id, second, "then it is the second's turn")
 
 

@@ -1,8 +1,8 @@
 """Conformance of a store: whose turn it is once something gives way, is replayed, or is ordered otherwise."""
 
 from gateway.core.model import event_text
-from gateway.store.contract import Backlog, DeliveryQuery, NewDelivery
-from gateway.testing.store_desk import DAY, HOUR, SECOND, SETTINGS, Desk, OpenStore, SteppedRuntime, digest, expect
+from gateway.store.contract import Backlog, DeliveryQuery, NewDelivery, Verdict
+from gateway.testing.store_desk import DAY, HOUR, SECOND, SETTINGS, Desk, OpenStore, SteppedRuntime, digest, expect, new
 from gateway.testing.store_order import BLOCK, LATEST, SKIP, by_part, ids_of, put_in_order
 
 
@@ -73,6 +73,17 @@ async def a_newer_event_takes_the_place_of_older_ones(open_store: OpenStore) -> 
         expect((await store.attempts(fourth, 0))[-1].reason, f"superseded by {event_text(fifth)}", "the reason")
 
 
+async def a_great_many_give_way_at_once(open_store: OpenStore) -> None:
+    """However many wait, one newer event of their key is enough."""
+    runtime = SteppedRuntime()
+    async with open_store(runtime, SETTINGS) as store:
+        desk = Desk(store, runtime)
+        await put_in_order(desk, LATEST)
+        verdicts = await desk.accept(*(new(order="A") for _ in range(1100)))
+        expect(store.backlog("crm"), Backlog(1, 0, 0, runtime.now_ms()), "one is left")
+        expect((await desk.claim_one()).event_id, verdicts[-1].event_id, "the newest")
+
+
 async def who_lets_another_go_first_backs_off_no_shorter(open_store: OpenStore) -> None:
     """P11: what a target asked for holds, also over a restart, steps of the wall clock, and a new rule."""
     runtime = SteppedRuntime()
@@ -115,6 +126,22 @@ async def who_has_backed_off_meanwhile_is_due_at_once(open_store: OpenStore) -> 
         runtime.advance(2 * HOUR)
         await desk.settle(again)
         expect((await desk.claim_one()).event_id, second, "an hour was asked for, two went by")
+
+
+async def what_a_repeat_plans_takes_its_place_in_the_order(open_store: OpenStore) -> None:
+    """An event that no route had taken was accepted when it was: it goes before what came later."""
+    runtime = SteppedRuntime()
+    async with open_store(runtime, SETTINGS) as store:
+        desk = Desk(store, runtime)
+        await put_in_order(desk, BLOCK)
+        lost = await desk.accept_one("a", targets=(), hold="unmatched")
+        later = await desk.accept_one("b", order="A")
+        expect(await desk.accept(new("a", order="A")), (Verdict("duplicate", lost, 1),), "it is planned")
+        expect(store.backlog("crm"), Backlog(2, 0, 0, runtime.now_ms(), 1), "one waits for the other")
+        for expected in (lost, later):
+            found = await desk.claim_one()
+            expect(found.event_id, expected, "in order of acceptance")
+            await desk.settle(found)
 
 
 async def a_replay_takes_the_place_of_the_dead_delivery_that_blocks(open_store: OpenStore) -> None:
@@ -167,8 +194,10 @@ TURN_CHECKS = (
     a_new_ordering_orders_what_waits_already,
     an_ordering_follows_its_target_to_a_new_name,
     a_newer_event_takes_the_place_of_older_ones,
+    a_great_many_give_way_at_once,
     who_lets_another_go_first_backs_off_no_shorter,
     who_has_backed_off_meanwhile_is_due_at_once,
+    what_a_repeat_plans_takes_its_place_in_the_order,
     a_replay_takes_the_place_of_the_dead_delivery_that_blocks,
     a_replay_that_live_events_of_its_key_wait_for_goes_like_a_live_one,
 )

@@ -10,7 +10,7 @@ from gateway.dispatch import janitor
 from gateway.store import sweep
 from gateway.store.contract import EventQuery, Keep
 from gateway.store.operator import DeliveryFilter
-from gateway.testing.store_desk import SteppedRuntime
+from gateway.testing.store_desk import SteppedRuntime, new
 
 HOUR = 3_600_000
 KEEP = Keep(bodies=HOUR, metadata=HOUR, dead=HOUR, keys=HOUR)
@@ -108,6 +108,34 @@ async def test_what_had_to_stay_is_looked_at_a_part_in_each_round_and_goes_in_th
             await desk.settle(claim.delivery)
         looked_at.clear()
         assert [await retain_round(desk, BODIES) for _ in range(6)] == [10, 10, 10, 10, 5, 0]
+
+
+async def test_a_step_looks_at_so_many_bytes_and_the_next_one_goes_on(tmp_path, monkeypatch, looked_at):
+    monkeypatch.setattr(sweep, "BYTES", 250)
+    async with desk_on(tmp_path / "h.db") as desk:
+        for _ in range(10):
+            await desk.accept(new(targets=()), body=bytes(100))
+        desk.runtime.advance(HOUR + 1)
+        await desk.accept_one(targets=())
+        assert await retain_round(desk, BODIES) == 10
+        assert max(looked_at) <= 3, "the third one is over it"
+        assert await retain_round(desk, KEEP) == 10
+
+
+@pytest.mark.parametrize("remembered", [0, 3, 10])
+async def test_so_many_that_had_to_stay_are_remembered_and_no_more(tmp_path, monkeypatch, remembered):
+    monkeypatch.setattr(sweep, "KEPT_MAX", remembered)
+    async with desk_on(tmp_path / "h.db") as desk:
+        for _ in range(7):
+            await desk.accept_one()
+        desk.runtime.advance(HOUR + 1)
+        await desk.accept_one(targets=())
+        for _ in range(3):
+            assert await retain_round(desk, BODIES) == 0
+            assert len(desk.store._retention._blanking._kept) == min(remembered, 7)
+        for claim in await desk.claim(limit=7):
+            await desk.settle(claim.delivery)
+        assert sum([await retain_round(desk, BODIES) for _ in range(3)]) == 7
 
 
 async def test_what_had_to_stay_is_kept_as_long_as_a_reload_says_now(tmp_path):

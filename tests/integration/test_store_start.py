@@ -16,7 +16,6 @@ from gateway.store.disk import NETWORK_FILE_SYSTEMS, file_system_magic
 from gateway.store.migrate import migrate, migrations
 from gateway.store.reads import open_sqlite_reader
 from gateway.store.settings import StoreSettings
-from gateway.store.tail import Mark, TailMark, lost_tail
 from gateway.testing.store_desk import new
 
 
@@ -276,39 +275,9 @@ def test_a_migration_that_fails_changes_nothing(tmp_path):
         migrate(connection, [*migrations(), (last + 1, "CREATE TABLE more(a); SELECT nonsense")])
     assert connection.pragma("user_version") == last
     assert connection.execute("SELECT count(*) FROM sqlite_schema WHERE name = 'more'").get == 0
+    with pytest.raises(apsw.SQLError, match="nonsense"):
+        migrate(connection, [*migrations(), (last + 1, "ROLLBACK; SELECT nonsense")])
     connection.close()
-
-
-def test_the_mark_of_the_log_survives_only_whole(tmp_path):
-    store = tmp_path / "h.db"
-    store.with_name("h.db-wal").write_bytes(bytes(range(32)))
-    mark = TailMark(store)
-    assert mark.read() is None
-    mark.write(7)
-    assert mark.read() == Mark(bytes(range(16, 24)), 7)
-    mark.close()
-    flip(store.with_name("h.db-tail"), 12)
-    mark = TailMark(store)
-    assert mark.read() is None, "a torn mark says nothing"
-    mark.close()
-
-
-def test_the_mark_of_the_log_is_whole_though_the_system_takes_a_part_at_a_time(monkeypatch, tmp_path):
-    store, pwrite = tmp_path / "h.db", os.pwrite
-    store.with_name("h.db-wal").write_bytes(bytes(range(32)))
-    mark = TailMark(store)
-    monkeypatch.setattr(os, "pwrite", lambda descriptor, data, at: pwrite(descriptor, data[:5], at))
-    mark.write(7)
-    assert mark.read() == Mark(bytes(range(16, 24)), 7)
-    mark.close()
-
-
-def test_a_log_that_began_anew_is_not_a_lost_one():
-    header = bytes.fromhex("377f0682002de21800001000000000012e1f0c8f9a7a4d4a") + b"\0" * 8
-    assert lost_tail(Mark(b"other" + bytes(3), 9), header, 0) is not None, "this header's own checksum is wrong"
-    assert lost_tail(None, header, 0) is None
-    assert lost_tail(Mark(header[16:24], 9), header, 9) is None
-    assert lost_tail(Mark(b"", 0), b"", 0) is None
 
 
 def flip(path, at):

@@ -7,7 +7,7 @@ import pytest
 
 from gateway.store.codes import NameKind
 from gateway.store.key_filter import SLOTS, WORDS_MIN, KeyFilter, words_for
-from gateway.store.keys import KeyClaim, KeyGenerations
+from gateway.store.keys import KeyClaim, KeyGenerations, spent
 from gateway.store.migrate import migrate
 from gateway.store.names import Numbers
 from gateway.testing.store_desk import HOUR, SteppedRuntime, digest
@@ -109,6 +109,10 @@ def test_a_generation_that_was_begun_in_a_rolled_back_transaction_is_not_used(ke
     assert keys.claim(1, 2) == ["duplicate", "new"]
 
 
+def test_what_is_kept_of_a_former_key_is_found_by_later_versions():
+    assert spent(b"\0\0\0\1former", b"digest").hex() == "00000001cb66afa080e0d20ccb449fd5c0bf43ef"
+
+
 def some_keys(seed, count):
     source = random.Random(seed)
     return [bytes(4) + source.randbytes(16) for _ in range(count)]
@@ -166,5 +170,6 @@ def test_a_kept_filter_answers_as_before_in_a_larger_one_too():
 
 
 def test_filters_stay_within_their_memory():
-    assert words_for(10**8, 1 << 20) * 2 <= 1 << 20
+    assert words_for(10**8, 1 << 20) * 2 == 1 << 20
+    assert words_for(10**8, (1 << 20) - 1) * 2 == 1 << 19
     assert words_for(1, 1 << 20) == WORDS_MIN

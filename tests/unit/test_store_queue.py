@@ -68,6 +68,19 @@ def test_records_and_jobs_come_with_the_first_batch(runtime):
     assert (batch.recordings, batch.jobs) == ([recording], [job])
 
 
+def test_a_batch_takes_so_many_records_and_jobs_and_the_rest_comes_next(runtime):
+    waiting = line(runtime)
+    jobs = [Job(lambda ledger, turn: None, None, grows=False) for _ in range(queue.BATCH_JOBS + 1)]
+    for job in jobs:
+        waiting.add_job(job)
+    recordings = [Recording([None] * size, lambda taken: None) for size in (1, queue.BATCH_RECORDS - 1, 1)]
+    for each in recordings:
+        waiting.add_recording(each)
+    first, second = waiting.take(), waiting.take()
+    assert (first.recordings, first.jobs) == (recordings[:2], jobs[:-1])
+    assert (second.recordings, second.jobs) == (recordings[2:], jobs[-1:])
+
+
 def test_a_queue_over_its_bytes_turns_newcomers_away(runtime):
     waiting = line(runtime, queue_bytes=100)
     waiting.add_entry(request(size=90))
@@ -174,6 +187,36 @@ def test_a_ring_that_comes_as_the_rest_ends_is_neither_lost_nor_counted_twice(ru
         thread.join(5)
         taken += len(found[0].recordings)
     assert taken == 2000
+
+
+class LateBell:
+    """Rings, once, just as whoever waits for it gives up."""
+
+    def __init__(self, bell, ring):
+        self.bell, self.ring = bell, ring
+
+    def acquire(self, timeout=-1):
+        if self.ring and timeout >= 0:
+            ring, self.ring = self.ring, None
+            ring()
+            return False
+        return self.bell.acquire(timeout=timeout)
+
+    def release(self):
+        self.bell.release()
+
+
+def test_a_ring_just_after_the_rest_has_ended_is_taken_and_does_not_ring_again(runtime):
+    waiting = line(runtime)
+    waiting.add_recording(recording())
+    waiting._bell = LateBell(waiting._bell, lambda: waiting.add_entry(request()))
+    batch = waiting.take()
+    assert (len(batch.recordings), len(batch.entries)) == (1, 1)
+    assert not waiting._bell.bell.acquire(blocking=False), "the bell is silent again"
+    thread, found = in_background(waiting.take)
+    waiting.add_entry(request())
+    thread.join(5)
+    assert len(found[0].entries) == 1
 
 
 def test_what_is_queued_when_it_closes_is_still_taken(runtime, monkeypatch):

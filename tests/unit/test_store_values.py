@@ -34,6 +34,14 @@ def test_K1_ids_rise_over_steps_back_restarts_and_bursts():
     assert ids == sorted(set(ids))
 
 
+@pytest.mark.parametrize("node", [0, 3])
+@pytest.mark.parametrize("sequence", [0, 1, 2, 7])
+def test_ids_go_on_behind_the_last_one_of_the_process_before(node, sequence):
+    last = first_id(ORIGIN_MS + 5) | node << 14 | sequence
+    again = IdMint(last, node)
+    assert [again.mint(ORIGIN_MS), again.mint(ORIGIN_MS)] == [last + 1, last + 2]
+
+
 def test_an_id_is_within_its_millisecond_and_its_node():
     now = ORIGIN_MS + 123_456
     assert first_id(now) <= IdMint().mint(now) < first_id(now + 1)
@@ -67,6 +75,35 @@ def test_backlogs_follow_the_changes_of_each_commit():
     done["audit"].in_flight -= 1
     backlogs.apply(done)
     assert (backlogs.of("audit"), backlogs.targets()) == (Backlog(), ["crm"])
+
+
+def test_a_renamed_target_has_what_waited_under_the_old_name_and_what_came_since():
+    backlogs, changes = Backlogs(), Changes()
+    for target, factor in (("crm", 1), ("sales", 10)):
+        change = changes[target]
+        change.add_pending(3 * factor, 50 * factor)
+        change.in_flight, change.dead, change.waiting = 2 * factor, factor, 4 * factor
+    backlogs.apply(changes)
+    backlogs.rename("crm", "sales")
+    assert backlogs.of("sales") == Backlog(33, 22, 11, 50, 44)
+    backlogs.rename("nobody", "nothing")
+    assert backlogs.targets() == ["sales"]
+
+
+def test_what_the_parts_of_a_commit_changed_adds_up():
+    whole, part = Changes(), Changes()
+    for changes in (whole, part):
+        change = changes["crm"]
+        change.add_pending(3, 50)
+        change.in_flight, change.dead, change.waiting = 2, 4, 1
+    whole.add(part)
+    backlogs = Backlogs()
+    backlogs.apply(whole)
+    assert backlogs.of("crm") == Backlog(6, 4, 8, 50, 2)
+    emptied = Changes()
+    emptied["crm"].pending, emptied["crm"].waiting = -6, -2
+    backlogs.apply(emptied)
+    assert backlogs.of("crm") == Backlog(0, 4, 8, None, 0), "nothing is due where nothing waits"
 
 
 def test_a_claim_and_a_newcomer_in_one_commit_give_the_earlier_due_time():
