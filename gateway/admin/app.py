@@ -73,7 +73,8 @@ def _answer_errors(app: QuartTrio) -> None:
 
     @app.errorhandler(BadQueryError)
     async def of_query(error: BadQueryError) -> Response:
-        return refuse(400, str(error)[:500], "hookgate --help")
+        verb = request.path.split("/")[1]  # one of ours: nothing else asks for fields
+        return refuse(400, str(error)[:500], f"hookgate {verb} --help")
 
     @app.errorhandler(NotPossibleError)
     async def of_operation(error: NotPossibleError) -> Response:

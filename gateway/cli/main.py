@@ -1,5 +1,6 @@
 """All verbs by name. A verb's module is imported when the verb is used or listed, so that the rest costs nothing."""
 
+from difflib import get_close_matches
 from importlib import import_module
 from typing import Final
 
@@ -46,6 +47,14 @@ class Verbs(click.Group):
         module, _, name = VERBS[cmd_name].partition(":")
         command: click.Command = getattr(import_module(module), name)
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the verb that was typed; a slip is answered with the verb that was meant, as in groups of verbs."""
+        if args[0] not in VERBS and (near := get_close_matches(args[0], VERBS, n=1)):
+            ctx.fail(f"No such command {args[0]!r}. Did you mean {near[0]!r}?")
+        return super().resolve_command(ctx, args)
 
 
 def _show_version(ctx: click.Context, _parameter: click.Parameter, wanted: bool) -> None:

@@ -39,7 +39,8 @@ class Postman:
             raise self._silent(error) from None
 
     def _silent(self, error: Exception) -> Failure:
-        return Failure(f"{self._to} does not answer: {error!r}", "hookgate status")
+        why = error.strerror if isinstance(error, OSError) and error.strerror else repr(error)
+        return Failure(f"{self._to} does not answer: {why}", "hookgate status")
 
     def close(self) -> None:
         """Close the connection."""

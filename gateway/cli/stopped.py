@@ -64,7 +64,7 @@ def _read_files(config: Path, path: str, fields: Fields) -> dict[str, Any]:
     except NotPossibleError as error:
         raise Failure(str(error), error.remedy) from None
     except BadQueryError as error:
-        raise Failure(str(error), "hookgate --help") from None
+        raise Failure(str(error), f"hookgate {path.split('/')[1]} --help") from None
     except StoreError as error:
         raise Failure(str(error), "hookgate run") from None
     if found is None:

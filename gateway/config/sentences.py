@@ -51,7 +51,7 @@ def explain(
         if details[0]["type"] == "too_short" and any(path == each[:-1] for each in found if each):
             continue  # it is long enough but for the items that are wrong, each of which is told
         keys = [*known_keys(schema, path[:-1]), *(also_known if len(path) == 1 else ())]
-        yield path, _sentence(details, path, keys)
+        yield path, _sentence(details, path, keys, schema)
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
@@ -79,9 +79,17 @@ def found_text(value: object) -> str:
 
 def known_keys(schema: Mapping[str, Any], path: Path) -> list[str]:
     """Name the keys that the JSON Schema `schema` has for the table at `path`."""
+    return _keys(_nodes(schema, path))
+
+
+def _nodes(schema: Mapping[str, Any], path: Path) -> list[Mapping[str, Any]]:
     nodes = _resolve(schema, schema)
     for part in path:
         nodes = [below for node in nodes for below in _step(schema, node, part)]
+    return nodes
+
+
+def _keys(nodes: Iterable[Mapping[str, Any]]) -> list[str]:
     return sorted({key for node in nodes for key in node.get("properties", {})})
 
 
@@ -119,7 +127,7 @@ def real_path(location: Path, data: Any) -> Path:  # noqa: ANN401 - whatever the
     return path
 
 
-def _sentence(details: Sequence[Mapping[str, Any]], path: Path, keys: list[str]) -> str:
+def _sentence(details: Sequence[Mapping[str, Any]], path: Path, keys: list[str], schema: Mapping[str, Any]) -> str:
     first = details[0]
     if first["type"] == "extra_forbidden":
         return f"unknown key{did_you_mean(str(path[-1]), keys) or _known(keys)}"
@@ -129,8 +137,19 @@ def _sentence(details: Sequence[Mapping[str, Any]], path: Path, keys: list[str])
         return "expected this key, found none: write it"
     expected = " or ".join(dict.fromkeys(_expected(detail) for detail in details))
     found = _found(first["input"], path)
-    remedy = f": write [{found}]" if expected == "a list" and found.startswith('"') and found.endswith('"') else ""
+    remedy = _table(schema, path) if expected == "a table" else ""
+    if expected == "a list" and found.startswith('"') and found.endswith('"'):
+        remedy = f": write [{found}]"
     return f"expected {expected}, found {found}{remedy}"
+
+
+def _table(schema: Mapping[str, Any], path: Path) -> str:
+    """Tell what a table at `path` holds: its keys, or tables with names."""
+    nodes = _nodes(schema, path)
+    if any("$ref" in below for node in nodes if isinstance(below := node.get("additionalProperties"), dict)):
+        return f": write [{'.'.join(map(str, path))}.NAME]"
+    keys = _keys(nodes)
+    return f"; its keys are {', '.join(keys)}" if keys else ""
 
 
 def _expected(detail: Mapping[str, Any]) -> str:

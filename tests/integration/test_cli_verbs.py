@@ -13,8 +13,11 @@ from click.testing import CliRunner
 from gateway.admin.app import make_app
 from gateway.admin.guard import admin_server
 from gateway.admin.operations import GateStatus, ReloadResult, TargetStatus
+from gateway.cli.failures import Failure
 from gateway.cli.main import cli
+from gateway.cli.post import Postman
 from gateway.config.address import parse_address
+from gateway.core.model import Request
 from gateway.core.routing import Miss
 from gateway.listeners import open_listeners
 from gateway.replay_plan import ReplayPlan
@@ -86,6 +89,26 @@ async def test_each_verb_answers_people_and_programs_and_ends_with_the_next_comm
     assert people.output.endswith(f"\nnext: {remedy}\n")
     assert remedy.startswith("hookgate ")
     assert remedy.count("--config") == 1
+
+
+@pytest.mark.parametrize(("typed", "meant"), [("event", "events"), ("stauts", "status"), ("zzz", None)])
+def test_a_slip_in_a_verb_is_answered_with_the_verb_that_was_meant(typed, meant):
+    answer = CliRunner().invoke(cli, [typed, "list"])
+    assert answer.exit_code == 2
+    assert f"No such command '{typed}'." in answer.output
+    assert ("Did you mean" in answer.output) is (meant is not None)
+    assert meant is None or f"Did you mean '{meant}'?" in answer.output
+
+
+async def test_an_id_that_is_none_ends_with_the_help_of_the_verb(hookgate):
+    answer = await hookgate("events", "show", "evt_xyz", "--json")
+    assert (answer.exit_code, json.loads(answer.stderr)["next"]) == (1, "hookgate events --help")
+
+
+def test_a_listener_that_nobody_opened_is_told_in_the_systems_words(tmp_path):
+    postman = Postman(f"unix:{tmp_path}/none.sock")
+    with pytest.raises(Failure, match=r"none\.sock does not answer: No such file or directory"):
+        postman.send(Request("POST", "/", "", (), b"", "", 0))
 
 
 @pytest.mark.parametrize("verb", [*READING, *CHANGING], ids=" ".join)

@@ -67,7 +67,10 @@ def refusal(folder, text=None):
         ("[sources.s]\nprovider = 'p'\npath = 'x'", 'expected a path such as "/hooks/acme"'),
         ("[sources.s]\nprovider = 'p'\nack.status = 404", "expected at most 299, found 404"),
         ("[targets]\nt = 5", "[targets.t]: expected a table, found 5"),
-        ("targets = 5", "config.toml:1:1: targets: expected a table, found 5"),
+        ("targets = 5", "config.toml:1:1: targets: expected a table, found 5: write [targets.NAME]"),
+        ("[[routes]]\nsource = 's'", "routes: expected a table, found a list: write [routes.NAME]"),
+        ("[sources.s]\nprovider = 'p'\ncredentials.a = 'x'", 'found "x"; its keys are event, learned, secret, verify, version'),
+        ("alerts = 'crm'", 'found "crm"; its keys are again, expiry, refusing, targets, unused'),
         ("include = 5", "config.toml:1:1: include: expected a list, found 5"),
     ],
 )  # fmt: skip
