@@ -125,7 +125,10 @@ def _lines(text: str) -> str:
 
 def _attach(mail: EmailMessage, message: Message) -> None:
     found = _TYPE.fullmatch(message.content_type)
-    kind, subtype = found.groups() if found and found[1].lower() != "multipart" else ("application", "octet-stream")
+    if not found or found[1].lower() in ("multipart", "message"):  # the library would look for parts in these
+        kind, subtype = "application", "octet-stream"
+    else:
+        kind, subtype = found.groups()
     ending = {"json": "json", "xml": "xml", "plain": "txt"}.get(subtype.lower(), "bin")
     mail.add_attachment(
         message.content, maintype=kind.lower(), subtype=subtype.lower(), filename=f"{message.id}.{ending}", cte="base64"

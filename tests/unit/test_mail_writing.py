@@ -76,6 +76,13 @@ def test_no_line_of_a_mail_is_too_long_or_ends_otherwise_than_smtp_has_it(text, 
     assert attached == ([content] if content else [])
 
 
+@pytest.mark.parametrize("content_type", ["message/delivery-status", "Message/rfc822; a=b", "multipart/mixed"])
+def test_what_says_that_it_has_parts_is_attached_as_bytes(content_type):
+    (attached,) = parsed(written(content=b"From: x\r\n\r\n\xff", content_type=content_type)).iter_attachments()
+    assert attached.get_content_type() == "application/octet-stream"
+    assert attached.get_payload(decode=True) == b"From: x\r\n\r\n\xff"
+
+
 def test_long_names_leave_the_addresses_and_the_id_as_they_are():
     address = f"{'a' * 64}@{'.'.join(['b' * 60] * 3)}.ex"
     message = replace(sample_message(), target="t" * 64)
