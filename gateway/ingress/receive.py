@@ -79,9 +79,7 @@ class Receiver:
 
     async def handle(self, request: Request) -> Reply:
         """Verify, identify, plan and accept one request, or shake hands; give its answer."""
-        while self._intake.paused is not None:
-            await self._intake.paused.wait()
-        source = self._paths.get(request.path)
+        source = await self._source(request)
         if source is None:
             return RETRY_LATER  # removed by a reload while its body arrived
         try:
@@ -92,6 +90,9 @@ class Receiver:
             matches = verify_with(source, request, self._keys)
             if isinstance(matches, NeedsKey):
                 matches = await self._fetch_and_verify(source, request, matches)
+                now = await self._source(request)
+                if now is None or now.name != source.name:
+                    return RETRY_LATER  # removed or renamed by a reload meanwhile
             if source.handshakes:
                 if answer := shake_hands(source, request, matches[0].proof):
                     return await self._shaken_after_visit(source, answer)
@@ -101,6 +102,12 @@ class Receiver:
             return self._refuse(source, request, error)
         except (StoreError, KeyUnavailableError) as error:
             return self._postpone(source, request, error)
+
+    async def _source(self, request: Request) -> Source | None:
+        """Give whose path it is, once no reload is about to give sources other names. What follows must not wait."""
+        while self._intake.paused is not None:
+            await self._intake.paused.wait()
+        return self._paths.get(request.path)
 
     async def _shake_unproven(self, source: Source, request: Request) -> Reply | None:
         """Answer a question that the provider does not sign; what it says by it is kept first."""
