@@ -7,7 +7,7 @@ from contextlib import ExitStack
 import pytest
 import trio
 
-from harness.daemon import running
+from harness.daemon import DaemonDiedError, running
 from harness.senders import Client, post, truework
 from harness.settings import ORDERS_TOKEN, Settings
 from harness.sink import Fault, open_sink
@@ -62,6 +62,36 @@ async def _get_stuck(port, admin, stuck):
     connection = stuck.enter_context(trio.socket.socket(trio.socket.AF_UNIX))
     await connection.connect(str(admin))
     await connection.send(b"GET /status HTTP/1.1\r\n")
+
+
+async def test_P16_orders_in_the_midst_of_a_stop_are_answered_with_the_reason_and_begin_nothing_anew(home):
+    async with open_sink() as sink:
+        sink.fault = Fault(hang=True)
+        Settings(home, crm=sink.url, crm_options='timeout = "25s"').write()
+        async with running(home) as daemon:
+            with Client(daemon.port) as client:
+                await client.insist(truework("order-1", ORDERS_TOKEN), Ledger())
+            await sink.wait(lambda sink: sink.arrivals, 5)
+            daemon.signal(signal.SIGTERM)
+            refused = await _until_refused(daemon, "/targets/crm/enable")
+            assert refused["error"].startswith("target crm: the gateway is stopping")
+            for verb in ("hold", "release"):
+                assert await daemon.ask(f"/targets/crm/{verb}", {}, status=503) == refused
+            kept = await daemon.ask("/reload", {}, status=409)
+            assert kept["problems"] == ["the gateway is stopping: its next start reads the files"]
+            assert daemon.running
+            assert len(sink.arrivals) == 1
+            assert not daemon.logged("connection.failed")
+
+
+async def _until_refused(daemon, path):
+    """Order until the stop has come so far that it is refused with 503; give the answer."""
+    with trio.fail_after(10):
+        while True:
+            try:
+                return await daemon.ask(path, {}, status=503)
+            except DaemonDiedError:
+                await trio.sleep(0.01)
 
 
 async def test_an_answer_under_way_at_the_stop_is_still_given(home):

@@ -5,6 +5,7 @@ import os
 import pytest
 import trio
 
+from harness.simulation.clock import VirtualTime
 from harness.simulation.planted import BUGS, planted
 from harness.simulation.run import simulate
 
@@ -53,3 +54,25 @@ def test_the_scheduler_of_trio_can_be_seeded():
     assert run._ALLOW_DETERMINISTIC_SCHEDULING in {True, False}
     assert run._r.getstate()
     assert hasattr(trio.testing.MockClock, "_autojump")
+    assert {"clock_autojump_threshold", "deadlines", "instruments"} <= set(run.Runner.__annotations__)
+
+
+@pytest.mark.parametrize(("leap_to", "expected"), [(0, [0, 1, 2, 3]), (2.5, [0, 2.5, 2.5, 3])])
+def test_a_sleep_ends_at_its_moment_or_after_a_leap_and_at_once_if_it_is_cancelled(leap_to, expected):
+    virtual, ended = VirtualTime(lambda: leap_to), []
+
+    async def sleep(seconds):
+        await virtual.sleep(seconds)
+        ended.append(trio.current_time())
+
+    async def main():
+        async with trio.open_nursery() as nursery:
+            for seconds in (3, 0, 1):
+                nursery.start_soon(sleep, seconds)
+            with trio.move_on_after(2):
+                await virtual.sleep(50)
+            ended.append(trio.current_time())
+        assert trio.current_time() == 3, "nobody wakes for a sleep that was cut off"
+
+    trio.run(main, clock=virtual.mock)
+    assert ended == expected

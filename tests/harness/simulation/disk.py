@@ -86,7 +86,7 @@ class Statements:
         return True
 
     def _hear(self, disk, sql, bindings):
-        disk._world.trace.note(sql.encode() + repr(bindings).encode())
+        disk._world.trace.note(f"{sql}{bindings!r}".encode())
         if disk.kill_at is not None:
             self._count_down(sql)
         if sql == "BEGIN IMMEDIATE":

@@ -56,7 +56,6 @@ def simulate(seed):
         return _simulate(seed, folder)
     finally:
         gc.enable()
-        gc.unfreeze()
         del os.environ["STATE_DIRECTORY"]
         run._ALLOW_DETERMINISTIC_SCHEDULING = former
         run._r.setstate(state)

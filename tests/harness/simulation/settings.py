@@ -3,7 +3,6 @@
 import hmac
 import json
 from dataclasses import dataclass, field, replace
-from hashlib import sha256
 
 SECRET = b"a secret of forty bytes, for simulations"
 KEYS = 5
@@ -104,7 +103,7 @@ class Settings:
 def request_of(source, body, *, genuine=True):
     """Give the head of a request that brings `body`, signed with the right secret or with a wrong one."""
     secret = SECRET if genuine else b"somebody else's"
-    signature = hmac.new(secret, body, sha256).hexdigest()
+    signature = hmac.digest(secret, body, "sha256").hex()
     return (
         f"POST /hooks/{source} HTTP/1.1\r\nHost: hooks.example\r\nContent-Type: application/json\r\n"
         f"X-Signature: sha256={signature}\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"

@@ -33,8 +33,8 @@ STOP_SECONDS = 30.0
 LEAP_SECONDS = 7200.0
 AHEAD_SECONDS = {"step": 3.0}
 """So long before something happens no leap goes on: who looks at the clock each second must have looked lately."""
-SHORTLY_SECONDS = 0.1
-"""The same before all else."""
+SHORTLY_SECONDS = 1.5
+"""The same before all else: who looks each second sees what came of the first look after the leap."""
 UNTOLD = {"config", "state", "pid"}
 """Of the daemon's log: other in each run."""
 
@@ -333,27 +333,29 @@ class World:
         self.stepped_at = self.clock.current_time()
 
     async def _reload(self, draw, place):
+        await self._go_over(partial(self._changed, draw, place))
+
+    def _changed(self, draw, place):
+        """Choose what to reload to; None: what is no configuration at all."""
         now, first = self.settings, self.latest[place]
         target = now.target(place)
         if draw < 0.2:
-            return await self._go_over(None)
+            return None
         if target is None:
-            changed = now.with_target(first if draw < 0.7 else self._renamed(first))
-        elif draw < 0.5 and len(now.targets) > 1 and not (now.alerts and target is now.targets[0]):
-            changed = now.without(place)
-        elif draw < 0.75:
-            changed = now.with_target(self._renamed(target))
-        else:
-            changed = now.with_target(replace(target, concurrency=3, rate=0))
-        return await self._go_over(changed)
+            return now.with_target(first if draw < 0.7 else self._renamed(first))
+        if draw < 0.5 and len(now.targets) > 1 and not (now.alerts and target is now.targets[0]):
+            return now.without(place)
+        if draw < 0.75:
+            return now.with_target(self._renamed(target))
+        return now.with_target(replace(target, concurrency=3, rate=0))
 
     def _renamed(self, target):
         return replace(target, name=f"{target.name}x", formerly=target.name)
 
-    async def _go_over(self, settings):
-        """Reload to other settings; None: to what is no configuration at all. One after the other, as files change."""
+    async def _go_over(self, choose):
+        """Reload to the settings that `choose` gives: one after the other, each from what the one before left."""
         async with self._editing:
-            await self._edit(settings)
+            await self._edit(choose())
 
     async def _edit(self, settings):
         life = self.life
@@ -435,7 +437,7 @@ class World:
             if self.stepped_ms:
                 self.step(-self.stepped_ms)
             await self._until_up()
-            await self._restore()
+            await self._go_over(self._complete)
             self.config.write_text(self.settings.text())
             await self._open_all()
         limit = self.clock.current_time() + self.checker.longest_wait() + 60.0 + self.checker.slack()
@@ -455,14 +457,13 @@ class World:
             await trio.sleep(5.0)
             up = self.up.is_set()
 
-    async def _restore(self):
-        """Have all targets there were, under the names they have now."""
+    def _complete(self):
+        """Give settings with all targets there were, under the names they have now."""
         wanted = self.settings
         for place, latest in self.latest.items():
             if wanted.target(place) is None:
                 wanted = wanted.with_target(latest)
-        if wanted is not self.settings:
-            await self._go_over(wanted)
+        return wanted
 
     async def _open_all(self):
         for target in self.settings.targets:
