@@ -169,10 +169,11 @@ class Replayer:
         self, replay: Replay, plan: ReplayPlan, position: int, size: int
     ) -> tuple[Advance | None, set[str]]:
         """Take one step; None if the replay was cancelled."""
-        selected = await self._store.operator.select_events(plan.chosen, position, replay.last, size)
         planned: list[Planned] = []
         left_out = passed_over = 0
-        async with self._intake.steady():
+        async with self._intake.steady():  # from the reading on: events are known by the names of their sources
+            chosen = plan.chosen._replace(source=_source_today(self._intake.blueprint, plan.chosen.source))
+            selected = await self._store.operator.select_events(chosen, position, replay.last, size)
             for replayable in selected.found:
                 deliveries, omitted = self.plan(plan, replayable)
                 left_out += len(omitted)
@@ -207,6 +208,12 @@ def _today(blueprint: Blueprint, targets: tuple[str, ...]) -> list[str]:
     """Give the names that targets have today."""
     renamed = {each.formerly: each.name for each in blueprint.targets.values() if each.formerly is not None}
     return [name if name in blueprint.targets else renamed.get(name, name) for name in targets]
+
+
+def _source_today(blueprint: Blueprint, source: str | None) -> str | None:
+    """Give the name that a source has today."""
+    renamed = {each.formerly: each.name for each in blueprint.sources.values() if each.formerly is not None}
+    return renamed.get(source, source) if source is not None else None
 
 
 def _may(blueprint: Blueprint, target: str, named: set[str]) -> bool:

@@ -6,6 +6,8 @@ The cursor is moved only over what intake has made durable: after a crash the sa
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import trio
+
 from gateway.core.identify import identify, polled
 from gateway.core.model import Event, Outcome, Proof, Request, Retry
 from gateway.core.polling import Cursor, choose, since_text
@@ -85,6 +87,7 @@ async def _offer(plan: PollerPlan, intake: Intake, request: Request, events: Seq
     """Have intake take what is wanted of a page, all or none."""
     while intake.paused is not None:
         await intake.paused.wait()
+        await trio.lowlevel.checkpoint_if_cancelled()  # the reload took this poller away: nothing is offered, or noted
     source = intake.blueprint.sources.get(plan.source)
     wanted = tuple(polled(_named(plan, event)) for event in events if _is_wanted(plan, request, event))
     return await intake.take(source, request, wanted, ((), ())) if wanted and source is not None else ()

@@ -7,6 +7,7 @@ from trio.testing import wait_all_tasks_blocked
 
 from gateway.errors import StoreFullError
 from gateway.metrics import Counters
+from gateway.pollers.poll import _offer
 from gateway.pollers.pollers import Pollers
 from gateway.runtime import Runtime
 from gateway.wire.guard import Guard
@@ -38,3 +39,20 @@ async def test_P15_a_poller_that_a_reload_takes_away_in_the_moment_its_answer_co
     await wait_all_tasks_blocked()
     assert pollers.states() == []
     nursery.cancel_scope.cancel()
+
+
+async def test_P15_a_page_that_came_while_its_source_was_renamed_moves_no_cursor(nursery):
+    paused, scope, offered = trio.Event(), trio.CancelScope(), []
+    intake = SimpleNamespace(paused=paused, blueprint=SimpleNamespace(sources={}))
+
+    async def offer():
+        with scope:
+            offered.append(await _offer(SimpleNamespace(source="acme", match=None), intake, None, []))
+
+    nursery.start_soon(offer)
+    await wait_all_tasks_blocked()
+    intake.paused = None
+    paused.set()
+    scope.cancel()  # as the pollers do where their plans have changed
+    await wait_all_tasks_blocked()
+    assert offered == []

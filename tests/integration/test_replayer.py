@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import trio
+import trio.testing
 from ingress_bench import CONFIG, order, parts_of
 from structlog.testing import capture_logs
 
@@ -101,6 +102,44 @@ async def test_a_target_that_is_renamed_half_way_gets_the_rest_under_its_new_nam
         )
     assert (await desk.ended()).added == 3
     assert await desk.added() == ["sales"] * 3
+
+
+async def rename_source(desk):
+    await desk.parts.store.rename([Rename("source", "truework", "tw")])
+    renamed = CONFIG.replace("[sources.truework]", '[sources.tw]\nformerly = "truework"')
+    desk.parts.use(
+        renamed.replace("[sources.truework.", "[sources.tw.").replace('source = "truework"', 'source = "tw"')
+    )
+
+
+async def test_a_source_that_is_renamed_half_way_is_replayed_to_its_end(desk):
+    await desk.begin(ReplayPlan(ALL._replace(source="truework"), per_second=1.0))
+    await desk.until(lambda row: row.events == 1)
+    async with desk.parts.intake.pause():
+        await rename_source(desk)
+    row = await desk.ended()
+    assert (row.events, row.added, row.passed_over) == (3, 6, 0)
+
+
+async def test_events_that_were_read_before_their_source_was_renamed_are_not_passed_over(desk, monkeypatch):
+    renamed, read = trio.Event(), desk.operator.select_events
+
+    async def read_while_it_is_renamed(*arguments):
+        found = await read(*arguments)
+        desk.nursery.start_soon(rename)
+        await trio.testing.wait_all_tasks_blocked()
+        return found
+
+    async def rename():
+        async with desk.parts.intake.pause():
+            if not renamed.is_set():
+                await rename_source(desk)
+            renamed.set()
+
+    monkeypatch.setattr(desk.operator, "select_events", read_while_it_is_renamed)
+    row = await desk.carried_out(ReplayPlan(ALL, per_second=1000.0))
+    await renamed.wait()
+    assert (row.events, row.added, row.passed_over) == (3, 6, 0)
 
 
 async def test_a_moment_beyond_all_ids_selects_nothing_or_everything_and_ends_nobody(desk):
