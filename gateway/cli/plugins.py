@@ -91,10 +91,13 @@ def test(name: str, text: str, config: Path, as_json: bool) -> None:
     """Check that a plugin keeps its contract. A target must have a place that takes messages."""
     import tomli  # noqa: PLC0415 - only here
 
+    from gateway.config.syntax import find_mistake  # noqa: PLC0415
+
     try:
         options = tomli.loads(text)
     except tomli.TOMLDecodeError as error:
-        raise Failure(f"--options is no TOML: {error}", "hookgate plugins test --help") from None
+        mistake = find_mistake(text, error.msg, error.pos).message
+        raise Failure(f"--options is no TOML: {mistake}", "hookgate plugins test --help") from None
     provider = _find(_catalogue(config), name)
     try:
         _check(provider, options)

@@ -142,9 +142,10 @@ async def test_names_that_nobody_knows_are_refused_with_those_there_are(home):
             assert "there is no target 'nope'; known: audit" in await fails(daemon, *verb)
         assert "there is no event evt_0000000000000001" in await fails(daemon, "retry", "evt_0000000000000001")
         assert (await daemon.cli("deliveries", "list", "--target", "audit"))["deliveries"] == []
-        for kind in ("events", "deliveries"):
-            told = await fails(daemon, kind, "list", "--source", "trueworks")
+        for verb in (("retry",), ("cancel",), ("replay",), ("events", "list"), ("deliveries", "list")):
+            told = await fails(daemon, *verb, "--source", "trueworks")
             assert "there is no source 'trueworks'; did you mean \\\"truework\\\"?" in told
+        for kind in ("events", "deliveries"):
             assert (await daemon.cli(kind, "list", "--source", "truework"))[kind] == []
         assert await daemon.stop() == 0
         for kind in ("events", "deliveries"):

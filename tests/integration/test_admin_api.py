@@ -349,6 +349,20 @@ async def test_a_source_that_nobody_knows_is_told_from_one_without_events(daemon
         assert (await ask("GET", f"{path}?source={quiet}")).status == 200
 
 
+@pytest.mark.parametrize("path", ["/retry", "/cancel", "/replay"])
+async def test_an_order_that_fits_nothing_because_nobody_knows_its_source_is_refused(daemon, ask, path):
+    def order(**more):
+        return ask("POST", path, JSON, json.dumps({"dry_run": True, **more}).encode())
+
+    assert (await order(source="asan")).status == 200, "something of a source that is gone was found"
+    daemon.desk.count = 0
+    wrong = await order(source="asan")
+    assert (wrong.status, 'did you mean "asana"?' in wrong.json["error"]) == (409, True)
+    position = TEXT if path == "/replay" else f"{TEXT}:0"
+    for right in ({"source": "asana"}, {"source": "asan", "position": position}, {"all": True}):
+        assert (await order(**right)).json["selected"] == 0, right
+
+
 async def test_a_missing_event_or_delivery_is_404(ask):
     for path in ("/events/evt_0000000000000001", f"/deliveries/{TEXT}/9", "/nothing"):
         assert (await ask("GET", path)).status == 404

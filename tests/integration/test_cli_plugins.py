@@ -77,6 +77,8 @@ def test_a_plugin_that_keeps_its_contract_passes_and_one_that_does_not_is_told(b
     assert json.loads(run(tmp_path, "test", "good", "--json"))["ok"]
     assert "it returned NoneType" in run(tmp_path, "test", "bad", code=1)
     assert "unknown key" in run(tmp_path, "test", "good", "--options", "x = 1", code=1)
+    told = run(tmp_path, "test", "good", "--options", "x = y", code=1)
+    assert "--options is no TOML: expected a value, found text without quotes: write it in quotes" in told
     assert 'no plugin "nobody"' in run(tmp_path, "test", "nobody", code=1)
 
 

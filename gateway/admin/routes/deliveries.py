@@ -5,7 +5,7 @@ from typing import Any
 from quart import Blueprint, Response, request
 
 from gateway.admin.answers import answer, read_object, refuse
-from gateway.admin.desk import Progress
+from gateway.admin.desk import DeliveryOrder, Progress
 from gateway.admin.known import check_source, check_target
 from gateway.admin.operations import Operations
 from gateway.admin.orders import read_delivery_order, read_reason
@@ -14,6 +14,7 @@ from gateway.admin.queries import read_delivery_query, read_event_id
 from gateway.admin.reading import list_deliveries, show_delivery
 from gateway.admin.waiting import tell_waits
 from gateway.core.model import event_text
+from gateway.store.operator import Position
 
 
 def delivery_routes(operations: Operations) -> Blueprint:
@@ -42,6 +43,7 @@ def delivery_routes(operations: Operations) -> Blueprint:
     async def retry() -> Response:
         order = read_delivery_order(await read_object(), ("dead", "dead"))
         done = await operations.desk.retry(order, asker(request.headers.get(USER_HEADER, "")))
+        await _check(operations, order, done)
         return answer(_told("selected" if order.dry_run else "retried", done))
 
     @routes.post("/cancel")
@@ -50,9 +52,16 @@ def delivery_routes(operations: Operations) -> Blueprint:
         read_reason(body)
         order = read_delivery_order(body, ("pending", "dead"))
         done = await operations.desk.cancel(order, asker(request.headers.get(USER_HEADER, "")))
+        await _check(operations, order, done)
         return answer(_told("selected" if order.dry_run else "cancelled", done))
 
     return routes
+
+
+async def _check(operations: Operations, order: DeliveryOrder, done: Progress) -> None:
+    """Refuse an order that fits nothing because nobody knows its source; not half-way, when nothing may be left."""
+    if order.position == Position() and done == Progress(0, None):
+        await check_source(operations, order.chosen[0].source)
 
 
 def _told(name: str, done: Progress) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from quart import Blueprint, Response, request
 
 from gateway.admin.answers import answer, read_object
+from gateway.admin.known import check_source
 from gateway.admin.operations import Operations
 from gateway.admin.orders import read_count_position, read_reason, read_replay, read_replay_id
 from gateway.admin.peer import USER_HEADER, asker
@@ -21,7 +22,10 @@ def replay_routes(operations: Operations) -> Blueprint:
         body = await read_object()
         plan = read_replay(body, OWN_SOURCE)
         if body.get("dry_run") is True:
-            found = await operations.desk.count_events(plan.chosen, read_count_position(body))
+            after = read_count_position(body)
+            found = await operations.desk.count_events(plan.chosen, after)
+            if not after and not found.count and found.position is None:
+                await check_source(operations, plan.chosen.source)
             position = None if found.position is None else event_text(found.position)
             return answer({"selected": found.count, "position": position})
         return answer(
