@@ -202,14 +202,13 @@ class GroupCommit:
         try:
             act(part)
         except (*UNKNOWN, apsw.FullError):
-            raise
+            raise  # all of the transaction is undone
         except Exception as error:  # noqa: BLE001 - a bad value or a broken constraint is this request's own
             cursor.execute("ROLLBACK TO one")
+            cursor.execute("RELEASE one")
             self._ledger.rolled_back()
             return error if isinstance(error, StoreError) else StoreError(f"the store refused one request: {error}")
-        finally:
-            if self._ledger.connection.in_transaction:
-                cursor.execute("RELEASE one")
+        cursor.execute("RELEASE one")
         turn.add(part)
         return None
 

@@ -106,6 +106,8 @@ async def a_conflict_is_kept_without_deliveries(open_store: OpenStore) -> None:
         expect(again, Verdict("duplicate", rival.event_id), "a repeat of the conflict is its duplicate")
         row = (await store.events(EventQuery(hold="conflict")))[0]
         expect((row.id, row.replaces, row.deliveries), (rival.event_id, first, 0), "it is held and linked")
+        await desk.accept(new("k", payload="c"))
+        expect((await store.events(EventQuery(hold="conflict")))[0].replaces, first, "so is a third, to the first")
         expect(store.backlog("crm").pending, 1, "only the first is delivered")
 
 
@@ -168,6 +170,13 @@ async def what_was_polled_and_what_was_sent_are_one_event(open_store: OpenStore)
         expect((again, late), (Verdict("duplicate", found.event_id),) * 2, "it is found once, and not doubled")
         later = await desk.accept(_sent("late", "p"))
         expect(later, (Verdict("duplicate", found.event_id),), "nor later")
+        repeat = (Verdict("duplicate", first[0].event_id),)
+        expect(await desk.accept(_polled("o")), repeat, "of two that have one mark the first is found")
+        rival = _sent("k", "o")
+        await desk.accept(rival._replace(event=rival.event._replace(digest=digest("other"))))
+        seen = new("late list", payload="as the list says it")
+        seen = seen._replace(event=seen.event._replace(seen_as=digest("k"), polled=True))
+        expect(await desk.accept(seen), repeat, "of two that conflict the first")
         elsewhere = await desk.accept(_polled("o", source="bank"))
         expect(elsewhere[0].kind, "new", "marks belong to their source")
 

@@ -2,6 +2,8 @@
 
 from typing import Final
 
+import trio
+
 from gateway.store.contract import DeliveryQuery, EventQuery, Gate, Keep
 from gateway.testing.store_desk import DAY, HOUR, SECOND, SETTINGS, Desk, OpenStore, SteppedRuntime, expect, new
 
@@ -107,6 +109,32 @@ async def retention_takes_bodies_first(open_store: OpenStore) -> None:
         expect(found[2] and found[2].payload, b"{}", "what is in flight keeps its own")
 
 
+async def retention_takes_heads_of_requests_without_a_body_too(open_store: OpenStore) -> None:
+    """A head holds addresses and headers: no less private than a body."""
+    runtime = SteppedRuntime()
+    async with open_store(runtime, SETTINGS) as store:
+        desk = Desk(store, runtime)
+        (verdict,) = await desk.accept(new(targets=()), body=b"")
+        runtime.advance(DAY + 1)
+        expect(await desk.retain_all(KEEP), 1, "it is old")
+        found = await store.event(verdict.event_id)
+        expect(found and found.head, b"", "its head is gone")
+
+
+async def retention_takes_small_batches(open_store: OpenStore) -> None:
+    """So that nobody who sends waits behind it for long."""
+    runtime = SteppedRuntime()
+    async with open_store(runtime, SETTINGS) as store:
+        desk = Desk(store, runtime)
+        async with trio.open_nursery() as nursery:
+            for _ in range(600):
+                nursery.start_soon(desk.accept, new(targets=()))
+        runtime.advance(DAY + 1)
+        first = await store.retain(KEEP, runtime.now_ms())
+        expect(0 < first < 600, True, "a part at once")
+        expect(first + await desk.retain_all(KEEP), 600, "all in the end")
+
+
 async def a_dead_delivery_keeps_its_body_until_its_own_time_is_over(open_store: OpenStore) -> None:
     """`keep.dead` promises that it can be retried until then."""
     runtime = SteppedRuntime()
@@ -125,11 +153,13 @@ async def a_delivery_whose_body_is_gone_can_be_claimed(open_store: OpenStore) ->
     runtime = SteppedRuntime()
     async with open_store(runtime, SETTINGS) as store:
         desk = Desk(store, runtime)
-        await desk.make_dead("a")
+        for key in "ab":
+            await desk.make_dead(key)
         runtime.advance(2 * DAY)
         await desk.retain_all(KEEP._replace(dead=DAY))
         await desk.retry_dead()
-        (claim,) = await desk.claim()
+        claim, other = await desk.claim(limit_bytes=0)
+        expect(other.event.payload, None, "what is gone counts no bytes")
         expect((claim.event.head, claim.event.payload, claim.event.type), (b"", None, "order.paid"), "without payload")
 
 
@@ -199,9 +229,11 @@ async def K1_what_waits_is_moved_along_with_a_clock_that_goes_back(open_store: O
     async with open_store(runtime, SETTINGS) as store:
         desk = Desk(store, runtime)
         await _waiting(desk)
+        await desk.accept_one("d", targets=("audit",))
+        await desk.settle(await desk.claim_one("audit"), "dead")
         runtime.step(-DAY)
         expect(await store.step_back(DAY, runtime.now_ms()), 2, "what is due stays so")
-        expect(await _moments(desk), [-HOUR, 2 * DAY, HOUR, 3 * HOUR], "as before the step")
+        expect(await _moments(desk), [None, -HOUR, 2 * DAY, HOUR, 3 * HOUR], "as before the step")
         expect(len(await desk.claim()), 1, "one is due")
         runtime.advance(HOUR)
         next_due = store.backlog("crm").next_due
@@ -255,6 +287,8 @@ KEEP_CHECKS = (
     retention_counts_the_keys_that_it_removes,
     keys_outlast_a_restart,
     retention_takes_bodies_first,
+    retention_takes_heads_of_requests_without_a_body_too,
+    retention_takes_small_batches,
     a_dead_delivery_keeps_its_body_until_its_own_time_is_over,
     a_delivery_whose_body_is_gone_can_be_claimed,
     retention_never_touches_unsettled_work,

@@ -57,8 +57,8 @@ async def several_names_change_at_once(open_store: OpenStore) -> None:
         expect(await store.rename(wanted), [wanted[1], wanted[3]], "nobody owned nothing, sales was taken")
         expect(store.targets(), ["audit", "sales"], "the backlog has moved")
         expect(await store.rename([]), [], "nothing to do")
-        told = [(row.who, row.subject, row.reason) for row in await store.operator.audit(None, 1)]
-        expect(told, [("the configuration", "source shop", "is store now")], "it is written down")
+        told = [(row.who, row.subject, row.reason, row.affected) for row in await store.operator.audit(None, 1)]
+        expect(told, [("the configuration", "source shop", "is store now", 1)], "it is written down")
 
 
 async def what_was_in_flight_under_an_old_name_is_recorded_under_the_new(open_store: OpenStore) -> None:
@@ -187,8 +187,10 @@ async def a_probe_is_a_durable_commit(open_store: OpenStore) -> None:
         runtime.advance(7 * SECOND)
         await store.probe()
         health = store.health()
-        expect((health.accepting, health.last_commit), (True, runtime.monotonic()), "it has just committed")
+        expect((health.accepting, health.reason), (True, ""), "nothing is wrong")
+        expect(health.last_commit, runtime.monotonic(), "it has just committed")
         expect((health.queued, health.queued_bytes), (0, 0), "nothing waits")
+        expect(store.answer_late(), 0, "nor is anybody told that it takes too long")
 
 
 async def notes_are_kept_by_name(open_store: OpenStore) -> None:

@@ -238,6 +238,7 @@ async def a_replay_has_one_id_and_one_end(open_store: OpenStore) -> None:
     async with open_store(runtime, SETTINGS) as store:
         running = await store.operator.replays(9, "running")
         expect([each.id for each in running], ["s", "r"], "both go on, the newest is listed first")
+        expect([each.id for each in await store.operator.replays(1)], ["s"], "as many as were asked for")
         last = Advance([Planned(event_id, [NewDelivery("all", "crm", False)])], 0, 0, event_id, done=True)
         expect(await store.operator.advance_replay("r", last), 1, "the last step")
         expect(await store.operator.advance_replay("r", last), None, "it is done")

@@ -128,6 +128,24 @@ async def who_has_backed_off_meanwhile_is_due_at_once(open_store: OpenStore) -> 
         expect((await desk.claim_one()).event_id, second, "an hour was asked for, two went by")
 
 
+async def what_expires_while_it_waits_its_turn_waits_no_more(open_store: OpenStore) -> None:
+    """Nor does what waits behind it, once it is its turn."""
+    runtime = SteppedRuntime()
+    async with open_store(runtime, SETTINGS) as store:
+        desk = Desk(store, runtime)
+        await put_in_order(desk, BLOCK)
+        await desk.accept_one("a", order="A")
+        await desk.accept_one("b", order="A", expires_ms=SECOND)
+        last = await desk.accept_one("c", order="A")
+        first = await desk.claim_one()
+        runtime.advance(SECOND)
+        expect(await store.expire(runtime.now_ms()), {"crm": 1}, "the second")
+        expect(store.backlog("crm"), Backlog(1, 1, 0, None, 1), "the third waits for the first")
+        await desk.settle(first)
+        expect(store.backlog("crm"), Backlog(1, 0, 0, runtime.now_ms(), 0), "it is its turn")
+        expect((await desk.claim_one()).event_id, last, "at once")
+
+
 async def what_a_repeat_plans_takes_its_place_in_the_order(open_store: OpenStore) -> None:
     """An event that no route had taken was accepted when it was: it goes before what came later."""
     runtime = SteppedRuntime()
@@ -197,6 +215,7 @@ TURN_CHECKS = (
     a_great_many_give_way_at_once,
     who_lets_another_go_first_backs_off_no_shorter,
     who_has_backed_off_meanwhile_is_due_at_once,
+    what_expires_while_it_waits_its_turn_waits_no_more,
     what_a_repeat_plans_takes_its_place_in_the_order,
     a_replay_takes_the_place_of_the_dead_delivery_that_blocks,
     a_replay_that_live_events_of_its_key_wait_for_goes_like_a_live_one,

@@ -13,7 +13,7 @@ from structlog.testing import capture_logs
 
 from gateway.errors import StoreBrokenError, StoreBusyError, StoreError, StoreFullError
 from gateway.store import connection
-from gateway.store.contract import Backlog, EventQuery, Gate
+from gateway.store.contract import Backlog, EventQuery, Gate, Ordering
 from gateway.store.group_commit import STARVED_SECONDS
 from gateway.store.operator import Replay
 from gateway.store.queue import CommitQueue
@@ -95,6 +95,17 @@ async def test_the_name_that_a_rename_gave_holds_though_another_request_of_its_c
             nursery.start_soon(desk.rename, "target", "crm", "sales")
         assert await desk.settle(flying, "dead")
         assert (desk.store.backlog("sales"), desk.store.backlog("crm")) == (Backlog(dead=1), Backlog())
+
+
+async def test_a_new_ordering_holds_though_another_request_of_its_commit_was_refused(tmp_path):
+    async with desk_on(tmp_path / "h.db") as desk:
+        await desk.store.set_ordering("crm", Ordering("rule", "block"), lambda _: None)
+        await desk.make_dead("a", order="A")
+        behind = await desk.accept_one("b", order="A")
+        async with one_commit(desk) as nursery:
+            nursery.start_soon(refused, desk.accept, new(kind=BAD))
+            nursery.start_soon(desk.store.set_ordering, "crm", Ordering("rule", "skip"), lambda _: None)
+        assert (await desk.claim_one()).event_id == behind, "what is dead is skipped now"
 
 
 async def test_a_refusal_tells_why_and_one_of_the_stores_own_is_told_as_it_is(tmp_path):

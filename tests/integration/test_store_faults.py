@@ -160,6 +160,11 @@ async def test_P19_below_the_low_water_mark_deliveries_settle_and_newcomers_are_
             await desk.store.operator.begin_replay(Replay("r", 0, "uid 0", "{}"))
         assert await desk.settle(await desk.claim_one())
         assert await desk.retry_dead() == 1
+        committed = desk.runtime.monotonic()
+        desk.runtime.advance(1)
+        with pytest.raises(StoreFullError):
+            await desk.accept_one("d")
+        assert desk.store.health().last_commit == committed, "a refusal is no sign of health"
         health = desk.store.health()
         assert (health.accepting, "expected at least" in health.reason) == (False, True)
 

@@ -153,6 +153,19 @@ def test_a_filter_that_is_forgotten_frees_its_slot_and_only_its_own():
     assert not any(key_filter.candidates(key) & key_filter.ready[3] for key in some_keys(1, 100))
 
 
+def test_the_slot_of_one_that_is_forgotten_is_free_and_clean():
+    key_filter = KeyFilter()
+    for number in range(SLOTS):
+        key_filter.begin(number, WORDS_MIN)
+        key_filter.add(number, some_keys(number, 100))
+        key_filter.finish(number)
+    key_filter.forget(5)
+    assert key_filter.begin(99, WORDS_MIN)
+    key_filter.finish(99)
+    assert not any(key_filter.candidates(key) & key_filter.ready[99] for key in some_keys(5, 100))
+    assert not key_filter.begin(100, WORDS_MIN), "one was free"
+
+
 def test_a_kept_filter_answers_as_before_in_a_larger_one_too():
     old = KeyFilter()
     old.begin(0, WORDS_MIN)

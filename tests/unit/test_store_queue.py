@@ -110,10 +110,14 @@ def test_the_oldest_is_known_after_a_part_was_taken(runtime, monkeypatch):
     waiting.add_entry(request("a"))
     runtime.advance(500)
     waiting.add_entry(request("b"))
+    runtime.advance(100)
+    waiting.add_entry(request("d"))
     waiting.take()
-    runtime.advance(900)
+    runtime.advance(800)
     waiting.add_entry(request("c"))
-    runtime.advance(200)
+    runtime.advance(100)
+    waiting.add_entry(request("c"))
+    runtime.advance(1)
     with pytest.raises(StoreBusyError):
         waiting.add_entry(request("c"))
 

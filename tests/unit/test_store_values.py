@@ -44,7 +44,9 @@ def test_ids_go_on_behind_the_last_one_of_the_process_before(node, sequence):
 
 def test_an_id_is_within_its_millisecond_and_its_node():
     now = ORIGIN_MS + 123_456
-    assert first_id(now) <= IdMint().mint(now) < first_id(now + 1)
+    mint = IdMint()
+    assert [mint.mint(now), mint.mint(now)] == [first_id(now), first_id(now) + 1]
+    assert mint.mint(now) < first_id(now + 1)
     assert IdMint(node=3).mint(now) - IdMint(node=2).mint(now) == 1 << 14
     assert first_id(0) == 0
     assert IdMint().mint(3_723_753_600_000).bit_length() <= 63, "ids of 2088 fit a signed integer of 64 bits"
