@@ -5,12 +5,14 @@ import signal
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
+from math import inf
 from types import FrameType
 
 from harness.mutation import report
 from harness.mutation.changes import Mutant
 from harness.mutation.fork import ENDING
 from harness.mutation.groups import GROUPS, Group
+from harness.mutation.reached import SECONDS_MAX
 from harness.mutation.trial import mutants_of, sample, try_all
 
 
@@ -46,7 +48,7 @@ def main() -> int:
     names = [group.name for group in GROUPS]
     parser.add_argument("groups", nargs="*", default=names, help=f"of {', '.join(names)}; all if none is named")
     parser.add_argument("--only", default="", metavar="WORD", help="modules whose path has it")
-    parser.add_argument("--again", action="store_true", help="only those that survived last time")
+    parser.add_argument("--again", action="store_true", help="only those that survived last time, by all tests near")
     parser.add_argument("--go-on", action="store_true", help="without what a run of the same that was ended had tried")
     parser.add_argument("--sample", type=int, default=sys.maxsize, metavar="N", help="so many of each group")
     parser.add_argument("--seed", type=int, default=0, help="of the sample")
@@ -58,7 +60,9 @@ def main() -> int:
     print(report.heading(), flush=True)
     said, short = [], False
     for group in (group for group in GROUPS if group.name in asked.groups):
-        results, wrong = judged(try_all(group, chosen(group, asked), told=asked.told, go_on=asked.go_on))
+        seconds = inf if asked.again else SECONDS_MAX
+        tried = try_all(group, chosen(group, asked), told=asked.told, go_on=asked.go_on, seconds=seconds)
+        results, wrong = judged(tried)
         report.keep(results, group.folder / "results.jsonl")
         print(report.row(group.name, results), flush=True)
         said += [*report.survivors(results), *wrong]

@@ -29,10 +29,11 @@ class Reached:
 
 
 class Map:
-    """All that is known of a group's tests."""
+    """All that is known of a group's tests, of which a mutant is tried by some: so many `seconds` of them."""
 
-    def __init__(self, group: Group) -> None:
+    def __init__(self, group: Group, seconds: float = SECONDS_MAX) -> None:
         self._group = group
+        self._seconds = seconds
         self._path = group.folder / "reached.json"
         self._base = _digest(
             path for top in ("gateway", "tests") for path in (group.root / top).rglob("*") if _is_common(path)
@@ -69,7 +70,7 @@ class Map:
             for test, seconds, lines in self._of(mutant.path)
             if any(low <= line <= high for line in lines)
         }
-        return _affordable(near or self._using(mutant.path) or self._all())
+        return _affordable(near or self._using(mutant.path) or self._all(), self._seconds)
 
     def _all(self) -> dict[str, float]:
         return {test: seconds for reached in self.files.values() for test, seconds in reached.seconds.items()}
@@ -92,12 +93,12 @@ class Map:
         return self._base + _digest([self._group.root / test])
 
 
-def _affordable(tests: dict[str, float]) -> dict[str, float]:
+def _affordable(tests: dict[str, float], seconds_max: float) -> dict[str, float]:
     chosen: dict[str, float] = {}
     spent = 0.0
     for test, seconds in sorted(tests.items(), key=lambda pair: (pair[1], pair[0])):
         spent += seconds
-        if chosen and spent > SECONDS_MAX:
+        if chosen and spent > seconds_max:
             break
         chosen[test] = seconds
     return chosen

@@ -20,7 +20,7 @@ from harness.mutation.changes import Mutant, mutants, mutated
 from harness.mutation.fork import BROKEN, KILLED, SURVIVED, TIMED_OUT, UNFIT, attempt, in_fork
 from harness.mutation.groups import Group
 from harness.mutation.journal import Code, Journal
-from harness.mutation.reached import Map
+from harness.mutation.reached import SECONDS_MAX, Map
 from harness.mutation.report import Result, Verdict
 from harness.mutation.session import OPTIONS, Session
 
@@ -41,13 +41,17 @@ def sample(chosen: Sequence[Mutant], count: int, seed: int) -> list[Mutant]:
     return sorted(random.Random(seed).sample(list(chosen), count), key=lambda each: (each.path, each.number))
 
 
-def try_all(group: Group, chosen: Sequence[Mutant], *, told: bool = False, go_on: bool = False) -> list[Result]:
-    """Give what came of each; with `go_on`, without those that a run of the same, which was ended, had tried.
+def try_all(
+    group: Group, chosen: Sequence[Mutant], *, told: bool = False, go_on: bool = False, seconds: float = SECONDS_MAX
+) -> list[Result]:
+    """Give what came of each, tried by tests that take about so many `seconds`.
+
+    With `go_on`, those are not tried again that a run of the same, which was ended, had tried.
 
     Raises RuntimeError if the unchanged code does not pass its own tests, or if it is changed meanwhile.
     """
     os.chdir(group.root)
-    trial = _Trial(group, chosen, told=told, go_on=go_on)
+    trial = _Trial(group, chosen, seconds, told=told, go_on=go_on)
     trial.stage(trial.sessions, range(len(chosen)), trial.in_a_session, of_lost=None)
     codes = trial.sessions.codes()
     rest = [number for number in range(len(chosen)) if codes[number] not in _VERDICTS]
@@ -56,15 +60,16 @@ def try_all(group: Group, chosen: Sequence[Mutant], *, told: bool = False, go_on
 
 
 class _Trial:
-    def __init__(self, group: Group, chosen: Sequence[Mutant], *, told: bool, go_on: bool) -> None:
+    def __init__(self, group: Group, chosen: Sequence[Mutant], seconds: float, *, told: bool, go_on: bool) -> None:
         self._group = group
+        self._seconds = seconds
         self._chosen = chosen
         self._told = told
         self._sources = {path: (group.root / path).read_text() for path in group.module_paths()}
         self._modules = group.folder / "modules.json"
         self._sound: set[str] = set()
         """Modules that pass their tests as they are when they are imported anew."""
-        mark = Map(group).mark(str(each) for each in chosen)
+        mark = Map(group).mark([str(seconds), *map(str, chosen)])
         self.sessions = Journal(group.folder / "sessions.jsonl", mark, go_on=go_on)
         self.imports = Journal(group.folder / "imports.jsonl", mark, go_on=go_on)
 
@@ -90,7 +95,7 @@ class _Trial:
             raise RuntimeError(f"the session of tests ended with {done!r}")
 
     def _work(self, session: Session, numbers: Sequence[int]) -> None:
-        reached = Map(self._group)
+        reached = Map(self._group, self._seconds)
         if unknown := reached.unknown():
             self._tell(f"learning what {len(unknown)} files of tests reach")
             reached.learn(session.learn(unknown, self._group))
@@ -109,7 +114,7 @@ class _Trial:
 
     def anew(self, numbers: Sequence[int]) -> None:
         """Try again what survived, and what was not tried."""
-        reached = Map(self._group)
+        reached = Map(self._group, self._seconds)
         if reached.unknown():
             raise RuntimeError("tests or modules were changed while mutants were tried: begin again, on a copy")
         anew.import_what_others_wrote(json.loads(self._modules.read_text()))
@@ -166,4 +171,5 @@ class _Trial:
 
 def _limit(tests: Mapping[str, float]) -> float:
     """Seconds after which it hangs: a machine that does other things, too, is several times slower."""
-    return 10 + 6 * sum(tests.values())
+    spent = sum(tests.values())
+    return 10 + min(6 * spent, spent + 300)
