@@ -1,11 +1,12 @@
 """Conformance of a store, whatever is asked of it: who is cancelled stops waiting, and what writes is a commit."""
 
 from collections.abc import Awaitable, Callable
-from typing import Final, TypeAlias
+from typing import Final, TypeAlias, get_args
 
 import trio
 
-from gateway.store.contract import DeliveryQuery, EventQuery, Gate, Keep, Ordering, Store
+from gateway.core.model import HoldReason
+from gateway.store.contract import AttemptRow, DeliveryQuery, EventQuery, Gate, GateKind, Keep, Ordering, Store
 from gateway.store.operator import Advance, DeliveryFilter, EventFilter, Position, Replay
 from gateway.testing.store_desk import DAY, HOUR, NOTE, SECOND, SETTINGS, Desk, OpenStore, SteppedRuntime, expect, new
 
@@ -94,7 +95,33 @@ async def _record_one(desk: Desk, runtime: SteppedRuntime) -> None:
     expect(await desk.settle(delivery), True, "it is ours")
 
 
+async def whatever_word_is_kept_comes_back(open_store: OpenStore) -> None:
+    """Outcomes, kinds of gates, reasons to hold: each as it was given, also after a restart."""
+    runtime = SteppedRuntime()
+    outcomes = ("retry", "rejected", "target_down", "not_tried", "interrupted", "delivered")
+    gates = [Gate("crm", kind, 1, 2, kind) for kind in get_args(GateKind)]
+    async with open_store(runtime, SETTINGS) as store:
+        desk = Desk(store, runtime)
+        tried = await desk.accept_one()
+        for outcome in outcomes:
+            record = desk.ended(await desk.claim_one(), "pending", "said", runtime.now_ms())
+            await desk.record(record._replace(attempt=AttemptRow(3, 4, outcome, "said")))
+        for gate in gates:
+            await store.close_gate(gate)
+        held = {hold: await desk.accept_one(targets=(), hold=hold) for hold in get_args(HoldReason)}
+    async with open_store(runtime, SETTINGS) as store:
+        rows = [AttemptRow(3, 4, outcome, "said") for outcome in outcomes]
+        expect(await store.attempts(tried, 0), rows, "the tries")
+        expect(await store.gates(), gates, "the gates")
+        for hold, event_id in held.items():
+            found = [row.id for row in await store.events(EventQuery(hold=hold))]
+            expect(found, [event_id], f"what is held as {hold}")
+            counted = await store.operator.count_events(EventFilter(hold=hold), 0)
+            expect(counted.events, 1, f"and counted as {hold}")
+
+
 MANNERS_CHECKS = (
+    whatever_word_is_kept_comes_back,
     who_is_cancelled_stops_waiting_whatever_was_asked,
     whatever_writes_is_a_commit,
 )
