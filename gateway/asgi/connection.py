@@ -55,6 +55,8 @@ class Connection:
         self.phase = OPENING
         self.deadline = state.now + state.limits.header_seconds
         """When, on trio's clock, the present phase has lasted too long."""
+        self._since = state.now
+        """When the handshake or the present head began."""
         self.over = False
         self._peer = peer
         self._service = service
@@ -79,9 +81,18 @@ class Connection:
         return self.phase == WAITING
 
     @property
-    def stalled(self) -> bool:
-        """True while a handshake or a head is on its way."""
-        return self.phase in {OPENING, HEAD} and self.deadline < inf
+    def kept_waiting_since(self) -> float:
+        """See `ServedConnection`; with several requests, all must be waiting for their bodies."""
+        if self.over:
+            return inf
+        if self.phase == BUSY:
+            return max((exchange.kept_waiting_since for exchange in self._exchanges), default=inf)
+        return self._since if self.phase in {OPENING, HEAD} else inf
+
+    @property
+    def held(self) -> int:
+        """See `ServedConnection`."""
+        return sum(exchange.held for exchange in self._exchanges)
 
     @property
     def last(self) -> bool:
@@ -133,8 +144,8 @@ class Connection:
             self._io.cancel()
 
     def give_way(self) -> None:
-        """Be gone at once, without an answer."""
-        self.break_off("disconnected")
+        """See `ServedConnection`."""
+        self.break_off("gave_way")
 
     def break_off(self, reason: str) -> None:
         """See `Link`."""
@@ -153,7 +164,7 @@ class Connection:
             return
         self._answered.set()
         if self.phase == BUSY and self._protocol is not None:
-            self.phase = HEAD if self._protocol.partial else WAITING
+            self.phase, self._since = HEAD if self._protocol.partial else WAITING, self.state.now
             limits = self.state.limits
             self.deadline = self.state.now + (limits.header_seconds if self.phase == HEAD else limits.idle_seconds)
             if self.phase == WAITING and (self.last or self._protocol.worn_out):
@@ -186,8 +197,8 @@ class Connection:
     def head_begun(self) -> None:
         """See `Desk`."""
         if self.phase == WAITING:
-            self.phase = HEAD
-            self.deadline = self.state.now + self.state.limits.header_seconds
+            self.phase, self._since = HEAD, self.state.now
+            self.deadline = self._since + self.state.limits.header_seconds
 
     async def spawn_app(self, app: Any, _config: Config, scope: Any, send: Callable[[Any], Any]) -> Any:  # noqa: ANN401 - hypercorn's own types are closed unions of messages
         """Begin a request; called by hypercorn once its head is read. Gives what hypercorn feeds its body to."""
@@ -229,7 +240,7 @@ class Connection:
     async def _leave(self, protocol: Http1 | Http2) -> None:
         """Answer what is there, and go."""
         self._last = True
-        if protocol.partial:
+        if protocol.partial and not self._broken:
             self.state.refused["disconnected"] += 1
         for exchange in self._exchanges:
             exchange.end_of_input()

@@ -5,6 +5,7 @@ disconnect, and runs to its end whatever the sender does. Decides nothing about 
 """
 
 from collections.abc import Awaitable, Callable
+from math import inf
 from typing import Any
 
 import trio
@@ -55,6 +56,16 @@ class Exchange:
         self._started = False
         self._pace()
 
+    @property
+    def kept_waiting_since(self) -> float:
+        """When its head had been read, while its body is not whole; inf from then on."""
+        return inf if self._whole or self._problem or self.gone else self._since
+
+    @property
+    def held(self) -> int:
+        """Bytes of a body that is not whole."""
+        return 0 if self._whole else self._held
+
     async def put(self, message: Message) -> None:
         """Take a piece of the body, or the news that no more will come. Never waits."""
         if message["type"] == "http.disconnect":
@@ -72,8 +83,10 @@ class Exchange:
             self._arrived.set()
 
     def leave(self) -> None:
-        """Give up what is being sent: the connection is over. A handler at work is left alone."""
+        """Give up what comes and what is being sent: the connection is over. A handler at work is left alone."""
         self.end_of_input()
+        if self.gone:
+            self._release()
         self._saying.cancel()
 
     async def run(self) -> None:
@@ -133,7 +146,8 @@ class Exchange:
         if self._problem:
             raise self._problem
         if self.gone:
-            self._state.refused["disconnected"] += 1
+            if not self._link.over:  # else why it is over has been counted
+                self._state.refused["disconnected"] += 1
         elif not self._whole:
             raise RequestError(408, "body_timeout")
         else:

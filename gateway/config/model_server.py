@@ -42,11 +42,14 @@ class Limits(Table):
     """How long a client may take to accept a reply; then the connection is reset."""
     connections: Annotated[int, Field(ge=1, le=1_000_000)] = 2048
     """Connections in all. Past it the longest idle one makes room, else one of the peer that keeps most handshakes and
-    requests unfinished, unless the new peer keeps about as many."""
+    requests unfinished, unless the new peer keeps about as many, else one that has kept us waiting for over a second.
+    """
     connections_per_peer: Annotated[int, Field(ge=1, le=1_000_000)] = 256
-    """Connections of one IPv4 address or IPv6 /64; trusted proxies and unix sockets are exempt."""
+    """Of one IPv4 address or IPv6 /64; trusted proxies and unix sockets are exempt. Past it, as past the one above."""
     body_memory: Annotated[ByteCount, size_between("1MiB", "64GiB")] = written("64MiB")
-    """Bytes of bodies held at once, over all connections; what would exceed it is answered 503."""
+    """Bytes of bodies held at once, over all connections. Bodies that have come for more than a second make room,
+    longest first; what would exceed it all the same is answered 503.
+    """
 
 
 class Server(Table):

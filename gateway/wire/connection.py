@@ -33,6 +33,7 @@ BODY: Final = "body"
 HANDLING: Final = "handling"
 SENDING: Final = "sending"
 LINGERING: Final = "lingering"
+GAVE_WAY: Final = "gave_way"
 
 _FAILED: Final = error_reply(500)
 _END: Final = b"\r\n\r\n"
@@ -57,7 +58,8 @@ class Connection:
         self._expired = ""
         self._last = False
         self._held = 0
-        self._since = 0.0
+        self._since = state.now
+        """The beginning of the present phase."""
         self._received = 0
 
     @property
@@ -66,9 +68,14 @@ class Connection:
         return self.phase == WAITING
 
     @property
-    def stalled(self) -> bool:
-        """True while a handshake or a request is on its way."""
-        return self.phase in {OPENING, HEAD, BODY} and self.deadline < inf
+    def kept_waiting_since(self) -> float:
+        """See `ServedConnection`."""
+        return self._since if self.phase in {OPENING, HEAD, BODY, SENDING} and not self._expired else inf
+
+    @property
+    def held(self) -> int:
+        """See `ServedConnection`."""
+        return self._held if self.phase == BODY else 0
 
     async def run(self) -> None:
         """Serve the connection to its end and close it. Raises nothing but cancellation."""
@@ -114,9 +121,14 @@ class Connection:
             self._channel.stop_reading()
 
     def give_way(self) -> None:
-        """Be gone at once, without an answer."""
-        self.deadline = inf
+        """See `ServedConnection`."""
+        self._expired = GAVE_WAY
+        self._release()
         self._channel.abort()
+
+    def _overdue(self) -> Exception:
+        """Why nothing more is read: who gave way hears nothing, who was too slow is told."""
+        return ConnectionError(GAVE_WAY) if self._expired == GAVE_WAY else RequestError(408, self._expired)
 
     async def _serve(self) -> None:
         await self._channel.open()
@@ -143,7 +155,7 @@ class Connection:
                 checked = len(buffer)
             received = await self._channel.receive(RECEIVE_BYTES)
             if self._expired:
-                raise RequestError(408, self._expired)
+                raise self._overdue()
             if not received:
                 return self._end_of_input(buffer)
             buffer = buffer + received if buffer else received
@@ -155,8 +167,8 @@ class Connection:
     def _begin_head(self, partial: bytes, checked: int) -> None:
         """Look at a head that is not whole yet, of which the first `checked` bytes were looked at."""
         if self.phase == WAITING:
-            self.phase = HEAD
-            self.deadline = self._state.now + self._state.limits.header_seconds
+            self.phase, self._since = HEAD, self._state.now
+            self.deadline = self._since + self._state.limits.header_seconds
         self._check_size(len(partial))
         check_partial(partial, checked)
 
@@ -225,9 +237,8 @@ class Connection:
             raise _too_large(length, limit)
         if head.expects_continue and not self._buffer and not self._channel.send_nowait(CONTINUE):
             await self._flush()
-        self.phase = BODY
-        self.deadline = self._state.now + self._state.limits.body_seconds
-        self._since = self._state.now
+        self.phase, self._since = BODY, self._state.now
+        self.deadline = self._since + self._state.limits.body_seconds
         self._received = 0
         if length == CHUNKED:
             return await self._read_chunks(limit)
@@ -258,7 +269,7 @@ class Connection:
         """Give the next bytes of a body."""
         received = await self._channel.receive(size)
         if self._expired:
-            raise RequestError(408, self._expired)
+            raise self._overdue()
         if not received:
             raise ConnectionError("the client left within a body")
         self._received += len(received)
@@ -293,8 +304,8 @@ class Connection:
         return True
 
     async def _flush(self) -> None:
-        self.phase = SENDING
-        self.deadline = self._state.now + self._state.limits.send_seconds
+        self.phase, self._since = SENDING, self._state.now
+        self.deadline = self._since + self._state.limits.send_seconds
         await self._channel.flush()
 
     async def _linger(self) -> None:

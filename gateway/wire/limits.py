@@ -10,6 +10,11 @@ SWEEP_SECONDS: Final = 0.25
 """How often deadlines are looked at: every deadline is kept to within this much."""
 BODY_RATE_GRACE_SECONDS: Final = 5.0
 """How long a body may arrive below the minimum rate before that counts."""
+PATIENCE_SECONDS: Final = 1.0
+"""How long a peer may be in the middle of a handshake, a request or a reply while others have no connection: then its
+connection makes room for theirs. Without it, a few addresses with slow requests would keep all senders out until the
+deadlines end them, and begin again.
+"""
 LAST_HANDSHAKE_SECONDS: Final = 1.0
 """How long a handshake may still take once the server drains."""
 LINGER_SECONDS: Final = 0.5

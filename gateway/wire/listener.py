@@ -6,16 +6,17 @@ One task for each connection, one sweeper for all. What a connection speaks is f
 
 import errno
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from math import inf
 from typing import Final, NamedTuple
 
 import trio
 
 from gateway.runtime import Runtime, Socket
 from gateway.wire.connection import over_http1
-from gateway.wire.limits import ACCEPT_PAUSE_SECONDS, SEND_BUFFER_BYTES, SWEEP_SECONDS, Limits
+from gateway.wire.limits import ACCEPT_PAUSE_SECONDS, PATIENCE_SECONDS, SEND_BUFFER_BYTES, SWEEP_SECONDS, Limits
 from gateway.wire.proxies import UNIX, TrustedProxies, peer_address, peer_group
 from gateway.wire.reply import Reply, encode_reply, error_reply
 from gateway.wire.state import Connect, Handler, ServedConnection, ServerState
@@ -64,6 +65,7 @@ class Server:
         """
         self._connect = connect
         self._state = ServerState(limits, runtime, TrustedProxies(trusted_proxies), on_error)
+        self._state.make_room = self._end_slow_body
         self._connections: set[ServedConnection] = set()
         self._groups: Counter[str] = Counter()
         self._accepting = trio.CancelScope()
@@ -158,31 +160,44 @@ class Server:
 
     def _make_room(self, group: str | None) -> str:
         """Close a connection where a limit is reached; give the limit's name if there is none that may be closed."""
-        limits = self._state.limits
-        if group is not None and self._groups[group] >= limits.connections_per_peer and not self._evict(group):
-            return "peer_connections"
-        if len(self._connections) >= limits.connections and not (self._evict(None) or self._even_out(group)):
+        limits, everybody = self._state.limits, self._connections
+        if group is not None and self._groups[group] >= limits.connections_per_peer:
+            own = [one for one in everybody if one.group == group]
+            if not (self._close_idle(own) or self._end_slowest(own)):
+                return "peer_connections"
+        if len(everybody) >= limits.connections and not (
+            self._close_idle(everybody) or self._even_out(group) or self._end_slowest(everybody)
+        ):
             return "connections"
         return ""
 
-    def _evict(self, group: str | None) -> bool:
-        idle = [one for one in self._connections if one.idle and (group is None or one.group == group)]
+    def _close_idle(self, these: Collection[ServedConnection]) -> bool:
+        """Close the longest idle one."""
+        idle = [one for one in these if one.idle]
         if idle:
             min(idle, key=lambda one: one.deadline).expire()
         return bool(idle)
 
     def _even_out(self, group: str | None) -> bool:
-        """Close the longest stalled connection of the peer that stalls most, unless the new one's stalls about as many.
+        """End the slowest connection of the peer that keeps us waiting most, unless the new one's does about as much.
 
         Else a few peers that never end a request could keep all others out. Peers that are not counted keep theirs.
         """
-        stalled = [one for one in self._connections if one.group is not None and one.stalled]
-        shares = Counter(one.group for one in stalled)
+        slow = [one for one in self._connections if one.group is not None and one.kept_waiting_since < inf]
+        shares = Counter(one.group for one in slow)
         most, count = max(shares.items(), key=lambda share: share[1], default=(None, 0))
-        if count <= shares[group] + 1:
+        return count > shares[group] + 1 and self._end_slowest([one for one in slow if one.group == most], 0)
+
+    def _end_slowest(self, these: Collection[ServedConnection], patience: float = PATIENCE_SECONDS) -> bool:
+        """End the one whose peer has kept it waiting longest, if for longer than `patience` seconds."""
+        slowest = min(these, key=lambda one: one.kept_waiting_since, default=None)
+        if slowest is None or slowest.kept_waiting_since + patience > self._state.now:
             return False
-        min((one for one in stalled if one.group == most), key=lambda one: one.deadline).give_way()
+        slowest.give_way()
         return True
+
+    def _end_slow_body(self) -> bool:
+        return self._end_slowest([one for one in self._connections if one.held])
 
     def _turn_away(self, socket: Socket, *, encrypted: bool) -> None:
         with socket:

@@ -51,6 +51,8 @@ class ServerState:
         self.requests = 0
         self.body_bytes = 0
         self.refused: Counter[str] = Counter()
+        self.make_room: Callable[[], bool] = lambda: False
+        """End a body that has been coming for too long, if there is one; the server's."""
         self._on_error = on_error
         self._second = -1
 
@@ -64,8 +66,9 @@ class ServerState:
 
     def hold(self, count: int) -> None:
         """Account for `count` bytes of a body. Raises RequestError (503) if all bodies together would take too much."""
-        if self.body_bytes + count > self.limits.body_memory:
-            raise RequestError(503, "body_memory", f"{self.body_bytes} bytes of bodies are held")
+        while self.body_bytes + count > self.limits.body_memory:
+            if not self.make_room():
+                raise RequestError(503, "body_memory", f"{self.body_bytes} bytes of bodies are held")
         self.body_bytes += count
 
     def report(self, error: Exception) -> None:
@@ -88,8 +91,12 @@ class ServedConnection(Protocol):
         """True if it waits for a request."""
 
     @property
-    def stalled(self) -> bool:
-        """True while a handshake or a request is on its way: nobody has been promised anything."""
+    def kept_waiting_since(self) -> float:
+        """When, on trio's clock, its peer began to keep it waiting; inf while it is idle or owes an answer."""
+
+    @property
+    def held(self) -> int:
+        """Bytes of bodies that are not whole."""
 
     async def run(self) -> None:
         """Serve the connection to its end and close it. Raises nothing but cancellation."""
@@ -104,7 +111,7 @@ class ServedConnection(Protocol):
         """End the present phase now."""
 
     def give_way(self) -> None:
-        """Be gone at once, without an answer."""
+        """End at once, without a word: its place is needed. What it held of bodies is free when this returns."""
 
 
 Connect: TypeAlias = Callable[[Socket, str, str | None, ServerTls | None, ServerState], ServedConnection]

@@ -73,7 +73,7 @@ async def test_a_request_arrives_as_it_was_sent(tls):
         assert (request.body, request.client) == (b"\x00" * 200_000, "127.0.0.1")
 
 
-async def test_requests_at_once_are_answered_each_when_it_is_done(tls):
+async def test_requests_at_once_are_answered_each_when_it_is_done(tls, mock_clock):
     async with serving(tls=tls) as world, talking(world) as client:
         world.hooks.answer = lambda request: Reply(200, request.body)
         streams = [await client.begin("POST", "/hook") for _ in range(50)]
@@ -345,7 +345,7 @@ async def test_N4_more_requests_at_once_than_were_offered_end_the_connection(tls
         assert await is_well(world)
 
 
-async def test_the_limit_of_connections_of_one_peer_holds(tls):
+async def test_the_limit_of_connections_of_one_peer_holds(tls, mock_clock):
     limits = replace(Limits(), connections_per_peer=1)
     async with serving(limits=limits, tls=tls) as world, talking(world) as client:
         await client.begin("POST", "/hook")

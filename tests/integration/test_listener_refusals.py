@@ -1,5 +1,7 @@
 """Rows H of the catalogue that one message shows: its status, the end of its connection, a server that lives on."""
 
+from contextlib import suppress
+
 import pytest
 import trio
 from listener_world import GOOD, HOST, Hooks, only_own, read_all, read_reply, serving
@@ -168,7 +170,7 @@ async def test_H10_an_endless_chunked_body_is_refused_before_64_KiB_over_the_lim
         assert hooks.taken == []
 
 
-async def test_H10_bodies_together_stay_within_the_memory_for_bodies():
+async def test_H10_bodies_together_stay_within_the_memory_for_bodies(mock_clock):
     limits = Limits(body_memory=100_000)
     half = b"x" * 60_000
     opening = POST + b"Content-Length: 60001\r\n\r\n" + half
@@ -185,6 +187,30 @@ async def test_H10_bodies_together_stay_within_the_memory_for_bodies():
         assert world.server.statistics().body_bytes == 0
         assert world.refused == {"body_memory": 1}
         assert await world.is_well()
+
+
+async def test_H10_where_bodies_take_all_memory_the_one_that_has_come_for_longest_makes_room(mock_clock):
+    opening = POST + b"Content-Length: 60001\r\n\r\n" + b"x" * 60_000
+    async with (
+        serving(limits=Limits(body_memory=130_000)) as world,
+        await world.connect() as slower,
+        await world.connect() as slow,
+        await world.connect() as sender,
+    ):
+        for stream in (slower, slow):
+            await stream.send_all(opening)
+            await trio.testing.wait_all_tasks_blocked()
+            mock_clock.jump(0.6)
+            await trio.testing.wait_all_tasks_blocked()
+        await sender.send_all(opening + b"x")
+        assert b"200" in await read_reply(sender)
+        with suppress(trio.BrokenResourceError):  # a reset
+            assert await slower.receive_some() == b""
+        assert world.server.statistics().body_bytes == 60_000
+        await slow.send_all(b"x")
+        assert b"200" in await read_reply(slow)
+        assert world.refused == {"gave_way": 1}
+        assert world.server.statistics().body_bytes == 0
 
 
 @pytest.mark.parametrize("trailing", [b"", b"Z"])
