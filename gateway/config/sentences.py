@@ -136,6 +136,8 @@ def _sentence(details: Sequence[Mapping[str, Any]], path: Path, keys: list[str],
     if first["type"] == "missing":
         return "expected this key, found none: write it"
     expected = " or ".join(dict.fromkeys(_expected(detail) for detail in details))
+    if expected == "text in quotes" and any(node.get("type") == "object" for node in _nodes(schema, path)):
+        expected = "text in quotes or a table"  # where both fit, what is neither is taken for a text
     found = _found(first["input"], path)
     remedy = _table(schema, path) if expected == "a table" else ""
     if expected == "a list" and found.startswith('"') and found.endswith('"'):

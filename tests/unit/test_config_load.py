@@ -61,7 +61,7 @@ def refusal(folder, text=None):
         ("[targets.t]\ntype = 'x'\nsend = { tempalte = 'x' }", '[targets.t].send.tempalte: unknown key; did you mean "template"?'),
         ("[targets.t]\ntype = 'x'\nretry = { dealys = ['1s'] }", 'config.toml:3:11: [targets.t].retry.dealys: unknown key; did you mean "delays"?'),
         ("[targets.t]\ntype = 'x'\nretry = { delays = ['0s'] }", '[targets.t].retry.delays[0]: expected a duration from "1s" to "30d", found "0ms"'),
-        ("[targets.t]\ntype = 'x'\nretry = 5", "expected text in quotes, found 5"),
+        ("[targets.t]\ntype = 'x'\nretry = 5", "[targets.t].retry: expected text in quotes or a table, found 5"),
         ("[policies.p]\nfactor = 'x'", 'expected a number, found "x"'),
         ("[store]\nsqlite = '../x'", 'expected a file name or path without ".."'),
         ("[sources.s]\nprovider = 'p'\npath = 'x'", 'expected a path such as "/hooks/acme"'),
