@@ -37,6 +37,8 @@ class Tried(NamedTuple):
     slot: Slot
     outcome: Outcome
     record: Record
+    asked: bool = True
+    """False: there was no message, so that the outcome tells nothing of the target."""
 
 
 Deliver: TypeAlias = Callable[[list[Message]], Awaitable[object]]
@@ -69,8 +71,8 @@ async def attempt(
     now = clock.now_ms()
     took_ms = int((runtime.monotonic() - began) * 1000)
     return [
-        _tried(plan, slot, outcome, note, (started, took_ms, now, runtime.random()))
-        for slot, outcome, note in zip(slots, outcomes, notes, strict=True)
+        _tried(plan, slot, outcome, note, (started, took_ms, now, runtime.random()), asked=isinstance(each, Message))
+        for slot, outcome, note, each in zip(slots, outcomes, notes, rendered, strict=True)
     ]
 
 
@@ -142,11 +144,19 @@ def _well_formed(outcome: object) -> Outcome | None:
     return replace(outcome, detail=fit) if isinstance(outcome, Delivered) else replace(outcome, reason=fit)
 
 
-def _tried(plan: TargetPlan, slot: Slot, outcome: Outcome, note: Note, moment: tuple[int, int, int, float]) -> Tried:
+def _tried(
+    plan: TargetPlan,
+    slot: Slot,
+    outcome: Outcome,
+    note: Note,
+    moment: tuple[int, int, int, float],
+    *,
+    asked: bool = True,
+) -> Tried:
     started, took_ms, now, jitter = moment
     delivery = slot.claim.delivery
     state, due, attempts, reason, name, waited = decide(delivery, outcome, plan.policy, now, jitter)
     row = AttemptRow(started, took_ms, name, reason[:REASON_MAX])
     progress = note[-1] if note and isinstance(note[-1], bytes) else delivery.progress
     key = (delivery.event_id, delivery.n, delivery.claims)
-    return Tried(slot, outcome, Record(*key, state, due, attempts, row, progress, delivery.target, waited))
+    return Tried(slot, outcome, Record(*key, state, due, attempts, row, progress, delivery.target, waited), asked)

@@ -270,7 +270,7 @@ class Runner:
 
     async def _mind_gates(self, tried: Sequence[Tried]) -> None:
         """Tell gates and pace what came of it; what waits goes back to the store if a gate was closed."""
-        outcomes = [one.outcome for one in tried]
+        outcomes = [one.outcome if one.asked else NotTried("there was no message") for one in tried]
         if self._gathering is not None:  # what was tried together failed together: that is once
             outcomes = list(dict.fromkeys(outcomes))
         now = self._runtime.monotonic()

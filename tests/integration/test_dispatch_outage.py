@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import orjson
 import pytest
 import trio
 from dispatch_bench import Plans, plan_for
@@ -11,6 +12,7 @@ from gateway.core.breaker import OPEN_MAX_MS
 from gateway.core.failures import DisableRule
 from gateway.core.model import Delivered, NotTried, Rejected, Retry, TargetDown
 from gateway.core.pace import Rate
+from gateway.core.render import Renderer, RenderError
 from gateway.dispatch.dispatcher import MEMO_SECONDS
 from gateway.plugin import HttpReply
 from gateway.store.contract import Rename
@@ -47,6 +49,28 @@ async def test_P13_six_hours_down_cost_nothing_but_probes_and_every_event_arrive
         if isinstance(outcome, TargetDown):
             assert {row.attempts for row in rows} == {1}, "the outage cost no attempt"
         assert await here.store.gates() == []
+        assert here.watcher.opened == ["crm"]
+
+
+class EveryOther:
+    """A renderer that has no message for every other event."""
+
+    def render(self, delivery, event, *more):
+        if orjson.loads(event.body)["n"] % 2:
+            raise RenderError("template: there is nothing at body.m")
+        return Renderer("payload").render(delivery, event, *more)
+
+
+async def test_P13_an_event_that_has_no_message_is_no_answer_of_a_target_that_is_down(autojump_clock):
+    endpoint = Endpoint()
+    endpoint.outcome = TargetDown("refused")
+    async with world(replace(plan_for(endpoint), renderer=EveryOther())) as here:
+        await here.accept(60, every=10)
+        assert here.watcher.opened == []
+        assert [gate.kind for gate in await here.store.gates()] == ["breaker"]
+        endpoint.outcome = Delivered()
+        await here.wait_settled()
+        assert sorted(row.state for row in await here.rows()) == ["dead"] * 30 + ["delivered"] * 30
         assert here.watcher.opened == ["crm"]
 
 
