@@ -165,6 +165,10 @@ class Checker:
             legal = due or self._unsure(world.clock.current_time())
         elif reason.startswith("superseded"):
             legal = self._target(delivery).order == "latest"
+        elif reason.startswith("replayed: "):  # it was dead and blocked its key: a replay takes its place
+            twins = journal.of[delivery.event, delivery.target]
+            takes_over = any(reason == f"replayed: {twin.replay}" for twin in twins)
+            legal = takes_over and self._target(delivery).order == "block"
         else:
             legal = self.cancelling
         if not legal:

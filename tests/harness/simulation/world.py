@@ -1,27 +1,22 @@
 """One run: the daemon, life after life, the senders and the operator around it, and the clock over all of them."""
 
 import signal
-from contextlib import contextmanager, suppress
-from dataclasses import replace
+from contextlib import contextmanager
 from functools import partial
 from math import inf
 from random import Random
 
 import trio
 
-from gateway.admin.desk import Asker, DeliveryOrder
-from gateway.admin.operations import NotPossibleError
-from gateway.daemon import open_daemon
 from gateway.dispatch.gates import FOREVER_MS
-from gateway.errors import StoppingError, StoreError
-from gateway.replay_plan import ReplayPlan
-from gateway.store.operator import DeliveryFilter, EventFilter
 from harness.simulation.checker import Checker
 from harness.simulation.clock import VirtualTime
-from harness.simulation.disk import ROOMY, Disk, KilledError
+from harness.simulation.disk import ROOMY, Disk
 from harness.simulation.greenlets import Threads
+from harness.simulation.life import Life
 from harness.simulation.network import exchange, send_and_leave
-from harness.simulation.runtime import START_MS, SimulatedRuntime
+from harness.simulation.operator import Operator
+from harness.simulation.runtime import START_MS
 from harness.simulation.script import END, Script
 from harness.simulation.settings import SECRET, request_of
 from harness.simulation.targets import Place
@@ -37,69 +32,6 @@ SHORTLY_SECONDS = 1.5
 """The same before all else: who looks each second sees what came of the first look after the leap."""
 UNTOLD = {"config", "state", "pid"}
 """Of the daemon's log: other in each run."""
-
-
-class Life:
-    """One process of the daemon, from its start to its end."""
-
-    def __init__(self, world, number):
-        self.world = world
-        self.dead = False
-        self.expected_end = ""
-        """Why it may end by itself; empty: it may not."""
-        self.daemon = None
-        self.down = 1.0
-        self.ended = trio.Event()
-        self.scope = trio.CancelScope()
-        self.runtime = SimulatedRuntime(self, f"{world.seed} life {number}")
-
-    def kill(self, how):
-        """End it here and now: nothing it still does has an effect."""
-        if not self.dead:
-            self.world.trace.say(f"killed {how}")
-            self.dead = True
-            self.scope.cancel()
-
-    async def run(self):
-        """Live until killed, stopped, or broken."""
-        world = self.world
-        world.trace.say("daemon: starts")
-        try:
-            with self.scope:
-                async with open_daemon(world.config, self.runtime) as daemon:
-                    self.daemon = daemon
-                    world.up.set()
-                    await daemon.run()
-        except BaseException as error:
-            if self.daemon is None and world.disk.full:
-                self.expected_end = "no room to start"
-            if isinstance(error, trio.Cancelled) or (not self.dead and not self.expected_end):
-                raise
-            error.__traceback__ = None
-        finally:
-            self.daemon = None
-            world.up = trio.Event()
-            for listener in self.runtime.listeners:
-                listener.close()
-            self.ended.set()
-        if not self.dead and not self.expected_end:
-            world.fail("P21", "the daemon ended, and nobody had asked it to")
-        world.trace.say(f"daemon: ended ({'killed' if self.dead else self.expected_end})")
-        world.checker.ended()
-        self.dead = True
-
-    def exit_after(self, seconds, status):
-        """The process is to end in so long, whatever hangs."""
-        self.world.nursery.start_soon(self._exit_after, seconds, status)
-
-    async def _exit_after(self, seconds, status):
-        with trio.move_on_after(seconds):
-            await self.ended.wait()
-        if not self.ended.is_set():
-            if not self.dead and not status:
-                self.world.fail("P16", f"a stop took more than {seconds:g} s")
-            self.expected_end = self.expected_end or "it hung"
-            self.kill("by its own deadline")
 
 
 class World:
@@ -129,7 +61,7 @@ class World:
         self.failures = []
         self.stepped_ms = 0
         self.stepped_at = -inf
-        self._editing = trio.Lock()
+        self._operator = Operator(self)
         self._dice = Random(f"{seed} world")
         self._busy = 0
         self._leap_until = inf
@@ -255,7 +187,8 @@ class World:
         if action.what != "send":
             self.wake(1.0)
             self.trace.say(f"world: {action.what} {action.given}")
-        self.nursery.start_soon(partial(getattr(self, f"_{action.what}"), **action.given))
+        act = getattr(self._operator, action.what, None) or getattr(self, f"_{action.what}")
+        self.nursery.start_soon(partial(act, **action.given))
 
     # What can happen
 
@@ -332,97 +265,6 @@ class World:
         self.stepped_ms += by_ms
         self.stepped_at = self.clock.current_time()
 
-    async def _reload(self, draw, place):
-        await self._go_over(partial(self._changed, draw, place))
-
-    def _changed(self, draw, place):
-        """Choose what to reload to; None: what is no configuration at all."""
-        now, first = self.settings, self.latest[place]
-        target = now.target(place)
-        if draw < 0.2:
-            return None
-        if target is None:
-            return now.with_target(first if draw < 0.7 else self._renamed(first))
-        if draw < 0.5 and len(now.targets) > 1 and not (now.alerts and target is now.targets[0]):
-            return now.without(place)
-        if draw < 0.75:
-            return now.with_target(self._renamed(target))
-        return now.with_target(replace(target, concurrency=3, rate=0))
-
-    def _renamed(self, target):
-        return replace(target, name=f"{target.name}x", formerly=target.name)
-
-    async def _go_over(self, choose):
-        """Reload to the settings that `choose` gives: one after the other, each from what the one before left."""
-        async with self._editing:
-            await self._edit(choose())
-
-    async def _edit(self, settings):
-        life = self.life
-        if life is None or life.daemon is None or life.dead:
-            return
-        before = self.settings
-        if settings is None:
-            self.config.write_text("[targets.p0]\ntype = 5\n")
-        else:
-            self.config.write_text(settings.text())
-            self.possible = [*self.possible, settings]
-        result = await self._ask(life, life.daemon.control.reload)
-        if settings is None:
-            self.config.write_text(before.text())
-            if result is not None and result.ok:
-                self.fail("P15", "a configuration that is none was taken")
-        elif result is not None and not result.ok:
-            self.config.write_text(before.text())
-            self.possible = [each for each in self.possible if each is not settings]
-        else:  # it is what the next start finds, too
-            self.settings = settings
-            self.latest |= {target.place: target for target in settings.targets}
-            await trio.sleep(3.0)
-            self.possible = [self.settings]
-
-    async def _ask(self, life, order):
-        """Have the daemon carry an order out; give its answer, None if it was refused or the process ended first."""
-        answer = None
-
-        async def carry_out():
-            nonlocal answer
-            with suppress(StoreError, StoppingError, NotPossibleError, KilledError):
-                answer = await order()
-            nursery.cancel_scope.cancel()
-
-        with self.busy():
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(carry_out)
-                await life.ended.wait()
-                nursery.cancel_scope.cancel()
-        return answer
-
-    async def _operate(self, verb, place, id, draw):  # noqa: A002 - a replay's id
-        life, target = self.life, self.settings.target(place)
-        if life is not None and life.daemon is not None and not life.dead and target is not None:
-            await self.operate(verb, target, id, draw)
-
-    async def operate(self, verb, target, replay="", draw=0.0):
-        """Give an order as an operator does."""
-        life, asker = self.life, Asker(None, "")
-        control, desk = life.daemon.control, life.daemon.control.desk
-        states = ("dead",) if verb == "retry" else ("pending", "dead")
-        order = DeliveryOrder([DeliveryFilter(states, target=target.name)], target.name, reason="by hand")
-        if verb == "retry":
-            await self._ask(life, partial(desk.retry, order, asker))
-        elif verb == "cancel":
-            self.checker.cancelling = True
-            await self._ask(life, partial(desk.cancel, order, asker))
-            self.checker.cancelling = False
-        elif verb == "replay":
-            since = self.wall_ms() - int(draw * 86_400_000)
-            plan = ReplayPlan(EventFilter(since=since, without_source="hookgate"), (target.name,) if draw < 0.5 else ())
-            for _ in range(2):
-                await self._ask(life, partial(desk.replay, replay, plan, asker))
-        else:
-            await self._ask(life, partial(getattr(control, verb), target.name, "by hand"))
-
     # The end
 
     async def _drain(self):
@@ -437,9 +279,9 @@ class World:
             if self.stepped_ms:
                 self.step(-self.stepped_ms)
             await self._until_up()
-            await self._go_over(self._complete)
+            await self._operator.restore()
             self.config.write_text(self.settings.text())
-            await self._open_all()
+            await self._operator.open_all()
         limit = self.clock.current_time() + self.checker.longest_wait() + 60.0 + self.checker.slack()
         while self.checker.unsettled():
             if self.clock.current_time() > limit:
@@ -456,16 +298,3 @@ class World:
             await self.up.wait()
             await trio.sleep(5.0)
             up = self.up.is_set()
-
-    def _complete(self):
-        """Give settings with all targets there were, under the names they have now."""
-        wanted = self.settings
-        for place, latest in self.latest.items():
-            if wanted.target(place) is None:
-                wanted = wanted.with_target(latest)
-        return wanted
-
-    async def _open_all(self):
-        for target in self.settings.targets:
-            for verb in ("enable", "release", "retry"):
-                await self.operate(verb, target)
