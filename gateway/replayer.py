@@ -50,13 +50,17 @@ class Replayer:
 
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Go on with what an earlier process left, then with what `begin` brings, until cancelled."""
-        async with trio.open_nursery() as nursery:
-            self._nursery = nursery
-            task_status.started()
-            for replay in await self._left_over():
-                log.info("replay.continued", replay=replay.id, who=replay.who, events=replay.events, added=replay.added)
-                self.begin(replay)
-            await trio.sleep_forever()
+        try:
+            async with trio.open_nursery() as nursery:
+                self._nursery = nursery
+                task_status.started()
+                for replay in await self._left_over():
+                    told = {"who": replay.who, "events": replay.events, "added": replay.added}
+                    log.info("replay.continued", replay=replay.id, **told)
+                    self.begin(replay)
+                await trio.sleep_forever()
+        finally:
+            self._nursery = None
 
     @property
     def running(self) -> int:
@@ -64,10 +68,8 @@ class Replayer:
         return len(self._running)
 
     def begin(self, replay: Replay) -> None:
-        """Carry out a replay that the store keeps."""
-        if self._nursery is None:
-            raise RuntimeError("the replayer is not running")
-        if replay.id not in self._running:
+        """Carry out a replay that the store keeps; before or after `run`, leave it to the next `run`."""
+        if self._nursery is not None and replay.id not in self._running:
             run = self._running[replay.id] = _Run()
             self._nursery.start_soon(self._carry_out, replay, run)
 

@@ -84,6 +84,23 @@ async def test_it_ends_with_what_was_there_when_it_was_asked_for(desk):
     assert (await desk.ended()).events == 3
 
 
+async def test_P14_what_is_asked_for_in_the_last_moment_of_a_stop_is_carried_out_by_the_next_process(
+    tmp_path, mock_clock
+):
+    async with parts_of(tmp_path) as parts:
+        await parts.post(order("o-1"))
+        async with trio.open_nursery() as nursery:
+            desk = Desk(parts, nursery, mock_clock)
+            await nursery.start(desk.replayer.run)
+            nursery.cancel_scope.cancel()
+        await desk.begin(TO_CRM)
+        assert (await desk.operator.replay("r")).state == "running"
+        async with trio.open_nursery() as nursery:
+            await nursery.start(desk.replayer.run)
+            assert (await desk.ended()).added == 1
+            nursery.cancel_scope.cancel()
+
+
 async def test_the_same_targets_are_those_of_then_as_they_are_called_now(desk):
     await desk.parts.store.rename([Rename("target", "crm", "sales")])
     renamed = CONFIG.replace("[targets.crm]", '[targets.sales]\nformerly = "crm"').replace('"crm", "audit"', '"audit"')
