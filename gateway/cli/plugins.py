@@ -112,9 +112,12 @@ def test(name: str, text: str, config: Path, as_json: bool) -> None:
 
 
 def _try_it(folder: Path, name: str, root: Path) -> str:
-    """Give the command that puts a new project's module where the gateway finds it, and tests it there."""
+    """Give the command that puts a new project's module where the gateway finds it, and tests it there.
+
+    What others could write is refused as a plugin: hence the mask.
+    """
     module = quote(str(root / f"hookgate_{name.replace('-', '_')}.py"))
-    copied = f"mkdir -p {quote(str(folder))} && cp {module} {quote(str(folder / name))}.py"
+    copied = f"(umask 022 && mkdir -p {quote(str(folder))} && cp {module} {quote(str(folder / name))}.py)"
     return f"{copied} && {pasteable(f'hookgate plugins test {name}')}"
 
 

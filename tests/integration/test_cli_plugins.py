@@ -60,7 +60,9 @@ def test_a_new_project_ends_with_a_command_that_puts_it_to_the_test_where_the_ga
     told = json.loads(run(tmp_path, "new", kind, "my-own", "--folder", str(tmp_path), "--json"))["next"]
     command = told.replace("hookgate plugins", f"{sys.executable} -m gateway plugins")
     environ = {"PATH": os.environ["PATH"], "PYTHONDONTWRITEBYTECODE": "1"}
-    done = subprocess.run(["sh", "-c", command], env=environ, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        ["sh", "-c", f"umask 002; {command}"], env=environ, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
     assert f"my-own (file {tmp_path}/plugins/my-own.py) keeps the contract of {kind}s" in done.stdout
 
