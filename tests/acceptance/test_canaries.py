@@ -150,7 +150,7 @@ def descendants(pid):
 def shown_by_processes(daemon):
     """What any user sees of the daemon, and its own user of what it started."""
     shown = {f"/proc/{daemon.pid}/cmdline": Path(f"/proc/{daemon.pid}/cmdline").read_bytes()}
-    with suppress(FileNotFoundError):
+    with suppress(FileNotFoundError, ProcessLookupError):  # it ended meanwhile
         for pid in descendants(daemon.pid):
             for name in ("cmdline", "environ"):
                 shown[f"{name} of a child"] = Path(f"/proc/{pid}/{name}").read_bytes() + shown.get(

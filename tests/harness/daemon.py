@@ -22,7 +22,7 @@ from harness.home import Home
 from harness.senders import Client
 
 HOOKGATE = Path(sys.executable).with_name("hookgate")
-READY_SECONDS = 20.0
+READY_SECONDS = 60.0
 END_SECONDS = 35.0
 _numbers = itertools.count()
 
