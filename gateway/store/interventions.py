@@ -10,6 +10,7 @@ from gateway.store.ledger import Ledger, Renamed, Turn
 from gateway.store.operator import Note, Number
 from gateway.store.order import relink
 from gateway.store.statements import RowStatement, Values, load_statements
+from gateway.store.values import REASON_MAX
 
 _SQL: Final = load_statements("interventions")
 _OPERATOR: Final = load_statements("operator")
@@ -43,7 +44,7 @@ def cancel_some(ledger: Ledger, turn: Turn, *, deliveries: Sequence[Number], not
     for number in deliveries:
         values += number
     rows = _FIND_CANCELLABLE.execute(ledger.cursor, values)
-    _write_cancelled(ledger, turn, rows, note.reason[:500])
+    _write_cancelled(ledger, turn, rows, note.reason[:REASON_MAX])
     for _, _, target, state, _, waits, _ in rows:
         change = turn.changes[ledger.names.texts[target]]
         if state == STATE_CODES["dead"]:

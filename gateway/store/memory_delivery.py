@@ -71,3 +71,12 @@ class MemoryDelivery:
     def is_after(self, before: int, before_n: int | None) -> bool:
         """Tell whether a list has it after that place."""
         return self.event_id < before or (before_n is not None and self.event_id == before and self.n > before_n)
+
+
+def can_be_kept(text: str) -> bool:
+    """Tell whether a real store could write it."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

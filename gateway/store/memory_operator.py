@@ -26,6 +26,7 @@ from gateway.store.operator import (
     SelectedEvents,
 )
 from gateway.store.selecting import delivery_range, event_range
+from gateway.store.values import REASON_MAX
 
 
 class MemoryOperator:
@@ -66,7 +67,7 @@ class MemoryOperator:
         found = [one for one in self._named(deliveries) if one.state in ("pending", "dead")]
         now = self._runtime.now_ms()
         for one in found:
-            one.cancel(now, note.reason)
+            one.cancel(now, note.reason[:REASON_MAX])
             self._tables.refile(one)
         self._done("cancel", note, len(found))
         return len(found)
@@ -120,7 +121,7 @@ class MemoryOperator:
         replay, now = self._running(replay_id), self._runtime.now_ms()
         if replay is None:
             return None
-        ended = replay._replace(state="cancelled", ended_at=now, reason=note.reason)
+        ended = replay._replace(state="cancelled", ended_at=now, reason=note.reason[:REASON_MAX])
         self._tables.replays[replay_id] = ended
         self._tables.note_done(now, "cancel replay", note._replace(subject=replay_id), ended.added)
         self._commit()

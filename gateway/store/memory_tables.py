@@ -10,10 +10,11 @@ from gateway.core.lifecycle import INTERRUPTED_REASON, expired_reason, interrupt
 from gateway.core.model import UNSETTLED, Event, HoldReason
 from gateway.store.contract import AttemptRow, DeliveryQuery, Gate, GateKind, NewDelivery, Ordering, Record, Taken
 from gateway.store.ids import IdMint
-from gateway.store.memory_delivery import MemoryDelivery
+from gateway.store.memory_delivery import MemoryDelivery, can_be_kept
 from gateway.store.memory_order import MemoryLines
 from gateway.store.operator import SAME_MS, AuditRow, Note, Replay, replaced_reason
 from gateway.store.steps import AFTER_STEP_MS, CLOSED_STEP_MS
+from gateway.store.values import REASON_MAX
 
 
 @dataclass(slots=True)
@@ -121,13 +122,13 @@ class MemoryTables:
         one = self.find(record.event_id, record.n)
         if one is None or (one.state, one.epoch, one.claims) != ("in_flight", epoch, record.claims):
             return False
-        if record.attempt is not None and not _can_be_kept(record.attempt.reason):
+        if record.attempt is not None and not can_be_kept(record.attempt.reason):
             return None
         one.state, one.due, one.epoch = record.state, record.due, None
         one.attempts, one.progress, one.waited = record.attempts, record.progress, record.waited
         one.settled_at = None if record.state in UNSETTLED else now
         if record.attempt is not None:
-            one.tries.append(record.attempt)
+            one.tries.append(record.attempt._replace(reason=record.attempt.reason[:REASON_MAX]))
         self.refile(one)
         return True
 
@@ -245,11 +246,11 @@ class MemoryTables:
     def note_done(self, now: int, action: str, note: Note, count: int) -> None:
         """Write down what was done by hand, or add to the last entry if it is of the same."""
         last = self.audit[-1] if self.audit else None
-        known = (note.who, action, note.subject, note.reason)
+        known = (note.who, action, note.subject[:REASON_MAX], note.reason[:REASON_MAX])
         if last is not None and last.at > now - SAME_MS and last[2:5] + last[6:] == known:
             self.audit[-1] = last._replace(affected=last.affected + count)
         else:
-            self.audit.append(AuditRow(last.id + 1 if last else 1, now, *known[:3], count, note.reason))
+            self.audit.append(AuditRow(last.id + 1 if last else 1, now, *known[:3], count, known[3]))
 
     def remove_request(self, number: int) -> None:
         """Remove a request with all that came of it."""
@@ -290,11 +291,3 @@ class MemoryTables:
         self.lines.rebuild(one for active in self.active.values() for one in active.values())
         self.keys = {(name if source == formerly else source, key): known for (source, key), known in self.keys.items()}
         return True
-
-
-def _can_be_kept(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True

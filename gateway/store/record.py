@@ -9,11 +9,11 @@ from gateway.store.contract import Record
 from gateway.store.ledger import Ledger, Turn
 from gateway.store.order import relink_records
 from gateway.store.statements import RowStatement, Values, load_statements
+from gateway.store.values import REASON_MAX
 
 _SQL: Final = load_statements("record")
 _WRITE_STATES: Final = RowStatement(_SQL["write_states"], 9)
 _APPEND_ATTEMPTS: Final = RowStatement(_SQL["append_attempts"], 7)
-REASON_MAX: Final = 500
 
 
 class StaleRecordsError(Exception):

@@ -14,6 +14,7 @@ from gateway.store.operator import Advance, Note, Planned, Replay, replaced_reas
 from gateway.store.order import Key, blocks, key_number, relink
 from gateway.store.selecting import as_replay
 from gateway.store.statements import ListStatement, RowStatement, Values, load_statements
+from gateway.store.values import REASON_MAX
 
 _SQL: Final = load_statements("operator")
 _FIND_NUMBERS: Final = RowStatement(_SQL["find_numbers"], 2)
@@ -52,7 +53,7 @@ def advance(ledger: Ledger, turn: Turn, replay_id: str, step: Advance) -> int | 
 
 def cancel(ledger: Ledger, turn: Turn, replay_id: str, note: Note) -> Replay | None:
     """End a running replay; None if it is not running."""
-    ledger.cursor.execute(_SQL["cancel_replay"], (replay_id, turn.now, note.reason[:500]))
+    ledger.cursor.execute(_SQL["cancel_replay"], (replay_id, turn.now, note.reason[:REASON_MAX]))
     if not ledger.connection.changes():
         return None
     ended = _read(ledger, replay_id)

@@ -4,7 +4,7 @@ All times are milliseconds since 1970. Names of sources, routes and targets are 
 is the store's own matter.
 """
 
-from typing import Literal, NamedTuple, TypeAlias
+from typing import Final, Literal, NamedTuple, TypeAlias
 
 from gateway.core.model import Delivery, Event, HoldReason, State, StoredEvent
 
@@ -73,6 +73,10 @@ class Verdict(NamedTuple):
     """New only: the admitted deliveries, by their numbers, that were not claimed because they wait their turn."""
 
 
+REASON_MAX: Final = 500
+"""Characters of a reason, or of what somebody acts on by hand, that are kept."""
+
+
 class AttemptRow(NamedTuple):
     """One try, as it is kept."""
 
@@ -81,7 +85,7 @@ class AttemptRow(NamedTuple):
     outcome: str
     """`delivered`, `retry`, `rejected`, `target_down`, `not_tried`, or `interrupted`."""
     reason: str
-    """For the operator, at most 500 characters; no secret."""
+    """For the operator, of which `REASON_MAX` characters are kept; no secret."""
 
 
 class Record(NamedTuple):

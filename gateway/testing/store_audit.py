@@ -2,6 +2,7 @@
 
 from gateway.store.contract import Keep
 from gateway.store.operator import DeliveryFilter, Note, Position, Replay
+from gateway.store.values import REASON_MAX
 from gateway.testing.store_desk import DAY, HOUR, NOTE, SECOND, SETTINGS, Desk, OpenStore, SteppedRuntime, expect
 
 
@@ -17,6 +18,25 @@ async def the_same_done_again_much_later_is_another_entry(open_store: OpenStore)
             runtime.advance(wait)
         told = [(row.at - began, row.affected) for row in await store.operator.audit(None, 9)]
         expect(told, [(10 * 60 * SECOND, 1), (0, 2)], "ten minutes after it began")
+
+
+async def of_a_reason_so_much_is_kept(open_store: OpenStore) -> None:
+    """Of a try, of what somebody did by hand and to what, wherever it is told."""
+    runtime = SteppedRuntime()
+    long = Note("uid 1000", "s" * 600, "r" * 600)
+    async with open_store(runtime, SETTINGS) as store:
+        desk = Desk(store, runtime)
+        tried = await desk.accept_one("a")
+        await desk.settle(await desk.claim_one(), "dead", "x" * 600)
+        expect(await store.operator.cancel([(tried, 0)], long), 1, "it is cancelled")
+        reasons = [row.reason for row in await store.attempts(tried, 0)]
+        expect(reasons, ["x" * REASON_MAX, "r" * REASON_MAX], "of tries")
+        await store.operator.begin_replay(Replay("r", runtime.now_ms(), "a", "{}"))
+        ended = await store.operator.cancel_replay("r", long)
+        expect(ended and ended.reason, "r" * REASON_MAX, "of a replay's end")
+        replayed, cancelled = await store.operator.audit(None, 9)
+        expect((cancelled.subject, cancelled.reason), ("s" * REASON_MAX, "r" * REASON_MAX), "in the audit")
+        expect((replayed.subject, replayed.reason), ("r", "r" * REASON_MAX), "in the audit")
 
 
 async def retention_counts_what_it_removes_of_the_audit(open_store: OpenStore) -> None:
@@ -63,6 +83,7 @@ async def the_audit_is_paged_and_kept_as_long_as_metadata(open_store: OpenStore)
 
 AUDIT_CHECKS = (
     the_same_done_again_much_later_is_another_entry,
+    of_a_reason_so_much_is_kept,
     retention_counts_what_it_removes_of_the_audit,
     the_audit_is_paged_and_kept_as_long_as_metadata,
 )

@@ -58,7 +58,16 @@ async def test_B3_a_network_file_system_is_refused_without_override(tmp_path, mo
 
 def test_B3_the_kinds_of_file_system_are_those_of_statfs(tmp_path):
     assert file_system_magic("/proc") == 0x9FA0
-    assert NETWORK_FILE_SYSTEMS[0x6969] == "NFS"
+    spelt = {b"\xffSMB": "CIFS", b"\xfeSMB": "SMB2", b"esUF": "FUSE", b"SFAO": "AFS", b"GPFS": "GPFS", b"taco": "OCFS2"}
+    numbered = {
+        0x6969: "NFS",
+        0x517B: "SMB",
+        0x01021997: "9p",
+        0xC36400: "Ceph",
+        0xBD00BD0: "Lustre",
+        0x1161970: "GFS2",
+    }
+    assert {int.from_bytes(text): name for text, name in spelt.items()} | numbered == NETWORK_FILE_SYSTEMS
 
 
 async def test_B2_a_file_that_is_no_database_is_refused_and_left_alone(tmp_path):
