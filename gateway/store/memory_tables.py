@@ -163,8 +163,6 @@ class MemoryTables:
                 one.okey = None if digest is None else (self.events[one.event_id].event.source, digest)
                 if one.state == "pending" and one.okey is None:
                     one.take_turn(now, self.dedup_ms)
-                elif one.state == "pending":
-                    one.let_go_first(now, self.dedup_ms)
             self.lines.refile(one)
         return changed
 

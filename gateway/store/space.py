@@ -20,7 +20,6 @@ class Space:
         self._low_water = settings.low_water_bytes
         self._reserve_bytes = settings.reserve_bytes
         self._reserve = Reserve(path, settings.reserve_bytes)
-        self._checked = 0.0
         self._gave_up = False
         """True: what is free may be what the reserve held; deliveries have it until there is room for both again."""
         self.free = 0

@@ -152,24 +152,19 @@ def _take_over(
     """Begin a new epoch: what dead processes had in flight is due again. Also gives what to tell about the clock."""
     now = runtime.now_ms()
     cursor = connection.cursor()
-    cursor.execute("BEGIN IMMEDIATE")
-    try:
-        epoch: int = cursor.execute(_SQL["next_epoch"]).get
-        wall, stepped = catch_up(cursor, now)
-        cursor.execute(_SQL["note_interrupted"], (epoch, now))
-        touched: list[Any] = cursor.execute(_SQL["interrupted_keys"], (epoch,)).fetchall()
-        cursor.execute(_SQL["free_interrupted"], (epoch, now))
-        last: int = cursor.execute(_SQL["last_event"]).get
-        names = NameBook(connection.cursor())
-        keys = KeyGenerations(connection.cursor(), names.sources, runtime, settings.dedup_window_ms, key_filter)
-        ledger = Ledger(connection, cursor, names, IdMint(last), keys, epoch, wall)
-        ledger.orderings = read_orderings(ledger)
-        relink(ledger, Turn(now), touched)
-        cursor.execute("COMMIT")
-    except BaseException:
-        if connection.in_transaction:
-            cursor.execute("ROLLBACK")
-        raise
+    cursor.execute("BEGIN IMMEDIATE")  # what fails here closes the connection, which undoes it
+    epoch: int = cursor.execute(_SQL["next_epoch"]).get
+    wall, stepped = catch_up(cursor, now)
+    cursor.execute(_SQL["note_interrupted"], (epoch, now))
+    touched: list[Any] = cursor.execute(_SQL["interrupted_keys"], (epoch,)).fetchall()
+    cursor.execute(_SQL["free_interrupted"], (epoch, now))
+    last: int = cursor.execute(_SQL["last_event"]).get
+    names = NameBook(connection.cursor())
+    keys = KeyGenerations(connection.cursor(), names.sources, runtime, settings.dedup_window_ms, key_filter)
+    ledger = Ledger(connection, cursor, names, IdMint(last), keys, epoch, wall)
+    ledger.orderings = read_orderings(ledger)
+    relink(ledger, Turn(now), touched)
+    cursor.execute("COMMIT")
     return ledger, stepped
 
 

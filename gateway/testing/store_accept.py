@@ -177,6 +177,8 @@ async def what_was_polled_and_what_was_sent_are_one_event(open_store: OpenStore)
         seen = new("late list", payload="as the list says it")
         seen = seen._replace(event=seen.event._replace(seen_as=digest("k"), polled=True))
         expect(await desk.accept(seen), repeat, "of two that conflict the first")
+        both = await desk.accept(_sent("both", "b"), _polled("b"))
+        expect(both[1], Verdict("duplicate", both[0].event_id), "what is sent and found at once is one")
         elsewhere = await desk.accept(_polled("o", source="bank"))
         expect(elsewhere[0].kind, "new", "marks belong to their source")
 

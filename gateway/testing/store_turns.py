@@ -2,6 +2,7 @@
 
 from gateway.core.model import event_text
 from gateway.store.contract import Backlog, DeliveryQuery, NewDelivery, Verdict
+from gateway.store.operator import Advance, Planned, Replay
 from gateway.testing.store_desk import DAY, HOUR, SECOND, SETTINGS, Desk, OpenStore, SteppedRuntime, digest, expect, new
 from gateway.testing.store_order import BLOCK, LATEST, SKIP, by_part, ids_of, put_in_order
 
@@ -178,6 +179,18 @@ async def a_replay_takes_the_place_of_the_dead_delivery_that_blocks(open_store: 
             found = await desk.claim_one()
             expect((found.event_id, found.n), expected, "first the replay, then what came later")
             await desk.settle(found)
+        several = [await desk.make_dead(key, order=key) for key in "xyz"]
+        await store.operator.begin_replay(Replay("r3", runtime.now_ms(), "uid 0", "{}"))
+        plans = [
+            Planned(event, (NewDelivery("all", "crm", False, key=digest(key)),))
+            for event, key in zip(several, "xyz", strict=True)
+        ]
+        step = Advance(plans, 0, 0, several[-1], done=False)
+        expect(await store.operator.advance_replay("r3", step), 3, "several at once")
+        reasons = [(await store.attempts(event, 0))[-1].reason for event in several]
+        expect(reasons, ["replayed: r3"] * 3, "each of their originals says why")
+        for claim in await desk.claim():
+            await desk.settle(claim.delivery)
         await put_in_order(desk, SKIP)
         other = await desk.make_dead("c", order="B")
         await desk.replay_one(other, planned, "r2")

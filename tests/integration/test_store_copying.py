@@ -79,6 +79,20 @@ async def test_a_mark_that_is_older_than_the_log_is_no_sign_of_a_loss(tmp_path, 
         assert desk.store.warnings == ()
 
 
+async def test_a_crash_before_the_first_commit_is_no_sign_of_a_loss(tmp_path):
+    for folder in ("new", "used"):
+        (tmp_path / folder).mkdir()
+        async with desk_on(tmp_path / folder / "h.db") as desk:
+            copy = crash_copy(tmp_path / folder / "h.db", tmp_path / f"{folder} copy")
+            await desk.accept_one()
+        async with desk_on(copy) as desk:
+            assert desk.store.warnings == ()
+        async with desk_on(tmp_path / folder / "h.db"):
+            copy = crash_copy(tmp_path / folder / "h.db", tmp_path / f"{folder} copy of a later start")
+        async with desk_on(copy) as desk:
+            assert desk.store.warnings == ()
+
+
 async def test_a_log_that_somebody_reads_begins_anew_once_they_have_done(tmp_path, monkeypatch):
     monkeypatch.setattr(checkpoints, "RESTART_FRAMES", 50)
     monkeypatch.setattr(checkpoints, "RESTART_AGAIN", 25)

@@ -279,6 +279,17 @@ async def test_P19_what_the_reserve_gave_up_is_for_deliveries_until_there_is_roo
         assert (tmp_path / "h.db-reserve").exists()
 
 
+async def test_P19_the_disk_is_looked_at_four_times_a_second_at_most(tmp_path, monkeypatch):
+    looks = []
+    monkeypatch.setattr("gateway.store.space.free_bytes", lambda _folder: looks.append(1) or 1 << 40)
+    async with desk_on(tmp_path / "h.db") as desk:
+        looks.clear()
+        for expected in (0, 0, 1, 1, 2):
+            await desk.store.probe()
+            assert len(looks) == expected
+            desk.runtime.advance(125)
+
+
 async def test_P19_a_start_on_a_full_disk_gives_up_the_reserve_before_it_writes(faulty, tmp_path, monkeypatch):
     settings = StoreSettings(low_water_bytes=1024, reserve_bytes=65536)
     async with desk_on(tmp_path / "h.db", settings) as desk:

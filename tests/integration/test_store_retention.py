@@ -122,6 +122,19 @@ async def test_a_step_looks_at_so_many_bytes_and_the_next_one_goes_on(tmp_path, 
         assert await retain_round(desk, KEEP) == 10
 
 
+async def test_what_had_to_stay_and_is_much_is_looked_at_again_step_by_step(tmp_path, monkeypatch):
+    monkeypatch.setattr(sweep, "BYTES", 250)
+    async with desk_on(tmp_path / "h.db") as desk:
+        for _ in range(10):
+            await desk.accept(new(), body=bytes(100))
+        desk.runtime.advance(HOUR + 1)
+        await desk.accept_one(targets=())
+        assert await retain_round(desk, BODIES) == 0
+        for claim in await desk.claim(limit=10):
+            await desk.settle(claim.delivery)
+        assert sum([await retain_round(desk, BODIES) for _ in range(8)]) == 10
+
+
 @pytest.mark.parametrize("remembered", [0, 3, 10])
 async def test_so_many_that_had_to_stay_are_remembered_and_no_more(tmp_path, monkeypatch, remembered):
     monkeypatch.setattr(sweep, "KEPT_MAX", remembered)
