@@ -4,6 +4,7 @@ Reads the certificates' files, so call `find_ends` in a thread. Tells where some
 """
 
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, date, datetime, time
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -48,11 +49,11 @@ def _certificate(shown: str | SecretText, used_by: str) -> Iterator[End]:
 
     try:
         pem = shown.reveal().encode() if isinstance(shown, SecretText) else read_small(Path(shown))
-        own = x509.load_pem_x509_certificates(pem)[0]
-    except ValueError:
+        at = _milliseconds(x509.load_pem_x509_certificates(pem)[0].not_valid_after_utc)
+    except (ValueError, x509.InvalidVersion):
         return
     name = shown.place if isinstance(shown, SecretText) else shown
-    yield End("certificate.expiring", name, used_by, _milliseconds(own.not_valid_after_utc))
+    yield End("certificate.expiring", name, used_by, at)
 
 
 def _secrets(value: Any, path: str) -> Iterator[End]:  # noqa: ANN401 - whatever a configuration holds
@@ -64,8 +65,10 @@ def _secrets(value: Any, path: str) -> Iterator[End]:  # noqa: ANN401 - whatever
         return
     place = [f"{kind} {value[kind]}" for kind in ("file", "credential", "env") if isinstance(value.get(kind), str)]
     if len(place) == 1 and isinstance(value.get("expires"), str):
-        last = date.fromisoformat(value["expires"])
-        yield End("secret.expiring", place[0], path, _milliseconds(datetime.combine(last, time(), UTC)))
+        # Only a reference's day was checked: a table of an operator's own words may look like one.
+        with suppress(ValueError):
+            last = date.fromisoformat(value["expires"])
+            yield End("secret.expiring", place[0], path, _milliseconds(datetime.combine(last, time(), UTC)))
     for key, each in value.items():
         if isinstance(each, _NESTED):
             yield from _secrets(each, f"{path}.{key}" if path else key)

@@ -79,6 +79,12 @@ def test_a_day_is_found_wherever_a_secret_is_referred_to(folder):
     assert {end.at for end in ends} == {int(datetime(2027, 1, 31, tzinfo=UTC).timestamp() * 1000)}
 
 
+def test_what_only_looks_like_a_reference_with_a_day_is_none(folder):
+    shell = '[targets.run]\ntype = "shell"\ntimeout = "5s"\ncommand = ["/bin/true"]\n'
+    blueprint = configured(folder, more=shell + 'environment = { env = "prod", expires = "never" }')
+    assert not [end for end in find_ends(blueprint) if end.used_by.startswith("targets.run")]
+
+
 def test_the_certificates_of_listener_and_targets_are_read(folder):
     tls = f'[server]\ntls = {{ cert = "{folder}/client.pem", key = "{folder}/client.pem" }}'
     ends = [end for end in find_ends(configured(folder, more=tls)) if end.kind == "certificate.expiring"]
