@@ -6,7 +6,7 @@ fatal.
 
 import os
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Final
 
 import trio
@@ -70,10 +70,8 @@ class Supervisor:
 
     def _send(self, text: str) -> None:
         if self._address:
-            try:
+            with suppress(OSError):  # perhaps only we lack a descriptor just now: the next one may reach it
                 self._runtime.notify_supervisor(self._address, text.replace("\r", " ").encode())
-            except OSError:
-                self._address = ""  # the manager is gone: nobody listens any more
 
 
 def inherited_listeners(environ: Mapping[str, str], pid: int) -> dict[str, list[int]]:

@@ -1,6 +1,7 @@
 """The service manager's protocols, against a real datagram socket."""
 
 import os
+import resource
 import socket
 
 import pytest
@@ -108,6 +109,19 @@ async def test_a_manager_that_has_gone_does_not_stop_the_daemon(tmp_path):
     supervisor = Supervisor(Runtime(), {"NOTIFY_SOCKET": str(tmp_path / "gone")})
     supervisor.stopping()
     supervisor.status("still here")
+
+
+async def test_the_watchdog_is_fed_on_once_there_is_a_descriptor_again(manager):
+    address, received = manager
+    supervisor = Supervisor(Runtime(), {"NOTIFY_SOCKET": address, "WATCHDOG_USEC": "30000000"})
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, limits[1]))
+    try:
+        supervisor.feed_watchdog()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+    supervisor.feed_watchdog()
+    assert received() == "WATCHDOG=1"
 
 
 async def test_the_watchdog_interval_is_read_only_if_it_is_meant_for_this_process():
