@@ -113,7 +113,7 @@ def _show_refusals(refusals: Sequence[Json], now: int) -> None:
                 ago(each["at"], now),
                 each["count"],
                 each["source"] or UNKNOWN,
-                each["client"],
+                each["client"] or UNKNOWN,
                 each["status"],
                 each["reason"],
                 each["detail"],

@@ -35,6 +35,8 @@ retries.
 KEYS_PER_REQUEST: Final = 8
 """Documents with keys that are fetched for one request."""
 TEXTS: Final = {400: b"bad request\n", 401: b"unauthorized\n", 403: b"forbidden\n", 413: b"too large\n"}
+PATH_SHOWN: Final = 100
+"""Of a path that nobody has, for the operator: characters."""
 
 Visit: TypeAlias = Callable[[str], Awaitable[None]]
 """Fetches an address that a handshake wants visited; raises VisitFailedError."""
@@ -75,6 +77,8 @@ class Receiver:
         if self._removed.get(path, 0.0) > self._runtime.monotonic():
             return RETRY_LATER
         self._counters.refused("", "unknown_path")
+        asked = f"{method} {path[:PATH_SHOWN]!a} is no source's path"
+        self.refusals.fold(Refusal(self._runtime.now_ms(), "", "", NOT_FOUND.status, "unknown_path", asked))
         return NOT_FOUND
 
     async def handle(self, request: Request) -> Reply:

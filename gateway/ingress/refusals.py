@@ -36,16 +36,20 @@ class Refusals:
     def add(self, refusal: Refusal) -> bool:
         """Keep `refusal`; True if it should be logged too (at most ten in a second)."""
         self._ring.append(refusal)
-        kind = (refusal.source, refusal.reason)
-        _, count = self._folded.pop(kind, (None, 0))
-        self._folded[kind] = (refusal, count + 1)
-        if len(self._folded) > KEPT:
-            del self._folded[next(iter(self._folded))]
+        self.fold(refusal)
         second = refusal.at // 1000
         if second != self._second:
             self._second, self._logged = second, 0
         self._logged += 1
         return self._logged <= LOGGED_PER_SECOND
+
+    def fold(self, refusal: Refusal) -> None:
+        """Keep it as the newest of its source and reason alone: of what strangers send all day, one is enough."""
+        kind = (refusal.source, refusal.reason)
+        _, count = self._folded.pop(kind, (None, 0))
+        self._folded[kind] = (refusal, count + 1)
+        if len(self._folded) > KEPT:
+            del self._folded[next(iter(self._folded))]
 
     def newest(self, limit: int) -> list[Refusal]:
         """Give the newest refusals, newest first."""

@@ -184,6 +184,17 @@ async def test_an_unknown_path_is_404_and_another_method_405(tmp_path):
         assert isinstance(parts.receiver.admit("POST", "/hooks/truework", ()), int)
 
 
+async def test_the_newest_path_that_nobody_has_is_kept_for_the_operator_with_how_many_there_were(tmp_path):
+    async with parts_of(tmp_path) as parts:
+        for path in ("/wp-login.php", "/hooks/treuwork" + "k" * 500):
+            parts.receiver.admit("POST", path, ())
+        ((newest, count),) = parts.receiver.refusals.folded(9)
+        assert (newest.status, newest.reason, count) == (404, "unknown_path", 2)
+        assert newest.detail.startswith("POST '/hooks/treuworkk")
+        assert len(newest.detail) < 150
+        assert parts.receiver.refusals.newest(9) == [], "a scanner drives nothing out"
+
+
 @pytest.mark.parametrize(
     "path", ["/hooks/../hooks/truework", "/hooks/%74ruework", "//hooks/truework", "/hooks/truework;x"]
 )
