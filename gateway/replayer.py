@@ -50,17 +50,19 @@ class Replayer:
 
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Go on with what an earlier process left, then with what `begin` brings, until cancelled."""
-        try:
-            async with trio.open_nursery() as nursery:
-                self._nursery = nursery
-                task_status.started()
-                for replay in await self._left_over():
-                    told = {"who": replay.who, "events": replay.events, "added": replay.added}
-                    log.info("replay.continued", replay=replay.id, **told)
-                    self.begin(replay)
-                await trio.sleep_forever()
-        finally:
-            self._nursery = None
+        async with trio.open_nursery() as nursery:
+            self._nursery = nursery
+            task_status.started()
+            try:
+                await self._go_on()
+            finally:
+                self._nursery = None  # before it is closed: from then on it would refuse what `begin` brings
+
+    async def _go_on(self) -> None:
+        for replay in await self._left_over():
+            log.info("replay.continued", replay=replay.id, who=replay.who, events=replay.events, added=replay.added)
+            self.begin(replay)
+        await trio.sleep_forever()
 
     @property
     def running(self) -> int:
