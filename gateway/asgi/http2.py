@@ -101,7 +101,8 @@ class Http2(H2Protocol):
 
     async def _take_request(self, event: RequestReceived) -> None:
         if self._desk.last or self.worn_out:
-            self.connection.reset_stream(event.stream_id, ErrorCodes.REFUSED_STREAM)  # safe to send elsewhere
+            with suppress(ProtocolError):  # the same bytes may have taken the request back
+                self.connection.reset_stream(event.stream_id, ErrorCodes.REFUSED_STREAM)  # safe to send elsewhere
             return
         self._requests += 1
         self._open.add(event.stream_id)
@@ -115,7 +116,8 @@ class Http2(H2Protocol):
             event = RequestReceived(stream_id=event.stream_id, headers=list(_PLAIN))
         else:
             if head.expects_continue and not isinstance(verdict, Reply):
-                self.connection.send_headers(event.stream_id, [(b":status", b"100")])
+                with suppress(ProtocolError):
+                    self.connection.send_headers(event.stream_id, [(b":status", b"100")])
         await super()._handle_events([event])
 
     def _read_head(self, event: RequestReceived) -> Head:

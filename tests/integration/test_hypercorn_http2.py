@@ -345,6 +345,24 @@ async def test_N4_more_requests_at_once_than_were_offered_end_the_connection(tls
         assert await is_well(world)
 
 
+@pytest.mark.parametrize("last", [False, True], ids=["takes", "takes no more"])
+async def test_P21_a_request_taken_back_in_the_bytes_that_bring_it_is_no_fault_of_ours(tls, last):
+    async with serving(tls=tls) as world, talking(world) as client:
+        await client.wait_news()
+        stream = client.h2.get_next_available_stream_id()
+        head = client.headers("POST", "/hook", ("Expect", "100-continue"), ("Content-Length", "5"))
+        client.h2.send_headers(stream, head)
+        client.h2.reset_stream(stream)
+        for _ in range(2):  # by then the server has forgotten the first
+            client.h2.send_headers(client.h2.get_next_available_stream_id(), client.headers("GET", "/hook"))
+        world.server._state.draining = last
+        await client.flush()
+        await wait_all_tasks_blocked(0.05)
+        world.server._state.draining = False
+        assert "fault" not in world.refused
+        assert await is_well(world)
+
+
 async def test_the_limit_of_connections_of_one_peer_holds(tls, mock_clock):
     limits = replace(Limits(), connections_per_peer=1)
     async with serving(limits=limits, tls=tls) as world, talking(world) as client:
