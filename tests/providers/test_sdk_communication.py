@@ -144,7 +144,7 @@ async def test_telnyx_takes_what_we_sign_and_nothing_else_nor_what_is_old(open_d
         signed = plan.signed(plan.request(1, now, ()))
         assert takes(telnyx, PEM, signed)
         assert not takes(telnyx, PEM, signed._replace(body=signed.body + b" "))
-        for age, right in ((270, True), (330, False)):
+        for age, right in ((200, True), (400, False)):
             aged = plan.signed(plan.request(1, now - age * 1000, ()))
             assert takes(telnyx, PEM, aged) is right
             assert (await door.post(aged._replace(received_at=now)) == 200) is right
