@@ -153,10 +153,14 @@ async def what_a_repeat_plans_takes_its_place_in_the_order(open_store: OpenStore
     async with open_store(runtime, SETTINGS) as store:
         desk = Desk(store, runtime)
         await put_in_order(desk, BLOCK)
+        other = await desk.accept_one("a", order="A", source="bank")
         lost = await desk.accept_one("a", targets=(), hold="unmatched")
         later = await desk.accept_one("b", order="A")
         expect(await desk.accept(new("a", order="A")), (Verdict("duplicate", lost, 1),), "it is planned")
-        expect(store.backlog("crm"), Backlog(2, 0, 0, runtime.now_ms(), 1), "one waits for the other")
+        expect(store.backlog("crm"), Backlog(3, 0, 0, runtime.now_ms(), 1), "one waits for the other")
+        first, second = (claim.delivery for claim in await desk.claim())
+        expect((first.event_id, second.event_id), (other, lost), "another source's has a line of its own")
+        await desk.record(desk.ended(second, "pending", "503", runtime.now_ms()))
         for expected in (lost, later):
             found = await desk.claim_one()
             expect(found.event_id, expected, "in order of acceptance")
