@@ -191,6 +191,31 @@ async def retention_never_touches_unsettled_work(open_store: OpenStore) -> None:
         expect([claim.delivery.event_id for claim in await desk.claim()], [half], "what is unsettled is delivered")
 
 
+async def retention_takes_a_request_as_one(open_store: OpenStore) -> None:
+    """P3: while any of its events is unsettled, or dead for less than its time, nothing of it goes."""
+    runtime = SteppedRuntime()
+    async with open_store(runtime, SETTINGS) as store:
+        desk = Desk(store, runtime)
+        requests = [
+            await desk.accept(*(new(part=target.encode(), targets=(target,)) for target in targets))
+            for targets in (("done", "waits"), ("waits", "done"), ("done", "dead"), ("dead", "done"))
+        ]
+        ids = [verdict.event_id for verdicts in requests for verdict in verdicts]
+        for claim in await desk.claim("done"):
+            await desk.settle(claim.delivery)
+        for claim in await desk.claim("dead"):
+            await desk.settle(claim.delivery, "dead")
+        runtime.advance(4 * DAY)
+        newest = await desk.accept_one(targets=())
+        await desk.retain_all(KEEP)
+        found = [await store.event(event_id) for event_id in ids]
+        expect([one and bool(one.payload and one.head) for one in found], [True] * 8, "all of each is there")
+        runtime.advance(2 * DAY)
+        await desk.retain_all(KEEP)
+        listed = [row.id for row in await store.events(EventQuery())]
+        expect(listed, [newest, *reversed(ids[:4])], "with what waits all is kept, with what was dead nothing")
+
+
 async def a_repeat_of_an_event_that_retention_took_is_a_repeat(open_store: OpenStore) -> None:
     """Keys live by the window, not by the event."""
     runtime = SteppedRuntime()
@@ -292,5 +317,6 @@ KEEP_CHECKS = (
     a_dead_delivery_keeps_its_body_until_its_own_time_is_over,
     a_delivery_whose_body_is_gone_can_be_claimed,
     retention_never_touches_unsettled_work,
+    retention_takes_a_request_as_one,
     a_repeat_of_an_event_that_retention_took_is_a_repeat,
 )

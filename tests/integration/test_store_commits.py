@@ -2,6 +2,7 @@
 
 import threading
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 
 import apsw
 import pytest
@@ -14,11 +15,12 @@ from structlog.testing import capture_logs
 from gateway.errors import StoreBrokenError, StoreBusyError, StoreError, StoreFullError
 from gateway.store import connection
 from gateway.store.contract import Backlog, EventQuery, Gate, Ordering
+from gateway.store.expiry import expire_some
 from gateway.store.group_commit import STARVED_SECONDS
 from gateway.store.operator import Replay
 from gateway.store.queue import CommitQueue
 from gateway.store.settings import StoreSettings
-from gateway.testing.store_desk import SETTINGS, new
+from gateway.testing.store_desk import NOTE, SETTINGS, new
 
 BAD = "\ud800"
 
@@ -61,25 +63,22 @@ async def test_what_shares_its_commit_with_a_refused_request_is_carried_out_whol
     async with desk_on(tmp_path / "h.db") as desk:
         await desk.accept_one("k", targets=("crm", "mail"))
         flying = await desk.claim_one()
-        await desk.accept_one("d", targets=("audit",))
+        dead = await desk.accept_one("d", targets=("audit",))
         await desk.settle(await desk.claim_one("audit"), "dead")
         await desk.accept_one("e", targets=("late",), expires_ms=1000)
         desk.runtime.advance(1000)
-        settled, expired = [], []
+        settled = []
         async with one_commit(desk) as nursery:
             nursery.start_soon(refused, desk.accept, new(kind=BAD))
             nursery.start_soon(desk.rename, "target", "mail", "post")
             nursery.start_soon(desk.accept, new(targets=("audit",)))
-            nursery.start_soon(desk.retry_dead)
-
-            async def expire():
-                expired.append(await desk.store.expire(desk.runtime.now_ms()))
-
-            nursery.start_soon(expire)
+            nursery.start_soon(desk.store.operator.retry, [(dead, 0)], NOTE)
+            nursery.start_soon(desk.store._engine.do, partial(expire_some, now=desk.runtime.now_ms()))
             nursery.start_soon(desk.store.close_gate, Gate("audit", "held", 1, None, ""))
             desk.store.record([desk.ended(flying, "dead")], settled.extend)
         await desk.store.probe()
-        assert (settled, expired) == ([True], [{"late": 1}])
+        assert settled == [True]
+        assert await desk.store.expire(desk.runtime.now_ms()) == {"late": 1}
         found = {target: desk.store.backlog(target)[:3] for target in desk.store.targets()}
         assert found == {"crm": (0, 0, 1), "post": (1, 0, 0), "audit": (2, 0, 0)}
         assert [gate.target for gate in await desk.store.gates()] == ["audit"]
@@ -216,7 +215,7 @@ async def test_P19_below_the_low_water_mark_what_shares_a_commit_with_newcomers_
             nursery.start_soon(tell, desk.accept, new("k"))
             nursery.start_soon(tell, desk.store.operator.begin_replay, Replay("r", 0, "uid 0", "{}"))
             nursery.start_soon(tell, desk.store._engine.do, fail)
-            nursery.start_soon(desk.retry_dead, dead)
+            nursery.start_soon(desk.store.operator.retry, [(dead, 0)], NOTE)
             await trio.testing.wait_all_tasks_blocked()
             desk.store._engine._space.low = True
         assert {name: "nothing new is accepted" in text for name, text in told} == {
