@@ -77,8 +77,12 @@ class Operator:
 
         async def carry_out():
             nonlocal answer
-            with suppress(StoreError, StoppingError, NotPossibleError, KilledError):
-                answer = await order()
+            try:
+                with suppress(StoreError, StoppingError, NotPossibleError, KilledError):
+                    answer = await order()
+            except Exception:
+                if not life.dead:  # what falls apart in a process that was killed is nobody's
+                    raise
             nursery.cancel_scope.cancel()
 
         with self._world.busy():
