@@ -133,7 +133,7 @@ class Checker:
         target = self._target(delivery)
         spent = target.attempts and delivery.attempts >= target.attempts
         waited = delivery.waited >= target.give_up * 1000
-        if not (answers[DEAD] or spent or waited):
+        if not (answers[DEAD] or spent or waited or self._is_blank(delivery)):
             self._world.fail("P7", f"{self._name(delivery)} is dead after {delivery.attempts} tries, without a reason")
 
     def removed(self, delivery):
@@ -155,6 +155,12 @@ class Checker:
         possible = [settings.planned(sending.source, sending.kind) for settings in world.possible]
         if found not in possible:
             world.fail("P3", f"{self.short(event)} is for {sorted(found)}, its routes say {possible}")
+
+    def _is_blank(self, delivery):
+        """Retention took the payload, so that a replay has nothing to send."""
+        rows = self._world.journal.rows
+        request = rows["event"].get((delivery.event,), (None, None))[1]
+        return rows["request"].get((request,), (None, None))[1] is None
 
     def _check_cancelled(self, delivery):
         journal, world = self._world.journal, self._world
@@ -246,6 +252,7 @@ class Checker:
             if other.state == IN_FLIGHT:
                 world.fail("P9", f"{self._name(delivery)} is tried beside {self._name(other)} of its key")
             older = (other.event, other.n) < (delivery.event, delivery.n) and other.replay is delivery.replay is None
+            older = older and other.planned < delivery.claimed  # a repeat may plan late what no route had taken
             blocks = target.order == "block"
             waits = other.state == PENDING and (blocks or not other.revived)
             if older and (waits or (other.state == DEAD and blocks)):

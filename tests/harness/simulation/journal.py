@@ -4,6 +4,8 @@ It is told of changes when they are made and believes them at COMMIT. At each st
 must be what was committed before: that is durability; and each change must be one that the life of a delivery allows.
 """
 
+from itertools import count
+
 import apsw
 
 PENDING, IN_FLIGHT, DELIVERED, DEAD, CANCELLED = range(5)
@@ -35,9 +37,11 @@ TARGET_NAMES = 6
 class Delivery:
     """One delivery as it is committed, and when it may be tried again."""
 
-    __slots__ = ("cells", "not_before", "revived", "said", *DELIVERY)
+    __slots__ = ("cells", "claimed", "not_before", "planned", "revived", "said", *DELIVERY)
 
-    def __init__(self, cells):
+    def __init__(self, cells, rank):
+        self.planned = self.claimed = rank
+        """Which change of all planned it, and which claimed it last."""
         self.not_before = 0.0
         """On the clock that never steps: when the wait that it was last given is over."""
         self.said = None
@@ -68,6 +72,7 @@ class Journal:
         """Deliveries by number of the target and order key."""
         self.bodies = set()
         """Of all requests that ever were committed."""
+        self._ranks = count()
         self._told = []
         self._mark = 0
 
@@ -134,15 +139,17 @@ class Journal:
             self.of[known.event, known.target].remove(known)
             self._leave_line(known)
         elif known is None:
-            known = self.deliveries[key] = Delivery(cells)
+            known = self.deliveries[key] = Delivery(cells, next(self._ranks))
             self.of.setdefault((known.event, known.target), []).append(known)
             self._enter_line(known)
             checker.planned(known)
         else:
-            before, line = known.state, known.okey
+            before, line, claims = known.state, known.okey, known.claims
             if line != cells[-1]:
                 self._leave_line(known)
             known.use(cells)
+            if claims < known.claims:
+                known.claimed = next(self._ranks)
             if line != known.okey:
                 self._enter_line(known)
             if before != known.state:
