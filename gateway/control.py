@@ -291,6 +291,7 @@ class Control:
                 connections=statistics.connections,
                 body_bytes=statistics.body_bytes,
                 admin_failures=self._admin_failures(),
+                listener=statistics.refused,
             )
         )
 

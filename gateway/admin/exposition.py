@@ -33,6 +33,8 @@ class Gauges:
     """Admin connections ended by a contained exception."""
     tasks: int
     """Tasks of the event loop."""
+    listener: Mapping[str, int]
+    """What the listener itself refused or ended, by reason."""
 
 
 def gather(
@@ -45,12 +47,24 @@ def gather(
     connections: int = 0,
     body_bytes: int = 0,
     admin_failures: int = 0,
+    listener: Mapping[str, int] | None = None,
 ) -> Gauges:
     """Read the state that only the trio thread may read; `targets` are the configured ones."""
     names = sorted({*targets, *store.targets()})
     backlogs = {name: store.backlog(name) for name in names}
     tasks = trio.lowlevel.current_statistics().tasks_living
-    return Gauges(at, monotonic, store.health(), backlogs, list(gates), connections, body_bytes, admin_failures, tasks)
+    return Gauges(
+        at,
+        monotonic,
+        store.health(),
+        backlogs,
+        list(gates),
+        connections,
+        body_bytes,
+        admin_failures,
+        tasks,
+        listener or {},
+    )
 
 
 class Exposition:
@@ -177,6 +191,8 @@ def _of_process(now: Gauges) -> Iterator[Metric]:
         yield _gauge(name, text, [((), value)], [])
     failures = "Admin connections ended by a contained exception"
     yield _counter("hookgate_admin_connections_failed", failures, [((), now.admin_failures)], [])
+    ended = [((reason,), count) for reason, count in now.listener.items()]
+    yield _counter("hookgate_listener_refused", "What the listener itself refused or ended", ended, ["reason"])
 
 
 Labels = tuple[str, ...]

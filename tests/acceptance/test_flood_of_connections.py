@@ -4,15 +4,16 @@ Small, and with short deadlines. `HOOKGATE_FLOOD=1` adds thousands of them, with
 """
 
 import os
+import re
 
 import pytest
 import trio
 
 from harness.daemon import running
 from harness.flood import RATE, Felt, be_healthy, flood, hostile_peers, judge, report, settings, watch
-from harness.senders import post, truework
+from harness.senders import Client, post, truework
 from harness.settings import ORDERS_TOKEN
-from harness.vitals import MIB, look, wait_back
+from harness.vitals import METRICS, MIB, look, wait_back
 
 DEADLINES = 'header_timeout = "3s", body_timeout = "7s", send_timeout = "3s"'
 LAST = {"heads": 3.0, "bodies": 7.0, "readers": 3.0}
@@ -49,6 +50,14 @@ async def test_P20_hostile_connections_are_ended_at_their_deadlines_and_healthy_
     assert len(home.lines("audit.jsonl")) == sum(len(part.seconds) for part in felt)
 
 
+async def listener_refused(daemon, reason):
+    """How often the listener did for this reason, by its metric."""
+    with Client(daemon.home.admin) as client:
+        page = (await client.exchange(METRICS)).body.decode()
+    found = re.search(rf'^hookgate_listener_refused_total{{reason="{reason}"}} (\S+)', page, re.MULTILINE)
+    return float(found[1]) if found else 0
+
+
 @pytest.mark.parametrize("http", ["own", "hypercorn"])
 async def test_P20_past_the_cap_no_connection_costs_a_descriptor_for_long_and_all_are_served_afterwards(home, http):
     settings(home, http, f"{DEADLINES}, connections = {CAP}").write()
@@ -59,10 +68,12 @@ async def test_P20_past_the_cap_no_connection_costs_a_descriptor_for_long_and_al
         async with hostile_peers(daemon.port, {"heads": 2 * CAP, "bodies": CAP}) as wait_ended:
             ended = await wait_ended()
         assert (await post(daemon.port, truework("after", ORDERS_TOKEN))).status == 200
+        turned_away = await listener_refused(daemon, "connections") + await listener_refused(daemon, "gave_way")
         left = await wait_back(daemon, before, 20)
         nursery.cancel_scope.cancel()
     assert left == []
-    assert sum(each["refused"] for each in ended.values()) > CAP
+    assert sum(each["ended"] for each in ended.values()) == 3 * CAP
+    assert turned_away > CAP
     assert felt[-1].descriptors < before.descriptors + 2 * CAP, "those that are refused linger for half a second"
 
 

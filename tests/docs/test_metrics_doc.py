@@ -21,6 +21,7 @@ GAUGES = Gauges(
     body_bytes=6,
     admin_failures=7,
     tasks=8,
+    listener={"gave_way": 9},
 )
 
 
