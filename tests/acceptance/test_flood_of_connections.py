@@ -13,7 +13,7 @@ from harness.daemon import running
 from harness.flood import RATE, Felt, be_healthy, flood, hostile_peers, judge, report, settings, watch
 from harness.senders import Client, post, truework
 from harness.settings import ORDERS_TOKEN
-from harness.vitals import METRICS, MIB, look, wait_back
+from harness.vitals import METRICS, MIB, rest, wait_back
 
 DEADLINES = 'header_timeout = "3s", body_timeout = "7s", send_timeout = "3s"'
 LAST = {"heads": 3.0, "bodies": 7.0, "readers": 3.0}
@@ -29,7 +29,7 @@ async def test_P20_hostile_connections_are_ended_at_their_deadlines_and_healthy_
     async with running(home) as daemon, trio.open_nursery() as nursery:
         felt = [Felt("warm")]
         await be_healthy(daemon, felt, 1.5, 400, tag="warm")  # until the store has opened all that it opens in the end
-        before = await look(daemon)
+        before = await rest(daemon)
         felt.append(Felt("beside them"))
         nursery.start_soon(watch, daemon, felt)
         async with hostile_peers(daemon.port, COUNTS) as wait_ended:
@@ -62,7 +62,7 @@ async def listener_refused(daemon, reason):
 async def test_P20_past_the_cap_no_connection_costs_a_descriptor_for_long_and_all_are_served_afterwards(home, http):
     settings(home, http, f"{DEADLINES}, connections = {CAP}").write()
     async with running(home) as daemon, trio.open_nursery() as nursery:
-        before = await look(daemon)
+        before = await rest(daemon)
         felt = [Felt("past the cap")]
         nursery.start_soon(watch, daemon, felt)
         async with hostile_peers(daemon.port, {"heads": 2 * CAP, "bodies": CAP}) as wait_ended:

@@ -20,7 +20,7 @@ from harness.settings import ORDERS_TOKEN, Settings
 from harness.soak import left_behind, settle, stand_still
 from harness.soak_load import HOSTILE, Load
 from harness.soak_world import FAILURES, soak_world
-from harness.vitals import MIB, look, wait_back
+from harness.vitals import MIB, look, rest, wait_back
 
 SHARE = float(os.environ.get("HOOKGATE_LEAKS", "0.01"))
 GROWTH_MIB = 8
@@ -152,7 +152,7 @@ async def test_P21_what_is_done_many_times_leaves_no_descriptor_thread_task_or_m
             burdened = Burden(world, daemon)
             await burden(burdened, max(count // 3, 2))
             await stand_still(world, daemon)
-            before = await look(daemon)
+            before = await rest(daemon)
             await burden(burdened, count)
             left = await left_behind(world, daemon, before)
             grown = (await look(daemon)).anonymous - before.anonymous
@@ -184,7 +184,7 @@ async def test_P21_handshakes_that_fail_leave_nothing_behind(home, tell):
     Settings(home, server='tls = { cert = "cert.pem", key = "cert.pem" }').write()
     async with running(home) as daemon:
         await shake_all(daemon.port, count // 3)
-        before = await look(daemon)
+        before = await rest(daemon)
         await shake_all(daemon.port, count)
         left = await wait_back(daemon, before, PATIENCE_SECONDS)
         grown = (await look(daemon)).anonymous - before.anonymous

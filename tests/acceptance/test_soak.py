@@ -12,7 +12,7 @@ import trio
 from harness.soak import left_behind, report, soak, soaking, stand_still, under_load
 from harness.soak_world import EVERYWHERE
 from harness.turns import inversions
-from harness.vitals import exceeded, look, wait_back
+from harness.vitals import exceeded, look, rest, wait_back
 
 MINUTES = float(os.environ.get("HOOKGATE_SOAK_MINUTES", "0"))
 RATE = 25
@@ -45,7 +45,7 @@ async def test_P21_under_everything_at_once_nothing_is_lost_and_nothing_is_left_
         async with under_load(world, daemon, rate=RATE, hurry=HURRY) as load:
             await long_enough(load)
         await stand_still(world, daemon)
-        before = await look(daemon)
+        before = await rest(daemon)
         async with under_load(world, daemon, rate=RATE, hurry=HURRY) as load:
             await long_enough(load)
             loaded = await look(daemon)
@@ -67,7 +67,7 @@ async def test_P21_under_everything_at_once_nothing_is_lost_and_nothing_is_left_
 async def test_a_daemon_that_leaves_a_descriptor_and_a_task_behind_for_each_refusal_is_found_out(home):
     async with soaking(home, bugs=("eager", "leaky")) as (world, daemon):
         await stand_still(world, daemon)
-        before = await look(daemon)
+        before = await rest(daemon)
         async with under_load(world, daemon, rate=60, hurry=HURRY):
             await trio.sleep(2)
         await stand_still(world, daemon)

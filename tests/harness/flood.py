@@ -20,7 +20,7 @@ from harness.daemon import running
 from harness.home import temporary_home
 from harness.senders import Client, truework
 from harness.settings import ORDERS_TOKEN, Settings
-from harness.vitals import MIB, ask_counts, look, wait_back
+from harness.vitals import MIB, ask_counts, look, rest, wait_back
 
 PEERS = Path(__file__).with_name("hostile_peers.py")
 COUNTS: Mapping[str, int] = {"heads": 2000, "bodies": 2000, "readers": 200}
@@ -137,7 +137,7 @@ async def flood(http, rate=RATE, counts=COUNTS):
             felt = [Felt("before it counts")]
             nursery.start_soon(watch, daemon, felt)
             await be_healthy(daemon, felt, 3, rate, tag="warm")
-            before = await look(daemon)
+            before = await rest(daemon)
             felt.append(Felt("alone"))
             await be_healthy(daemon, felt, 15, rate, tag="alone")
             felt.append(Felt("while they connect"))

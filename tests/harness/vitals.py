@@ -59,6 +59,9 @@ class Vitals:
         return " ".join(f"{name}={shown.get(name, value)}" for name, value in asdict(self).items())
 
 
+STILL = 5
+"""So many looks must find the same."""
+LOOKS_MAX = 60
 _BYTES = ("resident", "anonymous", "children", "store", "log")
 
 
@@ -111,6 +114,17 @@ def exceeded(before: Counted, now: Counted) -> list[str]:
     """Say what there is more of than before; empty if nothing was left behind."""
     counts = [(name, getattr(before, name), getattr(now, name)) for name in ("descriptors", "threads", "tasks")]
     return [f"{after} {name}, {known} before" for name, known, after in counts if after > known]
+
+
+async def rest(daemon: Daemon) -> Vitals:
+    """Measure it once it stands still: after a reload, files and connections are opened again only as they are used."""
+    seen = [await look(daemon)]
+    while len(seen) < STILL or len({(each.descriptors, each.threads, each.tasks) for each in seen[-STILL:]}) > 1:
+        if len(seen) == LOOKS_MAX:
+            break
+        await trio.sleep(0.3)
+        seen.append(await look(daemon))
+    return seen[-1]
 
 
 async def wait_back(daemon: Daemon, before: Vitals, seconds: float) -> list[str]:
