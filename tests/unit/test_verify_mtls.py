@@ -182,6 +182,12 @@ def test_what_stands_between_must_be_an_authority():
     assert refusal(verifier(), shown(issue("s", between, dns=(NAME,), at=AT), between)) == "certificate"
 
 
+@pytest.mark.parametrize("found", [None, x509.BasicConstraints(ca=False, path_length=None)])
+def test_what_is_no_authority_is_none_though_the_library_let_it_pass(found):
+    with pytest.raises(ValueError, match="not an authority"):
+        mtls._check_authority(found)
+
+
 def test_no_sample_can_be_signed_without_the_senders_key():
     with pytest.raises(ValueError, match="only the sender has the certificate's key"):
         verifier().sign(make_request())
