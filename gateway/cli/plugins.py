@@ -91,7 +91,7 @@ def test(name: str, text: str, config: Path, as_json: bool) -> None:
     """Check that a plugin keeps its contract. A target must have a place that takes messages."""
     import tomli  # noqa: PLC0415 - only here
 
-    from gateway.config.syntax import find_mistake  # noqa: PLC0415
+    from gateway.config.syntax import find_mistake  # noqa: PLC0415 - only for what is no TOML
 
     try:
         options = tomli.loads(text)

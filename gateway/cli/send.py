@@ -64,7 +64,7 @@ def send(config: Path, as_json: bool, provider: str, event: str | None, to: str 
     """
     from gateway.cli.expectation import in_words  # noqa: PLC0415 - pydantic
     from gateway.cli.sample import Plan, choose_credential, choose_sample, choose_source  # noqa: PLC0415
-    from gateway.cli.sample_fields import places_read  # noqa: PLC0415
+    from gateway.cli.sample_fields import places_read  # noqa: PLC0415 - pydantic
 
     loaded, blueprint = _load(config)
     source = choose_source(blueprint.sources.values(), provider, wanted["source"])

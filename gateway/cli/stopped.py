@@ -130,7 +130,7 @@ async def _list_deliveries(
 
 def _check_source(source: str | None, config: "Config") -> None:
     from gateway.admin.operations import no_source  # noqa: PLC0415 - see _question
-    from gateway.blueprint import OWN_SOURCE  # noqa: PLC0415
+    from gateway.blueprint import OWN_SOURCE  # noqa: PLC0415 - see _question
 
     providers = (route.provider for route in config.routes.values() if route.provider)
     known = {OWN_SOURCE, *config.sources, *providers}
