@@ -38,9 +38,9 @@ class _File:
         self.pending.clear()
 
 
-def states(ops: Sequence[Op], count: int, dice: random.Random) -> Iterator[State]:
-    """Give `count` states, at moments spread over the whole recording."""
-    moments = sorted(dice.randint(0, len(ops)) for _ in range(count))
+def states(ops: Sequence[Op], count: int, dice: random.Random, since: int = 0) -> Iterator[State]:
+    """Give `count` states, at moments spread over the recording after its first `since` entries."""
+    moments = sorted(dice.randint(since, len(ops)) for _ in range(count))
     files: dict[str, _File] = {}
     attempted, acknowledged, sent = set[str](), set[str](), set[str]()
     known = {"attempted": attempted, "acknowledged": acknowledged, "sent": sent}
