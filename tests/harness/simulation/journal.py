@@ -169,11 +169,17 @@ class Journal:
         return row[2] if row else "?"
 
     def number(self, place):
-        """Give the number of the target that leads to a place, whatever its name; None if it has none."""
-        for number, kind, text in self.rows["name"].values():
-            if kind == TARGET_NAMES and text.rstrip("x") == place:
-                return number
-        return None
+        """Give the number of the target that leads to a place, whatever its name; None if it has none.
+
+        A renaming whose commit failed may have happened: then there is another, whose name no configuration has.
+        """
+        names = {target.name for settings in self._world.possible for target in settings.targets}
+        numbers = [
+            (text in names, number)
+            for number, kind, text in self.rows["name"].values()
+            if kind == TARGET_NAMES and text.rstrip("x") == place
+        ]
+        return max(numbers)[1] if numbers else None
 
     def compare(self, path):
         """Tell what the file holds that was not committed, or lacks that was; empty if nothing."""
