@@ -148,6 +148,8 @@ def _leads_to(url: Url, address: Address) -> bool:
 def warn(blueprint: Blueprint, presets: Presets, report: Report) -> None:
     """Note what works but is probably not meant."""
     config = blueprint.config
+    if not blueprint.sources:
+        report.warn((), "no source: every webhook gets 404; what to write here: hookgate providers show NAME")
     if config.alerts is None:
         report.warn((), 'nobody is told when something needs a person: write alerts = { targets = ["NAME"] }')
     _warn_of_idle_credentials(blueprint, report)

@@ -302,6 +302,9 @@ class TestWarnings:
             "config.toml: nobody is told when something needs a person"
         )
 
+    def test_nobody_may_send(self, world):
+        assert "no source: every webhook gets 404" in world.warnings(ALERTS, AUDIT)[0]
+
     def test_a_credential_that_no_route_covers(self, world):
         text = '[sources.truework]\nprovider = "truework"\ncredentials.main = { secret = { file = "one" }, event = "order.*" }\n'
         assert world.warnings(ALERTS, text, ROUTE + 'event = "*.completed"', AUDIT) == []
@@ -355,7 +358,7 @@ class TestWarnings:
         assert world.warnings(ALERTS, mine + match, AUDIT) == []
 
     def test_tries_that_end_within_the_hour(self, world):
-        found = world.warnings(ALERTS, AUDIT + 'retry = { delays = ["1m", "2m"] }')
+        found = world.warnings(ALERTS, TRUEWORK, ROUTE, AUDIT + 'retry = { delays = ["1m", "2m"] }')
         assert "[targets.audit].retry: tries end after 3m" in found[0]
 
     @pytest.mark.parametrize(
@@ -373,24 +376,31 @@ class TestWarnings:
     )
     def test_whoever_follows_the_advice_about_tries_is_warned_no_more(self, world, retry):
         lines = dict(each.split(" = ", 1) for each in f"retry.{retry}".splitlines())
-        (warning,) = world.warnings(ALERTS, AUDIT + "\n".join(f"{key} = {value}" for key, value in lines.items()))
+        (warning,) = world.warnings(
+            ALERTS, TRUEWORK, ROUTE, AUDIT + "\n".join(f"{key} = {value}" for key, value in lines.items())
+        )
         advice = warning.partition("; write ")[2]
         for gone in re.findall(r"in place of (\w+)", advice):
             del lines[f"retry.{gone}"]
         lines |= {f"retry.{key}": value for key, value in re.findall(r'(\w+) = ("\w+")', advice)}
-        assert world.warnings(ALERTS, AUDIT + "\n".join(f"{key} = {value}" for key, value in lines.items())) == []
+        assert (
+            world.warnings(
+                ALERTS, TRUEWORK, ROUTE, AUDIT + "\n".join(f"{key} = {value}" for key, value in lines.items())
+            )
+            == []
+        )
 
     def test_a_proxy_whose_word_is_not_taken(self, world):
-        found = world.warnings(ALERTS, AUDIT, "[server]\nbehind_proxy = true")
+        found = world.warnings(ALERTS, TRUEWORK, ROUTE, AUDIT, "[server]\nbehind_proxy = true")
         assert "without trusted_proxies every sender counts as the proxy" in found[0]
 
     def test_a_name_that_only_a_proxy_looks_up(self, world):
         proxied = HTTP + 'proxy = "http://10.0.0.9:3128"\n'
-        assert world.warnings(ALERTS, AUDIT, proxied) == [], "an address needs no look-up"
+        assert world.warnings(ALERTS, TRUEWORK, ROUTE, AUDIT, proxied) == [], "an address needs no look-up"
         named = proxied.replace("10.0.0.5", "crm.acme.example")
-        (found,) = world.warnings(ALERTS, AUDIT, named)
+        (found,) = world.warnings(ALERTS, TRUEWORK, ROUTE, AUDIT, named)
         assert "[targets.crm].proxy: it looks up crm.acme.example itself" in found
-        assert world.warnings(ALERTS, AUDIT, named + 'allow = ["public"]') == []
+        assert world.warnings(ALERTS, TRUEWORK, ROUTE, AUDIT, named + 'allow = ["public"]') == []
 
 
 def test_mail_and_programs_are_replayed_to_only_by_name_unless_it_is_written(world):
