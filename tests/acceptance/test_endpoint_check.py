@@ -38,6 +38,15 @@ async def send(daemon, order):
     assert (await post(daemon.port, truework(order, ORDERS_TOKEN))).status == 200
 
 
+async def wait_shut(daemon):
+    """Wait until nothing goes to the target; gives the gate that says why."""
+    with trio.fail_after(20):
+        while not (gates := (await daemon.target("crm"))["gates"]):
+            await trio.sleep(0.05)
+    (gate,) = gates
+    return gate
+
+
 async def test_events_wait_without_attempts_until_the_endpoint_says_that_it_wants_them(home):
     async with endpoint(home) as crm:
         crm.consent = Fault(404)
@@ -72,16 +81,13 @@ async def test_after_it_was_disabled_whoever_is_there_now_is_asked_before_it_get
             await daemon.wait_settled()
             crm.fault = Fault(410)
             await send(daemon, "order-2")
-            with trio.fail_after(10):
-                while not (await daemon.target("crm"))["gates"]:
-                    await trio.sleep(0.05)
+            await wait_shut(daemon)
             crm.fault, crm.consent = Fault(), Fault(404)  # somebody else has the address now
             before = len(crm.sink.arrivals)
             await daemon.cli("targets", "enable", "crm")
             await crm.sink.wait(lambda sink: len(sink.arrivals) > before, 10)
             await send(daemon, "order-3")
-            (gate,) = (await daemon.target("crm"))["gates"]
-            assert "endpoint check" in gate["reason"]
+            assert "endpoint check" in (await wait_shut(daemon))["reason"]
             assert set(crm.methods[before:]) == {"OPTIONS"}
             assert await daemon.stop() == 0
         async with running(home) as daemon:
