@@ -15,7 +15,10 @@ _TRAILER_BYTES: Final = 4096
 _FRAMING_BYTES: Final = 64 * 1024
 """How many bytes of framing a body may have beyond its own size: chunks of one byte cost us, not their sender."""
 _SIZE: Final = re.compile(rb"([0-9A-Fa-f]{1,8}+)(?:;[\t -~\x80-\xff]*+)?\r\n")
-_TRAILER: Final = re.compile(rb"(?:[!#$%&'*+\-.^_`|~0-9A-Za-z]++:[\t -~\x80-\xff]*+\r\n)*+\r\n")
+_TRAILER: Final = re.compile(
+    rb"(?:(?!(?i:content-length|transfer-encoding):)[!#$%&'*+\-.^_`|~0-9A-Za-z]++:[\t -~\x80-\xff]*+\r\n)*+\r\n"
+)
+"""No field that frames a message: one who read it there would see another end (RFC 9110, 6.5.1)."""
 
 
 class ChunkedBody:

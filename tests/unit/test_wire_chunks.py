@@ -5,7 +5,7 @@ import pytest
 from gateway.errors import RequestError
 from gateway.wire.chunks import ChunkedBody
 
-BODY = b"5\r\nhello\r\n1;name=value\r\n-\r\n00A;x\r\n0123456789\r\n0\r\nTrailer: dropped\r\n\r\n"
+BODY = b"5\r\nhello\r\n1;name=value\r\n-\r\n00A;x\r\n0123456789\r\n0\r\nContent-Lengthy: dropped\r\n\r\n"
 NEXT = b"POST /next"
 
 
