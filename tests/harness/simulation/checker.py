@@ -164,8 +164,7 @@ class Checker:
 
     def _check_cancelled(self, delivery):
         journal, world = self._world.journal, self._world
-        reasons = [row for key, row in journal.rows["attempt"].items() if key[:2] == (delivery.event, delivery.n)]
-        reason = max(reasons)[4] if reasons else ""
+        reason = journal.reasons.get((delivery.event, delivery.n), "")
         if reason.startswith("expired:"):
             due = delivery.expires_at is not None and delivery.expires_at <= world.wall_ms()
             legal = due or self._unsure(world.clock.current_time())

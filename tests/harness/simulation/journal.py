@@ -70,6 +70,8 @@ class Journal:
         """Deliveries by event and number of the target."""
         self.lines = {}
         """Deliveries by number of the target and order key."""
+        self.reasons = {}
+        """What the transaction that was committed last tells of deliveries' ends; retention may take the rows at once."""
         self.bodies = set()
         """Of all requests that ever were committed."""
         self._ranks = count()
@@ -113,6 +115,7 @@ class Journal:
     def committed(self):
         """Believe what was told."""
         told, self._told = self._told, []
+        self.reasons = {tuple(row[:2]): row[4] for table, verb, *row in told if (table, verb) == ("attempt", "INSERT")}
         for table, verb, *row in told:
             key = tuple(row[: KEYS[table]])
             if table == "delivery":
