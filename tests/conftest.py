@@ -3,6 +3,12 @@
 import sys
 
 import pytest
+from hypothesis import settings
+
+# A build looks at the same examples each time, as it does with every other seed, and a machine that stands still for a
+# moment fails none: `--hypothesis-profile default` looks for new ones.
+settings.register_profile("build", derandomize=True, deadline=None)
+settings.load_profile("build")
 
 
 @pytest.fixture

@@ -43,4 +43,4 @@ async def exec_socket(path, *arguments):
             finally:
                 nursery.cancel_scope.cancel()
                 for helper in world.helpers:
-                    helper.wait(timeout=10)
+                    helper.wait(timeout=30)

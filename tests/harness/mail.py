@@ -60,7 +60,9 @@ class Mailbox:
 def real_server(**settings):
     """Run aiosmtpd in its own thread; gives the mailbox and the port."""
     mailbox = Mailbox()
-    controller = _FreePort(mailbox, hostname="127.0.0.1", port=0, authenticator=mailbox.authenticate, **settings)
+    controller = _FreePort(
+        mailbox, hostname="127.0.0.1", port=0, authenticator=mailbox.authenticate, ready_timeout=30, **settings
+    )
     controller.start()
     try:
         yield mailbox, controller.port
@@ -89,6 +91,8 @@ class Told:
     contents: list = field(default_factory=list)
     connections: int = 0
     ended: trio.Event = field(default_factory=trio.Event)
+    hung: trio.Event = field(default_factory=trio.Event)
+    """Set once it has come to a step at which it hangs."""
 
     @property
     def verbs(self):
@@ -143,6 +147,7 @@ async def _play(stream, table, server):
         if isinstance(answer, dict):
             answer = answer.get(argument, b"250 ok")
         if answer is HANG:
+            server.hung.set()
             await trio.sleep_forever()
         if answer is CLOSE:
             return

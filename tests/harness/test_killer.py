@@ -58,7 +58,7 @@ def writer(tmp_path):
     ("call", "name", "inside"), [("fdatasync", "hookgate.db-wal", True), ("fsync", "audit.jsonl", False)]
 )
 async def test_a_kill_strikes_on_entry_to_the_chosen_call(writer, tmp_path, call, name, inside):
-    struck = await kill(writer, Plan(call, 20, 0), tmp_path / "trace")
+    struck = await kill(writer, Plan(call, 20, 0), tmp_path / "trace", seconds=60)
     assert (struck.call, struck.path, struck.inside_store) == (call, str(tmp_path / name), inside)
     assert writer.process.returncode == -9
 

@@ -43,7 +43,7 @@ class Script:
         self.closed = True
 
     async def wait_seen(self, count):
-        with trio.fail_after(20):
+        with trio.fail_after(30):
             async with self.changed:
                 while len(self.seen) < count:
                     await self.changed.wait()
@@ -135,12 +135,12 @@ async def running(store, *plans):
         yield dispatcher, watcher
         del _running[store]
         dispatcher.drain()
-        with trio.move_on_after(10) as scope:
+        with trio.move_on_after(30) as scope:
             await dispatcher.wait_drained()
         assert not scope.cancelled_caught, "the dispatcher did not drain"
 
 
-async def wait_until(condition):
-    with trio.fail_after(20):
+async def wait_until(condition, seconds=30):
+    with trio.fail_after(seconds):
         while not condition():
             await trio.sleep(0.005)

@@ -95,7 +95,7 @@ async def opened(bench, name, code=None, *, connections=2, options=None):
     try:
         yield target
     finally:
-        with trio.CancelScope(shield=True), trio.fail_after(5):
+        with trio.CancelScope(shield=True), trio.fail_after(30):
             await target.close()
 
 
@@ -107,7 +107,7 @@ async def dispatched(store, *plans):
         await nursery.start(dispatcher.run, Plans(*plans))
         yield dispatcher, watcher
         dispatcher.drain()
-        with trio.fail_after(10):
+        with trio.fail_after(30):
             await dispatcher.wait_drained()
 
 

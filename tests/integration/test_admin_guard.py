@@ -62,17 +62,16 @@ async def test_the_killing_packets_do_end_an_unguarded_hypercorn(packets, tmp_pa
     config = Config()
     config.bind = [f"unix:{path}"]
     config.errorlog = None
-    with pytest.raises(BaseExceptionGroup):
+    with pytest.raises(BaseExceptionGroup), trio.fail_after(30):
         async with trio.open_nursery() as nursery:
             nursery.start_soon(hypercorn.trio.serve, small_app(), config)
-            with trio.fail_after(5):
-                while not Path(path).exists():
-                    await trio.lowlevel.checkpoint()
-                async with await trio.open_unix_socket(path) as stream:
-                    for packet in packets:
-                        await stream.send_all(packet)
-                        await trio.testing.wait_all_tasks_blocked(0.05)
-                    await trio.sleep_forever()
+            while not Path(path).exists():
+                await trio.lowlevel.checkpoint()
+            async with await trio.open_unix_socket(path) as stream:
+                for packet in packets:
+                    await stream.send_all(packet)
+                    await trio.testing.wait_all_tasks_blocked(0.05)
+                await trio.sleep_forever()
 
 
 async def test_H1_a_slow_head_is_cut_after_ten_seconds_in_all(tmp_path, autojump_clock):

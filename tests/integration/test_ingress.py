@@ -222,7 +222,7 @@ async def test_own_events_go_to_the_alert_targets_as_events_of_their_own(tmp_pat
     async with parts_of(tmp_path) as parts, trio.open_nursery() as nursery:
         await nursery.start(parts.announcer.run, parts.intake, parts.store)
         await parts.post(order(state="teleported"))
-        with trio.fail_after(10):
+        with trio.fail_after(30):
             while not await events(parts, source="hookgate"):
                 await trio.sleep(0.01)
         (row,) = await events(parts, source="hookgate")
@@ -244,7 +244,7 @@ async def run_announcer(parts, expected):
     """Have the announcer accept what it has queued, and end it."""
     async with trio.open_nursery() as nursery:
         await nursery.start(parts.announcer.run, parts.intake, parts.store)
-        with trio.fail_after(10):
+        with trio.fail_after(30):
             while len(await events(parts, source="hookgate")) < expected or parts.announcer._queue:
                 await trio.sleep(0.01)
         nursery.cancel_scope.cancel()

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import trio
+from dispatch_bench import wait_until
 from plugin_bench import HEAD, HEALTHY, Bench, context, lives, log_lines, opened, wait_gone
 
 from gateway.config.places import Places
@@ -116,7 +117,8 @@ def deliver(message, options):
     await target.close()
 
 
-async def test_G4_what_a_plugin_prints_is_log_lines_clean_and_bounded(bench):
+async def test_G4_what_a_plugin_prints_is_log_lines_clean_and_bounded(bench, monkeypatch):
+    monkeypatch.setattr("gateway.plugin_host.said.PERIOD_SECONDS", 1000.0)  # all of it is printed within one
     code = """
 def deliver(message, options):
     print("one\\x1b[31m line")
@@ -128,6 +130,7 @@ def deliver(message, options):
 """
     async with log_lines() as entries, opened(bench, "loud", code) as target:
         assert isinstance(await target.deliver(sample_message()), Delivered)
+        await wait_until(lambda: target._host._said._lines == 100_003)  # of a worker that has ended little more is read
     lines = [entry["line"] for entry in entries if entry["event"] == "plugin.said"]
     assert lines[0] == "one [31m line"
     assert lines[1] == "x" * 500
@@ -229,7 +232,7 @@ async def test_a_worker_that_starts_slower_than_a_try_may_take_is_left_to_start(
     assert entries == []
 
 
-async def test_closing_ends_the_plugin_in_its_own_way_and_a_stubborn_one_by_force(bench, tmp_path):
+async def test_closing_ends_the_plugin_in_its_own_way_and_a_stubborn_one_by_force(bench, tmp_path, monkeypatch):
     code = f"""
 import os, time
 from gateway.plugin import Delivered, Options, target
@@ -241,9 +244,11 @@ class Kept:
     async def close(self): open({str(tmp_path / "closed")!r}, "w").close()
 """
     bench.write("kept", code, head="")
-    async with opened(bench, "kept") as target:
-        await target.deliver(sample_message())
-        pid = bench.worker("kept").pid
+    with monkeypatch.context() as patch:
+        patch.setattr("gateway.plugin_host.host.CLOSE_SECONDS", 20.0)  # its process may wait for the machine
+        async with opened(bench, "kept") as target:
+            await target.deliver(sample_message())
+            pid = bench.worker("kept").pid
     await wait_gone(pid)
     assert (tmp_path / "closed").exists()
     bench.write(

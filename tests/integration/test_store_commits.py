@@ -1,7 +1,5 @@
 """What shares a commit: a refused request costs no other anything; what nobody knows the end of breaks the store."""
 
-import threading
-from contextlib import asynccontextmanager, suppress
 from functools import partial
 
 import apsw
@@ -9,7 +7,7 @@ import pytest
 import trio
 import trio.testing
 from store_faults import disk
-from store_samples import desk_on
+from store_samples import desk_on, one_commit
 from structlog.testing import capture_logs
 
 from gateway.errors import StoreBrokenError, StoreBusyError, StoreError, StoreFullError
@@ -29,28 +27,6 @@ BAD = "\ud800"
 def faulty():
     with disk() as shim:
         yield shim
-
-
-@asynccontextmanager
-async def one_commit(desk):
-    """What is started in the nursery shares one commit."""
-    begun, held, token = trio.Event(), threading.Event(), trio.lowlevel.current_trio_token()
-
-    def hold(_ledger, _turn):
-        token.run_sync_soon(begun.set)
-        held.wait(10)
-
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(asked, desk.store._engine.do, hold)
-        await begun.wait()
-        yield nursery
-        await trio.testing.wait_all_tasks_blocked()
-        held.set()
-
-
-async def asked(call, *values):
-    with suppress(StoreError):
-        await call(*values)
 
 
 async def refused(call, *values):

@@ -119,7 +119,7 @@ async def test_a_copy_that_meets_another_one_leaves_it_be(faulty, tmp_path, monk
     def hold(call, suffix):
         if (call, suffix) == ("write", "db") and threading.current_thread() is thread:
             copying.set()
-            go_on.wait(10)
+            go_on.wait(30)
 
     async with desk_on(tmp_path / "h.db") as desk:
         await desk.accept_one()
@@ -128,7 +128,7 @@ async def test_a_copy_that_meets_another_one_leaves_it_be(faulty, tmp_path, monk
         thread = threading.Thread(target=other.wal_checkpoint)
         faulty.fail = hold
         thread.start()
-        assert copying.wait(10)
+        assert copying.wait(30)
         monkeypatch.setattr(checkpoints, "COPY_FRAMES", 5)
         for _ in range(10):
             await desk.accept_one()
@@ -163,7 +163,7 @@ async def test_P18_a_copy_that_fails_as_the_store_closes_is_the_last_that_touche
         def fail_once_all_is_written(call, suffix):
             if (call, suffix) != ("sync", "db"):
                 return None
-            until = time.monotonic() + 10
+            until = time.monotonic() + 30
             while not engine._wrote_all.is_set():
                 assert time.monotonic() < until, "the store does not close"
                 time.sleep(0.001)

@@ -72,6 +72,7 @@ def version_of(path):
         return connection.pragma("user_version"), [state for (state,) in found]
 
 
+@pytest.mark.timeout(600)  # for a machine that does much else
 @pytest.mark.parametrize("former", range(NEWEST))
 async def test_P17_killed_at_any_statement_from_any_former_schema_a_store_starts_with_all_that_waited(former, tmp_path):
     write_schema(tmp_path / "old.db", former)

@@ -117,7 +117,7 @@ async def test_who_has_a_mail_is_noted_though_the_next_mail_is_cut_short():
     messages = [replace(message(1), save_progress=notes.append), message(2)]
     async with told_server(RCPT={"TO:<u2@acme.example>": HANG}) as server, trio.open_nursery() as nursery:
         nursery.start_soon(deliver, options(server.port, to=["{body.owner}@acme.example"]), messages)
-        with trio.fail_after(10):
+        with trio.fail_after(30):
             while b"RCPT TO:<u2@acme.example>" not in server.lines:
                 await trio.sleep(0.01)
         nursery.cancel_scope.cancel()

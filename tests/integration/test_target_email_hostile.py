@@ -20,7 +20,7 @@ def authority(tmp_path_factory):
     return Authority(tmp_path_factory.mktemp("tls"))
 
 
-def options(port, to=("a@acme.example",), seconds=5.0, **smtp):
+def options(port, to=("a@acme.example",), seconds=30.0, **smtp):
     table = {"host": "127.0.0.1", "port": port, "tls": "none", "from": "h@acme.example", **smtp}
     chosen = EmailOptions(to=to, smtp=table)
     return chosen.model_copy(update={"smtp": chosen.smtp.model_copy(update={"timeout": seconds})})
@@ -260,7 +260,7 @@ async def test_an_answer_without_an_end_is_not_read_for_ever():
 async def test_a_silent_server_costs_its_timeout_only():
     outcome, _ = await outcome_of(partial(options, seconds=0.05), greeting=HANG)
     assert outcome == TargetDown("greeting: the server took too long to answer")
-    outcome, _ = await outcome_of(partial(options, seconds=0.3), **{".": HANG})
+    outcome, _ = await outcome_of(partial(options, seconds=3.0), **{".": HANG})  # so long for each step before, too
     assert isinstance(outcome, Retry)
 
 
@@ -268,10 +268,11 @@ async def test_a_silent_server_costs_its_timeout_only():
 async def test_a_cancelled_delivery_frees_its_thread_at_once_wherever_it_was(step):
     async with told_server(**{step: HANG}) as black, told_server() as fine:
         target = await opened(options(black.port, seconds=300.0))
-        with trio.move_on_after(0.1) as scope:
-            await target.deliver(sample_message())
-        assert scope.cancelled_caught
-        with trio.fail_after(5):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(target.deliver, sample_message())
+            await black.hung.wait()
+            nursery.cancel_scope.cancel()
+        with trio.fail_after(30):
             while target._limiter.borrowed_tokens:
                 await trio.sleep(0.001)
             target._smtp = target._smtp.model_copy(update={"port": fine.port})
@@ -283,12 +284,12 @@ async def test_a_delivery_that_is_cancelled_in_the_tls_handshake_frees_its_threa
         target = await opened(secured(server.port, seconds=300.0))
         async with trio.open_nursery() as nursery:
             nursery.start_soon(target.deliver, sample_message())
-            with trio.fail_after(5):
+            with trio.fail_after(30):
                 while b"STARTTLS" not in server.verbs:
                     await trio.sleep(0.001)
             await trio.sleep(0.02)
             nursery.cancel_scope.cancel()
-        with trio.fail_after(5):
+        with trio.fail_after(30):
             while target._limiter.borrowed_tokens:
                 await trio.sleep(0.001)
 
@@ -302,6 +303,6 @@ async def test_a_delivery_that_is_cancelled_before_its_thread_leaves_no_connecti
             while server.connections < 3:
                 await trio.sleep(0.001)
             nursery.cancel_scope.cancel()
-        with trio.fail_after(5):
+        with trio.fail_after(30):
             while target._limiter.borrowed_tokens:
                 await trio.sleep(0.001)

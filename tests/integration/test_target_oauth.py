@@ -15,12 +15,12 @@ from harness.tokens import SECRET, open_token_endpoint
 
 
 class Clock(Runtime):
-    """A monotonic clock that a test moves."""
+    """A monotonic clock that only a test moves: some look at it a second before a token ends."""
 
     later = 0.0
 
     def monotonic(self):
-        return super().monotonic() + self.later
+        return 1000.0 + self.later
 
 
 @asynccontextmanager
@@ -157,12 +157,12 @@ async def test_a_token_endpoint_that_fails_is_asked_again_only_after_growing_pau
 
 
 async def test_a_token_endpoint_that_hangs_costs_less_than_the_targets_timeout_so_that_no_attempt_is_spent():
-    async with world(seconds=0.9) as (target, _, tokens, _):
+    async with world(seconds=9.0) as (target, _, tokens, _):
         tokens.sink.fault = Fault(hang=True)
-        with trio.fail_after(0.9):
+        with trio.fail_after(9.0):
             outcomes = await deliver_together(target, 20)
         assert {type(each) for each in outcomes} == {TargetDown}
-        assert "no answer within 0.3 s" in outcomes[0].reason
+        assert "no answer within 3 s" in outcomes[0].reason
         assert len(tokens.asked) == 1
 
 

@@ -287,7 +287,7 @@ async def test_X5_the_end_of_a_program_decides(text, outcome, told):
 
 
 async def test_a_run_over_its_time_is_tried_again_and_its_output_is_told():
-    outcome = await deliver(sh("echo half-way >&2; sleep 60"), seconds=1.0)
+    outcome = await deliver(sh("echo half-way >&2; sleep 60"), seconds=3.0)
     assert isinstance(outcome, Retry)
     assert re.fullmatch(r"timeout: not done within [\d.]+ s, ended: half-way", outcome.reason)
 
@@ -295,9 +295,9 @@ async def test_a_run_over_its_time_is_tried_again_and_its_output_is_told():
 async def test_a_delivery_that_the_gateway_ends_at_its_deadline_tells_its_output_too():
     """The attempt's own deadline comes a moment before the run's: its Cancelled must not hide the outcome."""
     target = Shell.build(ShellOptions.model_validate(sh("echo half-way; sleep 60")))
-    await target.open(context(2.0))
+    await target.open(context(5.0))
     outcome = None
-    with trio.move_on_after(2.0) as scope:
+    with trio.move_on_after(5.0) as scope:
         outcome = await target.deliver(sample_message())
     assert not scope.cancelled_caught
     assert isinstance(outcome, Retry)
@@ -396,7 +396,9 @@ async def test_a_helper_that_is_killed_in_mid_run_is_tried_again(tmp_path):
         outcomes = []
 
         async def run():
-            options = sh("touch begun; exec sleep 60", folder=str(tmp_path), exec=f"unix:{world.path}")
+            # More than a pipe holds: the helper reads it once it has told that the program runs, and not before.
+            program = "head -c 300000 /dev/zero; touch begun; exec sleep 60"
+            options = sh(program, folder=str(tmp_path), exec=f"unix:{world.path}")
             outcomes.append(await deliver(options))
 
         nursery.start_soon(run)

@@ -1,7 +1,5 @@
 """Routing: patterns, match tables and the plan of an event."""
 
-import time
-
 import pytest
 import tomli
 from hypothesis import given, settings
@@ -11,6 +9,7 @@ from gateway.core.model import Event, Request
 from gateway.core.problems import ProblemsError
 from gateway.core.routing import Pattern, Route, Router, parse_match
 from gateway.core.selector import Scope
+from harness.cost import processor_within
 
 HEADERS = ((b"x-env", b"live"), (b"x-twice", b"a"), (b"x-twice", b"b"))
 REQUEST = Request("POST", "/hooks/acme", "", HEADERS, b"", "192.0.2.7", 0)
@@ -87,9 +86,8 @@ def test_globs_agree_with_the_plain_definition(glob, text):
 
 
 def test_a_glob_of_many_stars_takes_linear_time():
-    began = time.process_time()
-    assert not Pattern(["*a" * 90 + "*b"]).matches("a" * 100_000)
-    assert time.process_time() - began < 0.05
+    with processor_within(0.05):
+        assert not Pattern(["*a" * 90 + "*b"]).matches("a" * 100_000)
 
 
 @pytest.mark.parametrize(
@@ -189,10 +187,9 @@ def test_nothing_is_converted_from_one_type_to_another(table):
 
 def test_D5_a_hostile_regex_costs_no_more_than_its_text():
     hostile = match('{ "body.x" = { regex = "(a+)+$" } }')
-    began = time.process_time()
-    assert not hostile.matches(SCOPE._replace(body={"x": "a" * 26 + "!"}))
-    assert not hostile.matches(SCOPE._replace(body={"x": "a" * 100_000 + "!"}))
-    assert time.process_time() - began < 0.05
+    with processor_within(0.05):
+        assert not hostile.matches(SCOPE._replace(body={"x": "a" * 26 + "!"}))
+        assert not hostile.matches(SCOPE._replace(body={"x": "a" * 100_000 + "!"}))
 
 
 def test_a_regex_meets_a_lone_surrogate_without_a_crash():

@@ -127,6 +127,6 @@ async def test_what_ends_soon_is_told_with_its_day_and_what_ends_later_is_not(fo
     assert "canary" not in repr(announcer._queue)
     later = Announcer(Runtime())
     far = configured(folder, "2099-01-31")
-    with trio.fail_after(10):
+    with trio.fail_after(30):
         await Watch(lambda: far, Counters(), later, Runtime()).look_at_days()
     assert [telling.kind for telling in later._queue] == ["certificate.expiring"]

@@ -150,7 +150,7 @@ def in_background(call):
 
 
 def test_records_alone_wait_for_company_and_share_the_next_requests_commit(runtime, monkeypatch):
-    monkeypatch.setattr(queue, "RECORDINGS_SECONDS", 20)
+    monkeypatch.setattr(queue, "RECORDINGS_SECONDS", 1000)
     waiting = line(runtime)
     waiting.add_recording(recording())
     thread, found = in_background(waiting.take)
@@ -158,7 +158,7 @@ def test_records_alone_wait_for_company_and_share_the_next_requests_commit(runti
     thread.join(0.05)
     assert found == []
     waiting.add_entry(request())
-    thread.join(5)
+    thread.join(30)
     assert (len(found[0].recordings), len(found[0].entries)) == (2, 1)
 
 
@@ -167,17 +167,17 @@ def test_records_that_find_no_company_are_written_soon_all_the_same(runtime, mon
     waiting = line(runtime)
     thread, found = in_background(waiting.take)
     waiting.add_recording(recording())
-    thread.join(5)
+    thread.join(30)
     assert len(found[0].recordings) == 1
 
 
 def test_many_records_wait_for_nobody(runtime, monkeypatch):
-    monkeypatch.setattr(queue, "RECORDINGS_SECONDS", 20)
+    monkeypatch.setattr(queue, "RECORDINGS_SECONDS", 1000)
     waiting = line(runtime)
     thread, found = in_background(waiting.take)
     for _ in range(queue.RECORDINGS_URGENT):
         waiting.add_recording(recording())
-    thread.join(5)
+    thread.join(30)
     assert len(found[0].recordings) == queue.RECORDINGS_URGENT
 
 
@@ -188,7 +188,7 @@ def test_a_ring_that_comes_as_the_rest_ends_is_neither_lost_nor_counted_twice(ru
     for _ in range(2000):
         thread, found = in_background(waiting.take)
         waiting.add_recording(recording())
-        thread.join(5)
+        thread.join(30)
         taken += len(found[0].recordings)
     assert taken == 2000
 
@@ -219,12 +219,12 @@ def test_a_ring_just_after_the_rest_has_ended_is_taken_and_does_not_ring_again(r
     assert not waiting._bell.bell.acquire(blocking=False), "the bell is silent again"
     thread, found = in_background(waiting.take)
     waiting.add_entry(request())
-    thread.join(5)
+    thread.join(30)
     assert len(found[0].entries) == 1
 
 
 def test_what_is_queued_when_it_closes_is_still_taken(runtime, monkeypatch):
-    monkeypatch.setattr(queue, "RECORDINGS_SECONDS", 20)
+    monkeypatch.setattr(queue, "RECORDINGS_SECONDS", 1000)
     waiting = line(runtime)
     waiting.add_recording(recording())
     waiting.close()
