@@ -1,6 +1,6 @@
 """P15: a reload is all or nothing and costs nobody a connection.
 
-`HOOKGATE_RELOADS` sets their number (60 in CI, 500 for a release).
+`HOOKGATE_RELOADS` sets their number (60 in CI, 5,000 for a release).
 """
 
 import json

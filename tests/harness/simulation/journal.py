@@ -71,7 +71,7 @@ class Journal:
         self.lines = {}
         """Deliveries by number of the target and order key."""
         self.reasons = {}
-        """What the transaction that was committed last tells of deliveries' ends; retention may take the rows at once."""
+        """What the last transaction told of ends of deliveries; retention may have taken the rows in it, too."""
         self.bodies = set()
         """Of all requests that ever were committed."""
         self._ranks = count()
