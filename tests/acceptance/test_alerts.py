@@ -43,8 +43,8 @@ async def test_a_full_disk_is_told_past_the_store_in_the_log_and_to_the_service_
             async with running(home, before=on_small_disk(home.state, "80m")) as daemon:
                 filler = fill(inside(daemon.pid, home.state), 4 * 1024 * 1024)
                 await daemon.wait_logged("store.troubled", seconds=30)
-                await sink.wait(lambda sink: sink.taken, 20)
-                with trio.fail_after(20):
+                await sink.wait(lambda sink: sink.taken, 30)
+                with trio.fail_after(30):
                     while not mailbox.mails:
                         await trio.sleep(0.02)
                 assert any(line.startswith("STATUS=NOT ACCEPTING: ") for line in daemon.notices)
@@ -58,7 +58,7 @@ async def test_a_full_disk_is_told_past_the_store_in_the_log_and_to_the_service_
 
 async def test_a_source_that_refuses_most_of_its_requests_is_told_with_the_reason(home):
     async with open_sink() as sink:
-        rule = 'refusing = { share = "50%", within = "1m", at_least = 10 }'
+        rule = 'refusing = { share = "50%", within = "1m", at_least = 12 }'  # all, whenever it looks
         settings = Settings(home, more=PAGER.format(url=sink.url, more=rule))
         settings.write()
         async with running(home) as daemon:
@@ -83,7 +83,7 @@ async def test_a_secret_near_its_end_is_told_once_also_over_a_restart(home):
         home.write_config(settings.text().replace('{ file = "truework-orders" }', ends))
         for _ in range(2):
             async with running(home) as daemon:
-                await sink.wait(lambda sink: sink.taken, 20)
+                await sink.wait(lambda sink: sink.taken, 30)
                 await daemon.wait_settled()
                 assert await daemon.stop() == 0
     (body,) = bodies(sink)
@@ -102,7 +102,7 @@ async def test_a_sender_of_ever_new_types_floods_neither_alerts_nor_log(home):
                 for number in range(120):
                     request = truework(f"order-{number}", ORDERS_TOKEN, event=f"type.{number}")
                     assert (await client.send(request)).status == 200
-            await sink.wait(lambda sink: len(sink.taken) >= 50, 20)
+            await sink.wait(lambda sink: len(sink.taken) >= 50, 60)
             await daemon.wait_settled()
             assert len(daemon.logged("event.unmatched")) == 50
             assert await daemon.stop() == 0
@@ -119,6 +119,6 @@ async def test_alerts_that_a_reload_brings_tell_what_nobody_was_told_before(home
             await daemon.wait_logged("event.version_unseen")
             await daemon.reload(settings.text() + PAGER.format(url=sink.url, more=""))
             assert (await post(daemon.port, truework("order-2", ORDERS_TOKEN, version="v9"))).status == 200
-            await sink.wait(lambda sink: sink.taken, 20)
+            await sink.wait(lambda sink: sink.taken, 30)
             assert await daemon.stop() == 0
         assert [kind for kind, _ in told(sink)] == ["event.version_unseen"]

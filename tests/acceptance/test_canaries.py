@@ -219,7 +219,7 @@ async def test_P23_a_canary_in_every_option_for_a_secret_is_found_nowhere(home, 
                 statuses = await speak(daemon, canaries)
                 shown = shown_by_processes(daemon)
                 tried = {f"api-{way}" for way in AUTHS} | {"signed", "mail", "mail-too", "shown", "keyed", "certified"}
-                with trio.fail_after(30):
+                with trio.fail_after(60):
                     while not tried <= {line["target"] for line in daemon.logged("attempt.failed")}:
                         shown |= shown_by_processes(daemon)
                         await trio.sleep(0.05)

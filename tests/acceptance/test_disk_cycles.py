@@ -97,7 +97,7 @@ class Cycles:
                     self.disk.folder, self.dice.choice([0, 0, LOW_WATER // 2, self.dice.randrange(LOW_WATER)])
                 )
                 if self.dice.random() < 0.7:
-                    await self.until(503, 10)
+                    await self.until(503, 30)
                 await trio.sleep(self.dice.uniform(0.0, 0.2))
                 if self.dice.random() < 0.4:
                     await self.end(daemon)

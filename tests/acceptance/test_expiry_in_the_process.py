@@ -11,12 +11,12 @@ from harness.sink import Fault, open_sink
 @pytest.mark.timeout(90)
 async def test_what_expired_behind_a_gate_between_tries_or_while_stopped_is_cancelled_untried_and_tells_why(home):
     async with open_sink() as sink:
-        settings = Settings(home, crm=sink.url, crm_options='retry = { delays = ["1h"], expires = "2s" }')
+        settings = Settings(home, crm=sink.url, crm_options='retry = { delays = ["1h"], expires = "4s" }')
         settings.write()
         sink.fault = Fault(status=500)
         async with running(home) as daemon:
             await post(daemon.port, truework("tried", ORDERS_TOKEN))
-            await sink.wait(lambda sink: len(sink.arrivals) >= 1, 10)
+            await sink.wait(lambda sink: len(sink.arrivals) >= 1, 30)
             await daemon.cli("targets", "hold", "crm")
             await post(daemon.port, truework("held", ORDERS_TOKEN))
             told = await daemon.wait_logged("deliveries.expired", 1, 20)
@@ -39,7 +39,7 @@ async def test_what_expired_behind_a_gate_between_tries_or_while_stopped_is_canc
             await daemon.wait_settled(20, "crm")
             await daemon.cli("targets", "release", "crm")
             await post(daemon.port, truework("fresh", ORDERS_TOKEN))
-            await sink.wait(lambda sink: any(b'"fresh"' in one.body for one in sink.arrivals), 10)
+            await sink.wait(lambda sink: any(b'"fresh"' in one.body for one in sink.arrivals), 30)
             await daemon.wait_settled(20)
         bodies = [arrival.body for arrival in sink.arrivals]
     assert len(bodies) == 2, "one try before the gate was closed, and the fresh one"

@@ -24,7 +24,7 @@ async def test_a_truework_event_reaches_the_http_target_unchanged_and_the_file_u
         async with running(home) as daemon:
             sent = truework("order-1", ORDERS_TOKEN)
             assert (await post(daemon.port, sent)).status == 200
-            await sink.wait_taken(1, 5)
+            await sink.wait_taken(1, 30)
             await daemon.wait_settled()
             (event,) = await _events(daemon)
             (arrival,) = sink.arrivals
@@ -44,7 +44,7 @@ async def test_a_truora_token_is_taken_in_each_way_it_has_been_seen(home, wrappi
         async with running(home) as daemon:
             event = truora_event("HKE1")
             assert (await post(daemon.port, truora([event], TRUORA_KEY, wrapping=wrapping))).status == 200
-            await sink.wait_taken(1, 5)
+            await sink.wait_taken(1, 30)
             (listed,) = await _events(daemon)
         assert listed["type"] == "digital_identity.identity_process.succeeded"
         assert json.loads(sink.arrivals[0].body) == event
@@ -260,5 +260,5 @@ async def test_D6_template_text_in_a_payload_stays_plain_data(home):
         async with running(home) as daemon:
             sent = truework("order-1", ORDERS_TOKEN, metadata=hostile)
             assert (await post(daemon.port, sent)).status == 200
-            await sink.wait_taken(1, 5)
+            await sink.wait_taken(1, 30)
         assert sink.arrivals[0].body == sent.body

@@ -96,7 +96,7 @@ def stock(home):
 async def test_the_same_input_ends_a_stock_hypercorn(stock, what):
     """Without this the tests above could pass on inputs that harm nobody."""
     process, address = stock
-    with trio.fail_after(20):
+    with trio.fail_after(60):
         while process.poll() is None:
             try:
                 await _say(address, INPUTS[what])

@@ -42,7 +42,7 @@ async def test_truework_and_truora_are_taken_over_http2(home):
     write_certificate(home)
     Settings(home, server=SERVER).write()
     async with running(home) as daemon:
-        with trio.fail_after(20):
+        with trio.fail_after(30):
             async with talking(daemon) as client:
                 answers = [
                     await client.send(truework("order-1", ORDERS_TOKEN)),

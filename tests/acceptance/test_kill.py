@@ -54,7 +54,7 @@ async def test_kill_9_at_any_moment_loses_nothing_acknowledged_and_delivers_noth
                     load.start_soon(send_steadily, port, ledger, ORDERS_TOKEN, stop, f"sender{number}")
                 for _ in range(CYCLES):
                     inside = sum(landing.inside_store for landing in landings)
-                    plan = draw(dice, aimed=2 * inside < len(landings) + 4)
+                    plan = draw(dice, aimed=2 * inside < len(landings) + 10)
                     async with running(home, wait=not plan.starting) as daemon:
                         readies.append(daemon.ready_seconds)
                         landings.append(await kill(daemon, plan, home.folder / "strace.out"))

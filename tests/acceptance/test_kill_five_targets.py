@@ -1,7 +1,7 @@
 """P1 and P7 with every kind of target: kill -9 again and again while HTTP, mail, file, program and plugin deliver.
 
-`HOOKGATE_KILL_FIVE_CYCLES` sets the number of cycles (8 in CI, 60 and more for a release), `HOOKGATE_KILL_SEED` repeats
-a run's moments. Each cycle brings a few new events only: a program is started for each of them.
+`HOOKGATE_KILL_FIVE_CYCLES` sets the least number of cycles (8 in CI, 60 and more for a release), `HOOKGATE_KILL_SEED`
+repeats a run's moments. Each cycle brings a few new events only: a program is started for each of them.
 """
 
 import itertools
@@ -41,31 +41,34 @@ async def send_within(budget, port, ledger, tag):
 async def kill_under_load(home, port, ledger, dice, plugin):
     """Live and die CYCLES times, then live until all is acknowledged; give where the kills struck.
 
-    Half of the lives last at least until the plugin's worker is up, or no kill would ever catch it at work.
+    Half of the lives last at least until the plugin's worker is up, or no kill would ever catch it at work. So little
+    load may be over before the call that was to be the last: then some more die, until enough died inside the store.
     """
     landings, budget = [], trio.Semaphore(0)
     async with trio.open_nursery() as load:
         for number in range(SENDERS):
             load.start_soon(send_within, budget, port, ledger, f"sender{number}")
-        for _ in range(CYCLES):
+        while len(landings) < 2 * CYCLES:
             inside = sum(landing.inside_store for landing in landings)
+            if len(landings) >= CYCLES and 2 * inside >= CYCLES:
+                break
             plan = draw(dice, aimed=2 * inside < len(landings) + 2, calls=CALLS)
             async with running(home, wait=not plan.starting) as daemon:
                 before = len(plugin.got())
                 for number in range(EVENTS):
                     if number == EVENTS // 2 and not plan.starting and dice.random() < 0.5:
-                        await until(lambda known=before: len(plugin.got()) > known, 20)
+                        await until(lambda known=before: len(plugin.got()) > known, 60)
                     budget.release()
                 landings.append(await kill(daemon, plan, home.folder / "strace.out"))
         async with running(home) as daemon:
-            await until(lambda: len(ledger.acknowledged) == CYCLES * EVENTS, 60)
+            await until(lambda: len(ledger.acknowledged) == len(landings) * EVENTS, 60)
             assert await daemon.stop() == 0
         load.cancel_scope.cancel()
     return landings
 
 
 @pytest.mark.skipif(not can_attach(), reason="strace is not installed or may not attach: kills could not be aimed")
-@pytest.mark.timeout(90 + 10 * CYCLES)
+@pytest.mark.timeout(180 + 40 * CYCLES)
 async def test_kill_9_loses_nothing_acknowledged_at_any_of_the_five_kinds_of_target(home, tell):
     dice, ledger, began = random.Random(SEED), Ledger(), trio.current_time()
     with reserved_port() as port:
@@ -83,10 +86,10 @@ async def test_kill_9_loses_nothing_acknowledged_at_any_of_the_five_kinds_of_tar
     inside = sum(landing.inside_store for landing in landings)
     lines = [f"  {name}: {account}" for name, account in accounts.items()]
     tell(
-        f"{CYCLES} kills (seed {SEED}), {inside} inside a commit or record, {trio.current_time() - began:.0f} s\n"
-        + "\n".join(lines)
+        f"{len(landings)} kills (seed {SEED}), {inside} inside a commit or record, "
+        f"{trio.current_time() - began:.0f} s\n" + "\n".join(lines)
     )
     assert all(account.holds for account in accounts.values())
     assert all(set(arrived) == set(got["http"]) for arrived in got.values()), "one event went out under two ids"
-    assert events == len(set(got["http"])) == CYCLES * EVENTS
+    assert events == len(set(got["http"])) == len(landings) * EVENTS
     assert inside * 2 >= CYCLES

@@ -4,6 +4,7 @@ Each burden alone, so that a leak is found with its name. `HOOKGATE_LEAKS` is th
 done: 1 for a release.
 """
 
+import itertools
 import logging
 import os
 import ssl
@@ -70,7 +71,7 @@ class Burden:
             )
 
     async def failures(self, count):
-        faults = iter(FAILURES * count)
+        faults = itertools.cycle(FAILURES)
         self.world.failing.choose = lambda _: next(faults)
         await self.each(count, lambda number: self.order())
         await trio.sleep(2)

@@ -4,10 +4,10 @@ import pytest
 import trio
 
 from harness.daemon import running
+from harness.lives import reserved_port
 from harness.mail import PASSWORD, USER, Authority, real_server
 from harness.senders import post, truework
 from harness.settings import ORDERS_TOKEN, Settings
-from harness.sink import open_sink
 
 pytestmark = pytest.mark.filterwarnings("ignore:Requiring AUTH while not requiring TLS:UserWarning")
 
@@ -28,7 +28,7 @@ retry = {{ delays = ["1s"], then = "1s", give_up = "1h" }}
 
 
 async def wait_mails(mailbox, count):
-    with trio.fail_after(15):
+    with trio.fail_after(30):
         while len(mailbox.mails) < count:
             await trio.sleep(0.02)
 
@@ -63,9 +63,7 @@ async def test_M6_over_a_kill_only_who_lacks_the_mail_gets_it(home):
         async with running(home) as daemon:
             await post(daemon.port, truework("order-1", ORDERS_TOKEN))
             await daemon.wait_logged("attempt.failed")
-            with trio.fail_after(10):
-                while not (await daemon.target("mail"))["pending"]:
-                    await trio.sleep(0.02)
+            await daemon.wait_pending("mail", 1)
             await daemon.kill()
         mailbox.refuse = {}
         async with running(home) as daemon:
@@ -77,10 +75,8 @@ async def test_M6_over_a_kill_only_who_lacks_the_mail_gets_it(home):
 
 
 async def test_a_target_that_is_down_is_told_by_mail_with_its_reason_and_what_to_do(home):
-    with real_server() as (mailbox, port):
-        async with open_sink() as sink:
-            gone = sink.url
-        settings = Settings(home, crm=gone, more=MAIL.format(port=port, tls="none", more=""))
+    with real_server() as (mailbox, port), reserved_port() as gone:
+        settings = Settings(home, crm=f"http://127.0.0.1:{gone}/", more=MAIL.format(port=port, tls="none", more=""))
         settings.orders_targets = ["crm"]
         settings.more += '[alerts]\ntargets = ["mail"]\n'
         settings.write()
@@ -145,7 +141,7 @@ async def test_a_kill_while_a_digest_is_sent_loses_none_of_its_events(home):
         mailbox.gate.clear()
         async with running(home) as daemon:
             await post_orders(daemon, 1, 2, 3)
-            with trio.fail_after(15):
+            with trio.fail_after(30):
                 while not mailbox.held:
                     await trio.sleep(0.02)
             await daemon.kill()

@@ -21,8 +21,8 @@ type = "http"
 url = "{drip}"
 """
 COUNT = 200
-LATE_SECONDS = 2.0
-"""Contains; what is typical is for the benchmark (benchmarks/outage.py) to say."""
+LATE_SECONDS = 10.0
+"""A third of what each try at a bad target takes; what is typical is for benchmarks/outage.py to say."""
 
 
 async def test_P12_a_dead_a_silent_and_a_dripping_target_keep_a_healthy_one_waiting_for_nothing(home):
@@ -39,7 +39,9 @@ async def test_P12_a_dead_a_silent_and_a_dripping_target_keep_a_healthy_one_wait
                     sent.append(trio.current_time())
                     assert answer.status == 200
             await daemon.wait_settled(target="crm", seconds=LATE_SECONDS)
-            assert [gate["kind"] for gate in (await daemon.target("dead"))["gates"]] == ["breaker"]
+            with trio.fail_after(30):
+                while [gate["kind"] for gate in (await daemon.target("dead"))["gates"]] != ["breaker"]:
+                    await trio.sleep(0.05)
             for name in ("hole", "drip"):
                 waiting = await daemon.target(name)
                 assert waiting["pending"] + waiting["in_flight"] == COUNT

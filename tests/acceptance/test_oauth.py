@@ -26,7 +26,7 @@ async def test_a_token_endpoint_that_is_down_costs_no_attempt_and_is_asked_once_
             assert "token: " in status["last_error"]
             assert "HTTP 503" in status["last_error"]
             tokens.sink.fault = Fault()
-            await daemon.wait_settled(30)
+            await daemon.wait_settled(60)
             assert len({arrival.webhook_id for arrival in crm.taken}) == 20
             assert {arrival.headers["authorization"] for arrival in crm.taken} == {f"Bearer {tokens.valid}"}
             assert len(tokens.asked) <= 5, "twenty deliveries and their probes, a few questions"

@@ -169,7 +169,8 @@ async def test_kill_9_in_the_middle_of_a_paced_replay_neither_loses_nor_doubles_
             if life < 3:
                 seen = REPLAYED * (life + 1) // 4
                 progress.append((await wait_for(daemon, "r", lambda row, seen=seen: row["events"] >= seen))["events"])
-                went_on += [(line["replay"], line["who"]) for line in daemon.logged("replay.continued")]
+                continued = await daemon.wait_logged("replay.continued", min(life, 1))
+                went_on += [(line["replay"], line["who"]) for line in continued]
                 daemon.signal(signal.SIGKILL)
                 await daemon.wait_ended()
                 let_back_off_pass(home)
@@ -197,7 +198,7 @@ async def test_a_running_replay_is_cancelled_and_so_is_what_it_added(home):
         await fill(home, REPLAYED, "audit")
         async with running(home) as daemon:
             await daemon.cli("targets", "hold", "crm")
-            await daemon.cli("replay", "--all", "--target", "crm", "--rate", "50/s", "--id", "r", "--yes")
+            await daemon.cli("replay", "--all", "--target", "crm", "--rate", "20/s", "--id", "r", "--yes")
             await wait_for(daemon, "r", lambda row: row["added"] > 20)
             ended = await daemon.cli("replays", "cancel", "r", "--reason", "wrong target")
             assert (ended["state"], ended["reason"]) == ("cancelled", "wrong target")

@@ -9,7 +9,8 @@ from harness.sink import FINE, Fault, open_sink
 from harness.turns import Seen, inversions
 
 ORDERED = 'order_by = "body.data.metadata.customer"'
-SLOW = 'retry = { first = "1s", max = "1s", factor = 1.0, give_up = "1d" }'
+SLOW = 'retry = { first = "3s", max = "3s", factor = 1.0, give_up = "1d" }'
+"""So slow that all are tried once before so many failures in a row close the target's gate."""
 
 
 async def send(daemon, name, customer):
@@ -28,8 +29,8 @@ async def test_P9_a_dead_head_stops_its_key_says_so_and_goes_first_when_it_is_re
         async with running(home) as daemon:
             for name, customer in (("a1", "a"), ("a2", "a"), ("b1", "b"), ("a3", "a")):
                 await send(daemon, name, customer)
-            await sink.wait(lambda it: {"a1", "b1"} <= {name_of(one) for one in it.arrivals}, 10)
-            await sink.wait_taken(1, 10)
+            await sink.wait(lambda it: {"a1", "b1"} <= {name_of(one) for one in it.arrivals}, 30)
+            await sink.wait_taken(1, 30)
             (dead,) = await _listed(daemon, "dead")
             waiting = await _listed(daemon, "pending")
             target = await daemon.target("crm")
@@ -55,7 +56,7 @@ async def test_P9_a_reload_orders_what_waits_already_and_another_one_ends_the_or
         async with running(home) as daemon:
             for number in range(12):
                 await send(daemon, f"{number:02}", f"customer{number % 3}")
-            await sink.wait(lambda it: len({one.webhook_id for one in it.arrivals}) == 12, 10)
+            await sink.wait(lambda it: len({one.webhook_id for one in it.arrivals}) == 12, 30)
             settings.crm_options = f"{SLOW}\n{ORDERED}"
             await daemon.reload(settings.text())
             await _wait_behind(daemon, 9)

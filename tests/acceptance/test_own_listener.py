@@ -14,5 +14,5 @@ async def test_C6_a_target_that_turns_out_to_be_our_own_listener_gets_nothing_an
         assert (await post(daemon.port, truework("order-1", ORDERS_TOKEN))).status == 200
         told = (await daemon.wait_logged("attempt.failed"))[0]
         assert "the gateway itself listens there" in told["reason"]
-        (waiting,) = (await daemon.ask("/deliveries?target=crm"))["deliveries"]
-        assert (waiting["state"], waiting["attempts"]) == ("pending", 0)
+        (waiting,) = await daemon.wait_pending("crm", 1)
+        assert waiting["attempts"] == 0

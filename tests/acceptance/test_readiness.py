@@ -10,7 +10,7 @@ from harness.daemon import running
 from harness.planted import planted
 from harness.senders import Client, post, truework
 from harness.settings import ORDERS_TOKEN, Settings
-from harness.sink import open_sink
+from harness.sink import Fault, open_sink
 from harness.stuck import Resolver, open_peers
 
 TELL_SECONDS = 30.0
@@ -41,10 +41,12 @@ async def test_P28_a_part_that_is_stuck_is_told_by_readiness_within_30_seconds(b
         async with running(home, before=planted(bug)) as daemon:
             await daemon.ask("/ready")
             await trio.sleep(1)
-            # What finds no room in memory waits in the store: there it must be looked at.
+            # What finds no room in memory, as nothing is answered, waits in the store: there it must be looked at.
+            sink.fault = Fault(until=trio.Event())
             async with trio.open_nursery() as senders:
                 for number in range(100):
                     senders.start_soon(post, daemon.port, truework(f"order-{number}", ORDERS_TOKEN))
+            sink.fault.until.set()
             took = await until_not_ready(daemon, reason)
             assert (await post(daemon.port, truework("after", ORDERS_TOKEN))).status == answered
             assert reason in (await daemon.ask("/status"))["not_ready"][0]

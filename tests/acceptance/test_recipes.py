@@ -51,14 +51,14 @@ async def test_an_order_that_wants_somebody_to_act_is_cancelled_and_no_other(hom
             for order, name in (("one", "action-required"), ("two", "action-requred"), ("late", "action-required")):
                 await state(daemon, order, name)
             await state(daemon, "three", "processing")
-            await daemon.wait_settled(10)
+            await daemon.wait_settled()
             asked = sorted((each.method, each.path) for each in api.arrivals)
             assert asked == [("PUT", f"/orders/{name}/cancel") for name in ("late", "one", "two")]
             assert {each.headers["authorization"] for each in api.arrivals} == {f"Bearer {KEY}"}
             assert {each.body for each in api.arrivals} == {b"{}"}
             assert {each["state"] for each in (await daemon.ask("/deliveries"))["deliveries"]} == {"delivered"}
             await daemon.cli("replay", "--source", "truework", "--yes", "--json", code=0)
-            await daemon.wait_settled(10)
+            await daemon.wait_settled()
             assert len(api.arrivals) == 3
 
 
@@ -70,7 +70,7 @@ async def test_the_order_goes_along_when_it_is_completed(home):
         api.fault = Fault(body=b'{"state": "completed", "reports": []}')
         async with running(home) as daemon:
             assert (await post(daemon.port, truework("ord-7", ORDERS_TOKEN))).status == 200
-            await crm.wait_taken(1, 10)
+            await crm.wait_taken(1, 30)
             found = json.loads(crm.taken[0].body)
             assert found["fetched"] == {"state": "completed", "reports": []}
             assert found["payload"]["data"]["order_id"] == "ord-7"
@@ -90,7 +90,7 @@ async def test_the_result_of_a_finished_process_is_fetched_and_fills_a_template(
         async with running(home) as daemon:
             events = [truora_event("HKE1"), truora_event("HKE2", action="created")]
             assert (await post(daemon.port, truora(events, TRUORA_KEY))).status == 200
-            await crm.wait_taken(1, 20)
+            await crm.wait_taken(1, 30)
             found = json.loads(crm.taken[0].body)
             assert (found["process"], found["status"]) == ("IDPHKE1", "success")
             assert {each.path for each in api.arrivals} == {"/v1/processes/IDPHKE1/result"}

@@ -56,7 +56,7 @@ def at_work(folder):
     return found
 
 
-async def until(condition, seconds=15):
+async def until(condition, seconds=30):
     with trio.fail_after(seconds):
         while not condition():
             await trio.sleep(0.02)
@@ -95,7 +95,7 @@ async def test_P25_a_killed_daemon_leaves_no_run_behind_and_the_next_one_runs_it
         await until((folder / "begun").exists)
         assert at_work(folder)
         await daemon.kill()
-    await until(lambda: not at_work(folder), 5)
+    await until(lambda: not at_work(folder))
     (folder / "running").rmdir()  # the mark of the run that was killed
     (folder / "go").touch()
     async with running(home) as daemon:

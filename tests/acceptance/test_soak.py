@@ -9,6 +9,7 @@ import os
 import pytest
 import trio
 
+from harness.five import until
 from harness.soak import left_behind, report, soak, soaking, stand_still, under_load
 from harness.soak_world import EVERYWHERE
 from harness.turns import inversions
@@ -68,8 +69,8 @@ async def test_a_daemon_that_leaves_a_descriptor_and_a_task_behind_for_each_refu
     async with soaking(home, bugs=("eager", "leaky")) as (world, daemon):
         await stand_still(world, daemon)
         before = await rest(daemon)
-        async with under_load(world, daemon, rate=60, hurry=HURRY):
-            await trio.sleep(2)
+        async with under_load(world, daemon, rate=60, hurry=HURRY) as load:
+            await until(lambda: load.did["refused"] >= 4, 30)
         await stand_still(world, daemon)
         left = " ".join(await wait_back(daemon, before, 4))
     assert "descriptors" in left

@@ -23,7 +23,7 @@ async def test_an_idle_daemon_stops_at_once_and_says_so(home):
         assert "STOPPING=1" in daemon.notices
 
 
-@pytest.mark.timeout(90)
+@pytest.mark.timeout(150)
 async def test_stuck_clients_and_a_hanging_target_do_not_hold_up_the_end_and_nothing_is_lost(home, tell):
     ledger = Ledger()
     async with open_sink() as sink:
@@ -35,7 +35,7 @@ async def test_stuck_clients_and_a_hanging_target_do_not_hold_up_the_end_and_not
                 with Client(daemon.port) as client:
                     for number in range(50):
                         await client.insist(truework(f"order-{number}", ORDERS_TOKEN), ledger)
-                await sink.wait(lambda sink: len(sink.arrivals) >= 16, 5)
+                await sink.wait(lambda sink: len(sink.arrivals) >= 16, 30)
                 began = trio.current_time()
                 daemon.signal(signal.SIGTERM)
                 assert await daemon.wait_ended(32) == 0
@@ -43,7 +43,7 @@ async def test_stuck_clients_and_a_hanging_target_do_not_hold_up_the_end_and_not
         assert took <= 30
         sink.fault = Fault()
         async with running(home) as daemon:
-            await daemon.wait_settled(30)
+            await daemon.wait_settled(60)
             assert await daemon.stop() == 0
         account = ledger.account(json.loads(arrival.body)["data"]["order_id"] for arrival in sink.taken)
     tell(f"SIGTERM with stuck clients and a hanging target: exit 0 after {took:.1f} s; {account}")
@@ -71,7 +71,7 @@ async def test_P16_orders_in_the_midst_of_a_stop_are_answered_with_the_reason_an
         async with running(home) as daemon:
             with Client(daemon.port) as client:
                 await client.insist(truework("order-1", ORDERS_TOKEN), Ledger())
-            await sink.wait(lambda sink: sink.arrivals, 5)
+            await sink.wait(lambda sink: sink.arrivals, 30)
             daemon.signal(signal.SIGTERM)
             refused = await _until_refused(daemon, "/targets/crm/enable")
             assert refused["error"].startswith("target crm: the gateway is stopping")
@@ -86,7 +86,7 @@ async def test_P16_orders_in_the_midst_of_a_stop_are_answered_with_the_reason_an
 
 async def _until_refused(daemon, path):
     """Order until the stop has come so far that it is refused with 503; give the answer."""
-    with trio.fail_after(10):
+    with trio.fail_after(30):
         while True:
             try:
                 return await daemon.ask(path, {}, status=503)

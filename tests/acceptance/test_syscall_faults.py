@@ -65,7 +65,7 @@ class Run:
                     stopped = None
                 self.code = await daemon.stop()
                 pid = daemon.pid
-            with trio.fail_after(5):
+            with trio.fail_after(30):
                 while (ended := ended_at(trace.read_text(), pid)) is None:
                     await trio.sleep(0.01)
             self.struck = struck(trace.read_text())

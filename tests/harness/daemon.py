@@ -8,10 +8,11 @@ import itertools
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from subprocess import DEVNULL
 from typing import Any
@@ -24,6 +25,8 @@ from harness.senders import Client
 HOOKGATE = Path(sys.executable).with_name("hookgate")
 READY_SECONDS = 60.0
 END_SECONDS = 35.0
+PATIENCE_SECONDS = 40.0
+"""For what takes a moment on a machine of its own: none of these waits is what a test claims."""
 _numbers = itertools.count()
 
 
@@ -50,7 +53,7 @@ class Daemon:
         self.ready_seconds = 0.0
         """From exec to READY=1."""
         self._noticed = trio.Event()
-        self._notify = trio.socket.socket(trio.socket.AF_UNIX, trio.socket.SOCK_DGRAM)
+        self._notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
         self._environ = environ
         self._before = before
         self._log_start = home.stderr.stat().st_size if home.stderr.exists() else 0
@@ -91,7 +94,7 @@ class Daemon:
     async def start(self, nursery: trio.Nursery) -> None:
         """Start the process and begin to listen to its notices."""
         address = self.home.folder / f"notify-{next(_numbers)}.sock"
-        await self._notify.bind(str(address))
+        self._notify.bind(str(address))
         nursery.start_soon(self._listen)
         environ = {
             "PATH": os.environ["PATH"],
@@ -135,7 +138,7 @@ class Daemon:
             return
         raise DaemonDiedError(f"no {line} within {seconds} s:\n{self.tail()}")
 
-    async def wait_logged(self, event: str, count: int = 1, seconds: float = 10.0) -> list[dict[str, Any]]:
+    async def wait_logged(self, event: str, count: int = 1, seconds: float = PATIENCE_SECONDS) -> list[dict[str, Any]]:
         """Wait until a log line called `event` was written `count` times. Raises trio.TooSlowError."""
         with trio.fail_after(seconds):
             while len(found := self.logged(event)) < count:
@@ -152,6 +155,7 @@ class Daemon:
         with trio.fail_after(seconds):
             while self.running:
                 await trio.sleep(0.01)
+        self._take_notices()  # its last words may have come together with its end
         return int(self._process.returncode)
 
     async def kill(self) -> None:
@@ -208,7 +212,7 @@ class Daemon:
         listed = (await self.ask("/targets"))["targets"]
         return next(target for target in listed if target["name"] == name)
 
-    async def wait_settled(self, seconds: float = 20.0, target: str | None = None) -> None:
+    async def wait_settled(self, seconds: float = PATIENCE_SECONDS, target: str | None = None) -> None:
         """Wait until nothing is pending or in flight, for `target` or for all. Raises trio.TooSlowError."""
         with trio.fail_after(seconds):
             while any(
@@ -218,7 +222,18 @@ class Daemon:
             ):
                 await trio.sleep(0.05)
 
-    async def reload(self, text: str | None = None, seconds: float = 10.0) -> None:
+    async def wait_pending(self, target: str, count: int, seconds: float = PATIENCE_SECONDS) -> list[dict[str, Any]]:
+        """Wait until at least `count` deliveries of a target wait; give them. A try is logged before it is recorded.
+
+        Raises trio.TooSlowError.
+        """
+        path = f"/deliveries?target={target}&state=pending"
+        with trio.fail_after(seconds):
+            while len(found := (await self.ask(path))["deliveries"]) < count:
+                await trio.sleep(0.05)
+        return list(found)
+
+    async def reload(self, text: str | None = None, seconds: float = PATIENCE_SECONDS) -> None:
         """Write the configuration (unless None), reload by SIGHUP, wait until it is ready, whatever it decided."""
         if text is not None:
             self.home.write_config(text)
@@ -240,16 +255,23 @@ class Daemon:
         if self._process.poll() is None:
             self._process.kill()
         self._process.wait()
+        trio.lowlevel.notify_closing(self._notify)
         self._notify.close()
 
     async def _listen(self) -> None:
         while True:
             try:
-                datagram = await self._notify.recv(4096)
-            except (trio.ClosedResourceError, OSError):
+                await trio.lowlevel.wait_readable(self._notify)
+            except (trio.ClosedResourceError, OSError, ValueError):
                 return  # closed, perhaps after it had become readable
-            self.notices.extend(datagram.decode().splitlines())
-            self._noticed.set()
+            self._take_notices()
+
+    def _take_notices(self) -> None:
+        """Read all that has come by sd_notify."""
+        with suppress(OSError):  # nothing more, or closed
+            while True:
+                self.notices.extend(self._notify.recv(4096).decode().splitlines())
+                self._noticed.set()
 
 
 def cpu_seconds(pid: int) -> float:

@@ -77,7 +77,7 @@ class Kind:
         """True once a try of the broken target has failed, or is stuck in it."""
         return bool(failures(daemon, self.name))
 
-    async def wait_got(self, orders, seconds=30):
+    async def wait_got(self, orders, seconds=60):
         """Wait until each of `orders` arrived at least once."""
         await until(lambda: {one.order for one in self.got()} >= set(orders), seconds)
 

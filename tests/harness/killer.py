@@ -108,7 +108,7 @@ def can_attach() -> bool:
     return is_installed()
 
 
-async def kill(victim: Victim, plan: Plan, trace: Path, seconds: float = 3.0) -> Landing:
+async def kill(victim: Victim, plan: Plan, trace: Path, seconds: float = 10.0) -> Landing:
     """Kill `victim` as planned, at the latest after `seconds`; give where it struck. `trace` is a file to write."""
     if not plan.call:
         await trio.sleep(plan.after)

@@ -24,7 +24,7 @@ from harness.vitals import MIB, look, per_hour, wait_back
 LOOK_SECONDS = 10.0
 DRAIN_SECONDS = 300.0
 TRIES = 3
-PATIENCE_SECONDS = 12.0
+PATIENCE_SECONDS = 20.0
 """For what goes late: threads that wait for more work go after ten seconds."""
 GROWTH_MIB = 1.0
 """The most that memory may grow in an hour."""

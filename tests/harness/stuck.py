@@ -20,6 +20,8 @@ from harness.senders import truework
 from harness.settings import ORDERS_TOKEN
 from harness.sink import Fault, open_sink
 
+HOLD_SECONDS = 60
+"""Until a peer holds something, with many daemons starting at once."""
 RETRY = 'timeout = "5m"\nretry = { first = "1s", give_up = "1d" }\n'
 SLEEPS = "trap '' TERM INT HUP\necho $$ > \"$2\"\nwhile :; do sleep 1; done\n"
 PLUGIN = """
@@ -123,7 +125,7 @@ class HttpTarget(Peer):
         self.tables = self.table(f'type = "http"\nurl = "{self.sink.url}"')
 
     async def hold(self, daemon, stack):
-        await self.sink.wait(lambda sink: sink.arrivals, 10)
+        await self.sink.wait(lambda sink: sink.arrivals, HOLD_SECONDS)
 
 
 class MailTarget(Peer):
@@ -193,7 +195,7 @@ class Resolver(Peer):
         self.tables = self.table('type = "http"\nurl = "http://crm.hung.example:9/"')
 
     async def hold(self, daemon, stack):
-        with trio.fail_after(10):
+        with trio.fail_after(HOLD_SECONDS):
             await self.hole.recv(512)
 
 
@@ -216,7 +218,7 @@ async def _dial(stack, place):
     return connection
 
 
-async def _until(condition, seconds=15):
+async def _until(condition, seconds=HOLD_SECONDS):
     with trio.fail_after(seconds):
         while not condition():
             await trio.sleep(0.02)

@@ -6,6 +6,7 @@ it hides the former from others of its user. Nothing here starts or ends anythin
 
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import linear_regression
@@ -96,8 +97,11 @@ async def ask_counts(daemon: Daemon) -> dict[str, int]:
 
 def children(pid: int) -> list[int]:
     """The processes it started that still live, whichever of its threads did."""
-    listed = [each.read_text() for each in Path(f"/proc/{pid}/task").glob("*/children")]
-    return [int(child) for line in listed for child in line.split()]
+    found = []
+    for each in Path(f"/proc/{pid}/task").glob("*/children"):
+        with suppress(OSError):  # a thread that ended since it was listed
+            found += [int(child) for child in each.read_text().split()]
+    return found
 
 
 def _status(pid: int) -> dict[str, int]:
