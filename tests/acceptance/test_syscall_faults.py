@@ -1,7 +1,7 @@
 """P2 and P18: a system call on the store's files fails, wherever in a run of 20 events; no answer was a lie.
 
-`HOOKGATE_FAULT_RUNS` sets how many faults are tried (32 in CI; `all` is every Nth call with every error, an hour),
-`HOOKGATE_FAULT_SEED` repeats a choice.
+`HOOKGATE_FAULT_RUNS` sets how many faults are tried (32 in CI; `all` is every Nth call with every error, more than an
+hour), `HOOKGATE_FAULT_SEED` repeats a choice.
 """
 
 import json
