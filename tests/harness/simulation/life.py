@@ -15,10 +15,17 @@ class Life:
         self.expected_end = ""
         """Why it may end by itself; empty: it may not."""
         self.daemon = None
+        self.started = False
+        """It said so: who comes before finds no listener."""
         self.down = 1.0
         self.ended = trio.Event()
         self.scope = trio.CancelScope()
         self.runtime = SimulatedRuntime(self, f"{world.seed} life {number}")
+
+    @property
+    def listens(self):
+        """Tell whether an operator's order finds somebody."""
+        return self.started and self.daemon is not None and not self.dead
 
     def kill(self, how):
         """End it here and now: nothing it still does has an effect."""

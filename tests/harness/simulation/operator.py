@@ -13,6 +13,9 @@ from gateway.replay_plan import ReplayPlan
 from gateway.store.operator import DeliveryFilter, EventFilter
 from harness.simulation.disk import KilledError
 
+OUTCOME_UNKNOWN = "its outcome is unknown"
+"""A reload refused with these words leaves the new file where it is: the store may go by its names already."""
+
 
 class Operator:
     """Acts on the life that a world has at the moment."""
@@ -50,7 +53,7 @@ class Operator:
     async def _edit(self, settings):
         world = self._world
         life, before = world.life, world.settings
-        if life is None or life.daemon is None or life.dead or settings is before:
+        if life is None or not life.listens or settings is before:
             return
         if settings is None:
             world.config.write_text("[targets.p0]\ntype = 5\n")
@@ -62,7 +65,7 @@ class Operator:
             world.config.write_text(before.text())
             if result is not None and result.ok:
                 world.fail("P15", "a configuration that is none was taken")
-        elif result is not None and not result.ok:
+        elif result is not None and not result.ok and not any(OUTCOME_UNKNOWN in each for each in result.problems):
             world.config.write_text(before.text())
             world.possible = [each for each in world.possible if each is not settings]
         else:  # it is what the next start finds, too
@@ -95,7 +98,7 @@ class Operator:
     async def operate(self, verb, place, id, draw):  # noqa: A002 - a replay's id
         """Give an order for the target that leads to a place, if there is one now."""
         life, target = self._world.life, self._world.settings.target(place)
-        if life is not None and life.daemon is not None and not life.dead and target is not None:
+        if life is not None and life.listens and target is not None:
             await self._order(verb, target, id, draw)
 
     async def _order(self, verb, target, replay="", draw=0.0):

@@ -98,6 +98,9 @@ class World:
     def log(self, level, name, entry):
         """Take one line of the daemon's log; what a dead process says nobody reads."""
         if self.life is not None and not self.life.dead:
+            self.life.started |= name == "daemon.started"
+            if name == "clock.step_postponed":  # what waits is not set right yet
+                self.stepped_at = self.clock.current_time()
             told = " ".join(f"{key}={value}" for key, value in sorted(entry.items()) if key not in UNTOLD)
             self.trace.say(f"log: {level} {name} {told.replace(str(self._folder), '')[:300]}")
 
