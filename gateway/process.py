@@ -9,6 +9,7 @@ from typing import Final
 import structlog
 import trio
 
+from gateway.arenas import share_arenas
 from gateway.daemon import open_daemon
 from gateway.errors import ConfigError, HookgateError, leaves
 from gateway.log import configure
@@ -28,6 +29,7 @@ def run(config_path: Path) -> int:
     """
     os.umask(0o077)  # what we write holds other people's data
     hide_memory()
+    share_arenas()
     sys.setswitchinterval(GIL_SECONDS)
     configure("info", "auto")
     status = 0
