@@ -9,7 +9,7 @@ from typing import Final
 import structlog
 import trio
 
-from gateway.arenas import share_arenas
+from gateway.allocator import give_back_large_pieces
 from gateway.daemon import open_daemon
 from gateway.errors import ConfigError, HookgateError, leaves
 from gateway.log import configure
@@ -29,7 +29,7 @@ def run(config_path: Path) -> int:
     """
     os.umask(0o077)  # what we write holds other people's data
     hide_memory()
-    share_arenas()
+    give_back_large_pieces()
     sys.setswitchinterval(GIL_SECONDS)
     configure("info", "auto")
     status = 0
