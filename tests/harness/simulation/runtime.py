@@ -75,7 +75,8 @@ class SimulatedRuntime(Runtime):
         self.listeners.append(MemoryListener(port))
         return self.listeners[-1]
 
-    async def accept(self, listener):
+    async def accept(self, listener, most):
+        del most
         return [await listener.accept()]
 
     def listen_unix(self, path, backlog):
