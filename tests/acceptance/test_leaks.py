@@ -154,7 +154,7 @@ async def test_P21_what_is_done_many_times_leaves_no_descriptor_thread_task_or_m
         home.write_config(world.text())
         async with running(home, before=planted("eager")) as daemon:  # the store opens all that it opens in the end
             burdened = Burden(world, daemon)
-            await burden(burdened, max(count // 3, 2))
+            await burden(burdened, count)  # what fills up for good fills up now
             await stand_still(world, daemon)
             before = await rest(daemon)
             await burden(burdened, count)
