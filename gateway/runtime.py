@@ -31,6 +31,8 @@ Socket: TypeAlias = stdlib_socket.socket
 
 DNS_THREADS: Final = 32
 FILE_THREADS: Final = 16
+ACCEPT_MAX: Final = 32
+"""Connections taken at once: with one between two turns of the others, new ones would wait behind a whole flood."""
 
 
 class Runtime:
@@ -213,8 +215,8 @@ class Runtime:
         listener.setblocking(False)
         return listener
 
-    async def accept(self, listener: Socket, most: int) -> list[tuple[Socket, object]]:
-        """Wait for connections and take those that are there, at most so many; none if whoever came has left.
+    async def accept(self, listener: Socket) -> list[tuple[Socket, object]]:
+        """Wait for connections and take those that are there, at most `ACCEPT_MAX`; none if whoever came has left.
 
         Each is a non-blocking socket with its peer's name as the kernel gives it: the bare socket, because a read or
         write through trio's costs a checkpoint even where nothing waits. Raises OSError if the first cannot be taken.
@@ -222,7 +224,7 @@ class Runtime:
         await trio.lowlevel.wait_readable(listener)
         accepted: list[tuple[Socket, object]] = []
         try:
-            while len(accepted) < most:
+            while len(accepted) < ACCEPT_MAX:
                 accepted.append(listener.accept())
                 accepted[-1][0].setblocking(False)
         except OSError as error:

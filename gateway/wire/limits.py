@@ -28,8 +28,6 @@ megabytes of each connection, and until they are full nobody would notice that n
 RECEIVE_BYTES: Final = 16 * 1024
 ACCEPT_PAUSE_SECONDS: Final = 0.1
 """How long accepting rests when the machine has no descriptor or memory left."""
-ACCEPT_MAX: Final = 32
-"""Connections taken at once: with one between two turns of the others, new ones would wait behind a whole flood."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,14 +16,7 @@ import trio
 
 from gateway.runtime import Runtime, Socket
 from gateway.wire.connection import over_http1
-from gateway.wire.limits import (
-    ACCEPT_MAX,
-    ACCEPT_PAUSE_SECONDS,
-    PATIENCE_SECONDS,
-    SEND_BUFFER_BYTES,
-    SWEEP_SECONDS,
-    Limits,
-)
+from gateway.wire.limits import ACCEPT_PAUSE_SECONDS, PATIENCE_SECONDS, SEND_BUFFER_BYTES, SWEEP_SECONDS, Limits
 from gateway.wire.proxies import UNIX, TrustedProxies, peer_address, peer_group
 from gateway.wire.reply import Reply, encode_reply, error_reply
 from gateway.wire.state import Connect, Handler, ServedConnection, ServerState
@@ -141,7 +134,7 @@ class Server:
             listener.socket.setsockopt(trio.socket.SOL_SOCKET, trio.socket.SO_SNDBUF, SEND_BUFFER_BYTES)
         while True:
             try:
-                accepted = await self._state.runtime.accept(listener.socket, self._most_at_once())
+                accepted = await self._state.runtime.accept(listener.socket)
             except OSError as error:
                 self._state.refused["accept"] += 1
                 if error.errno not in _ONE_CONNECTION:
@@ -149,10 +142,6 @@ class Server:
                 continue
             for socket, name in accepted:
                 self._begin(socket, peer_address(name), listener.tls, nursery)
-
-    def _most_at_once(self) -> int:
-        """No more than there is room for: to look for who could make room takes a while, so the others get a turn."""
-        return max(1, min(self._state.limits.connections - len(self._connections), ACCEPT_MAX))
 
     def _begin(self, socket: Socket, peer: str, tls: ServerTls | None, nursery: trio.Nursery) -> None:
         self._state.tick()

@@ -75,8 +75,7 @@ class SimulatedRuntime(Runtime):
         self.listeners.append(MemoryListener(port))
         return self.listeners[-1]
 
-    async def accept(self, listener, most):
-        del most
+    async def accept(self, listener):
         return [await listener.accept()]
 
     def listen_unix(self, path, backlog):
