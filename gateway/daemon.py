@@ -48,7 +48,7 @@ from gateway.narrator import Narrator
 from gateway.pollers.pollers import Pollers
 from gateway.renames import forsaken, rename_owned
 from gateway.replayer import Replayer
-from gateway.runtime import Runtime, Socket
+from gateway.runtime import Runtime
 from gateway.settings import keep_times, listener_limits, server_tls, store_settings
 from gateway.store.contract import Keep, Store
 from gateway.store.sqlite import open_sqlite
@@ -251,7 +251,7 @@ class Daemon:
     def _keep(self) -> Keep:
         return keep_times(self._blueprint.config)
 
-    def _tls_for(self, listener: Socket) -> ServerTls | None:
+    def _tls_for(self, listener: trio.socket.SocketType) -> ServerTls | None:
         return self._tls if listener.family != trio.socket.AF_UNIX else None
 
     def _tell_ready(self) -> None:

@@ -10,7 +10,7 @@ import trio
 
 from gateway.config.address import Address, parse_address
 from gateway.errors import ConfigError
-from gateway.runtime import Runtime, Socket
+from gateway.runtime import Runtime
 from gateway.systemd import pick_inherited
 from gateway.wire.guard import Own
 
@@ -20,12 +20,12 @@ SOCKET_MODE: Final = 0o660
 
 def open_listeners(
     addresses: Sequence[Address], key: str, runtime: Runtime, inherited: Mapping[str, list[int]]
-) -> list[Socket]:
+) -> list[trio.socket.SocketType]:
     """Open every address of the configuration key `key`.
 
     Raises ConfigError for the first that fails, with the others closed.
     """
-    opened: list[Socket] = []
+    opened: list[trio.socket.SocketType] = []
     try:
         for address in addresses:
             opened += _open(address, runtime, inherited)
@@ -42,7 +42,7 @@ def open_listeners(
     return opened
 
 
-def refuse_clear(listeners: Sequence[Socket]) -> None:
+def refuse_clear(listeners: Sequence[trio.socket.SocketType]) -> None:
     """Raise ConfigError if one of these plain listeners is open to the network.
 
     The blueprint has refused such addresses; this is for what the service manager passed, seen only now.
@@ -54,7 +54,7 @@ def refuse_clear(listeners: Sequence[Socket]) -> None:
             raise ConfigError([f"{told} to the network: {remedy}"])
 
 
-def describe(listener: Socket) -> str:
+def describe(listener: trio.socket.SocketType) -> str:
     """Give the address that a listener really has, in the configuration's spelling; a path from the root on."""
     name = listener.getsockname()
     if listener.family == trio.socket.AF_UNIX:
@@ -63,7 +63,7 @@ def describe(listener: Socket) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-def own_address(listener: Socket) -> Own:
+def own_address(listener: trio.socket.SocketType) -> Own:
     """Give where a listener can be reached, for the guard of outgoing connections."""
     name = listener.getsockname()
     if listener.family == trio.socket.AF_UNIX:
@@ -71,7 +71,7 @@ def own_address(listener: Socket) -> Own:
     return Own(name[0], name[1])
 
 
-def _open(address: Address, runtime: Runtime, inherited: Mapping[str, list[int]]) -> list[Socket]:
+def _open(address: Address, runtime: Runtime, inherited: Mapping[str, list[int]]) -> list[trio.socket.SocketType]:
     if address.kind == "fd":
         return [runtime.adopt_listener(descriptor) for descriptor in pick_inherited(inherited, address.name)]
     if address.kind == "tcp":

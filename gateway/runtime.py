@@ -27,12 +27,10 @@ AddressInfo = tuple[int, str, int]
 """Family, numeric address, port: what `Runtime.resolve` gives and `Runtime.connect` takes."""
 
 Socket: TypeAlias = stdlib_socket.socket
-"""A socket of the standard library, listening or accepted, for those who cannot name that module."""
+"""A socket of the standard library, as `Runtime.accept` gives it, for those who cannot name that module."""
 
 DNS_THREADS: Final = 32
 FILE_THREADS: Final = 16
-ACCEPT_MAX: Final = 32
-"""Connections taken at once: with one between two turns of the others, new ones would wait behind a whole flood."""
 
 
 class Runtime:
@@ -168,7 +166,7 @@ class Runtime:
             raise
         return ours, process
 
-    def listen_tcp(self, host: str, port: int, backlog: int) -> Socket:
+    def listen_tcp(self, host: str, port: int, backlog: int) -> trio.socket.SocketType:
         """Listen on one numeric address; port 0 takes a free one. IPv6 listeners take IPv6 only."""
         family = stdlib_socket.AF_INET6 if ":" in host else stdlib_socket.AF_INET
         listener = stdlib_socket.socket(family, stdlib_socket.SOCK_STREAM)
@@ -181,10 +179,9 @@ class Runtime:
         except BaseException:
             listener.close()
             raise
-        listener.setblocking(False)
-        return listener
+        return trio.socket.from_stdlib_socket(listener)
 
-    def listen_unix(self, path: str, backlog: int) -> Socket:
+    def listen_unix(self, path: str, backlog: int) -> trio.socket.SocketType:
         """Listen on a unix socket; the caller has removed a stale one and sets the mode."""
         listener = stdlib_socket.socket(stdlib_socket.AF_UNIX, stdlib_socket.SOCK_STREAM)
         try:
@@ -193,8 +190,7 @@ class Runtime:
         except BaseException:
             listener.close()
             raise
-        listener.setblocking(False)
-        return listener
+        return trio.socket.from_stdlib_socket(listener)
 
     def is_answered(self, path: str) -> bool:
         """Tell whether somebody listens on the unix socket at `path`; False for one that its owner left behind."""
@@ -202,7 +198,7 @@ class Runtime:
             probe.setblocking(False)
             return probe.connect_ex(path) != errno.ECONNREFUSED
 
-    def adopt_listener(self, descriptor: int) -> Socket:
+    def adopt_listener(self, descriptor: int) -> trio.socket.SocketType:
         """Take over a listening socket that systemd (or a parent) opened; closing it here leaves theirs open.
 
         Raises OSError (EINVAL) if it is no listening stream socket.
@@ -212,25 +208,17 @@ class Runtime:
         if listener.type != stdlib_socket.SOCK_STREAM or not listening:
             listener.close()
             raise OSError(errno.EINVAL, "the socket that was passed does not listen for connections")
-        listener.setblocking(False)
-        return listener
+        return trio.socket.from_stdlib_socket(listener)
 
-    async def accept(self, listener: Socket) -> list[tuple[Socket, object]]:
-        """Wait for connections and take those that are there, at most `ACCEPT_MAX`; none if whoever came has left.
+    async def accept(self, listener: trio.socket.SocketType) -> tuple[Socket, object]:
+        """Take one connection, as a non-blocking socket, and its peer's name as the kernel gives it. Raises OSError.
 
-        Each is a non-blocking socket with its peer's name as the kernel gives it: the bare socket, because a read or
-        write through trio's costs a checkpoint even where nothing waits. Raises OSError if the first cannot be taken.
+        The bare socket, because a read or write through trio's costs a checkpoint even where nothing waits.
         """
-        await trio.lowlevel.wait_readable(listener)
-        accepted: list[tuple[Socket, object]] = []
-        try:
-            while len(accepted) < ACCEPT_MAX:
-                accepted.append(listener.accept())
-                accepted[-1][0].setblocking(False)
-        except OSError as error:
-            if not accepted and not isinstance(error, BlockingIOError):
-                raise
-        return accepted
+        connection, peer = await listener.accept()
+        bare = stdlib_socket.socket(fileno=connection.detach())
+        bare.setblocking(False)
+        return bare, peer
 
     def notify_supervisor(self, address: str, datagram: bytes) -> None:
         """Send one datagram to the service manager's socket (sd_notify protocol). Raises OSError."""

@@ -31,7 +31,7 @@ _ONE_CONNECTION: Final = frozenset({errno.ECONNABORTED, errno.EPROTO, errno.EPER
 class Listener(NamedTuple):
     """A listening socket, TCP or unix, and its certificate if it speaks TLS."""
 
-    socket: Socket
+    socket: trio.socket.SocketType
     tls: ServerTls | None = None
 
 
@@ -134,14 +134,13 @@ class Server:
             listener.socket.setsockopt(trio.socket.SOL_SOCKET, trio.socket.SO_SNDBUF, SEND_BUFFER_BYTES)
         while True:
             try:
-                accepted = await self._state.runtime.accept(listener.socket)
+                socket, name = await self._state.runtime.accept(listener.socket)
             except OSError as error:
                 self._state.refused["accept"] += 1
                 if error.errno not in _ONE_CONNECTION:
                     await trio.sleep(ACCEPT_PAUSE_SECONDS)
                 continue
-            for socket, name in accepted:
-                self._begin(socket, peer_address(name), listener.tls, nursery)
+            self._begin(socket, peer_address(name), listener.tls, nursery)
 
     def _begin(self, socket: Socket, peer: str, tls: ServerTls | None, nursery: trio.Nursery) -> None:
         self._state.tick()

@@ -353,7 +353,7 @@ async def test_a_tcp_listener_is_asked_with_the_token_of_the_configuration(daemo
 
 
 async def test_something_else_on_the_socket_is_told(config, tmp_path, nursery):
-    listener = trio.SocketListener(trio.socket.from_stdlib_socket(Runtime().listen_unix(str(tmp_path / "a.sock"), 1)))
+    listener = trio.SocketListener(Runtime().listen_unix(str(tmp_path / "a.sock"), 1))
 
     async def answer(stream):
         await stream.receive_some(4096)

@@ -76,7 +76,7 @@ class SimulatedRuntime(Runtime):
         return self.listeners[-1]
 
     async def accept(self, listener):
-        return [await listener.accept()]
+        return await listener.accept()
 
     def listen_unix(self, path, backlog):
         raise NotImplementedError("the simulation's configuration names TCP addresses")
