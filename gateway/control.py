@@ -9,6 +9,7 @@ one runs at a time, and requests that come meanwhile share the next.
 import os
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 from traceback import format_tb
 
@@ -225,8 +226,7 @@ class Control:
         async with self._intake.pause() if renames or reorders else nullcontext():
             new = await with_former_rules(new, self.store, self._runtime.now_ms())
             # The last that the store may refuse: then the old names go on.
-            await rename_owned(new, self.store, self._runtime)
-            await self._dispatcher.use(new)
+            await self._dispatcher.use(new, partial(rename_owned, new, self.store, self._runtime))
             self._intake.use(new)
             self._receiver.use(new)
         self._pollers.use(new)
@@ -262,18 +262,21 @@ class Control:
 
     async def hold(self, target: str, reason: str) -> bool:
         """Close the operator's gate on a target; False if it was closed."""
-        return await self._dispatcher.hold(self._known(target), reason)
+        async with self._intake.steady():
+            return await self._dispatcher.hold(self._known(target), reason)
 
     async def release(self, target: str, reason: str) -> bool:
         """Open the operator's gate, and that of a restored backup; False if neither was closed."""
-        changed = await self._dispatcher.open(self._known(target), ("held", "restored"))
+        async with self._intake.steady():
+            changed = await self._dispatcher.open(self._known(target), ("held", "restored"))
         if changed:
             log.info("target.released", target=target, reason=reason)
         return changed
 
     async def enable(self, target: str, reason: str) -> bool:
         """Open the gates that the daemon closed (disabled, breaker); False if none was closed."""
-        changed = await self._dispatcher.open(self._known(target), ("disabled", "breaker"))
+        async with self._intake.steady():
+            changed = await self._dispatcher.open(self._known(target), ("disabled", "breaker"))
         if changed:
             log.info("target.enabled", target=target, reason=reason)
         return changed

@@ -13,15 +13,18 @@ from gateway.store.contract import Rename, Store
 log = structlog.get_logger()
 
 
-async def rename_owned(blueprint: Blueprint, store: Store, runtime: Runtime) -> None:
+async def rename_owned(blueprint: Blueprint, store: Store, runtime: Runtime) -> dict[str, str]:
     """Give each renamed target or source what it owned under its former name: backlog, de-dup keys, learned secrets.
 
+    Gives the targets' new names by their former ones. Raises StoreError: then all have the former ones.
     What the store holds all or none; a learned secret that cannot be renamed is found under its old name, too.
     """
     targets = [Rename("target", each.formerly, each.name) for each in blueprint.targets.values() if each.formerly]
     sources = [Rename("source", each.formerly, each.name) for each in blueprint.sources.values() if each.formerly]
+    heirs: dict[str, str] = {}
     for done in await store.rename([*targets, *sources]):
         if done.kind == "target":
+            heirs[done.formerly] = done.name
             log.info("target.renamed", target=done.name, formerly=done.formerly)
         else:
             log.info("source.renamed", source=done.name, formerly=done.formerly)
@@ -30,9 +33,10 @@ async def rename_owned(blueprint: Blueprint, store: Store, runtime: Runtime) -> 
             renamed = await runtime.in_file_thread(lambda: rename_learned(blueprint))
         except OSError as error:
             log.warning("config.warned", problem=f"a learned secret keeps its old name, keep formerly: {error}")
-            return
+            return heirs
         for formerly, name in renamed:
             log.info("secret.renamed", formerly=formerly, name=name)
+    return heirs
 
 
 def forsaken(blueprint: Blueprint, store: Store) -> list[str]:

@@ -4,11 +4,11 @@ A target that the configuration no longer names has no runner: its deliveries st
 back.
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
 import structlog
 import trio
@@ -33,7 +33,14 @@ MEMO_SECONDS: Final = 60.0
 ORDER_AGAIN_SECONDS: Final = 1.0
 """How soon a store that could not be told a target's order is asked again."""
 
+Heirs: TypeAlias = Mapping[str, str]
+"""Renamed targets: their names by their former ones."""
+
 log = structlog.get_logger()
+
+
+async def _nobody_renames() -> Heirs:
+    return {}
 
 
 class Dispatcher:
@@ -75,9 +82,17 @@ class Dispatcher:
             await self._all_done.wait()
             nursery.cancel_scope.cancel()
 
-    async def use(self, blueprint: Blueprint) -> None:
-        """Deliver by `blueprint` from now on: unchanged targets go on, changed ones finish what they try."""
-        closed, memos = _by_target(await self._store.gates()), await self._memos(blueprint)
+    async def use(self, blueprint: Blueprint, rename: Callable[[], Awaitable[Heirs]] = _nobody_renames) -> None:
+        """Deliver by `blueprint` from now on: unchanged targets go on, changed ones finish what they try.
+
+        `rename` has the store give targets their names; gates that move meanwhile go along. Raises StoreError, and
+        what `rename` raises: then nothing changed.
+        """
+        closed, notes = _by_target(await self._store.gates()), dict(await self._store.notes(NOTE))
+        heirs = await self._rename(blueprint, rename)
+        for formerly, name in heirs.items():
+            closed[name] = closed.pop(formerly, ())
+        memos = await self._memos(blueprint, notes)
         if self.draining:
             return
         self._blueprint = blueprint
@@ -85,9 +100,10 @@ class Dispatcher:
             plan = blueprint.targets.get(name)
             if plan is None or plan.fingerprint != runner.plan.fingerprint:
                 del self._runners[name]
-                self._drain(runner, partial(self.hint, name))
+                heir = heirs.get(name, name)
+                self._drain(runner, partial(self.hint, heir))
                 # What the store said may be older: a gate may have moved since.
-                closed[name], memos[name] = tuple(runner.gates.closed), runner.gates.memo
+                closed[heir], memos[heir] = tuple(runner.gates.closed), runner.gates.memo
                 runner.gates.retire()
         for name, plan in blueprint.targets.items():
             if name not in self._runners:
@@ -240,21 +256,33 @@ class Dispatcher:
                 await self._put_in_order(runner.plan, blueprint)
             del self._ordering[runner]
             await runner.run()
-            if self.draining:
+            if self.draining and not runner.gates.are_retired:
                 await self._save(runner)
         finally:
             self._running -= 1
             self._look_whether_done()
 
-    async def _memos(self, blueprint: Blueprint) -> dict[str, bytes]:
+    async def _rename(self, blueprint: Blueprint, rename: Callable[[], Awaitable[Heirs]]) -> Heirs:
+        gates = {name: self._runners[name].gates for name in _former(blueprint) if name in self._runners}
+        for each in gates.values():
+            each.wait_for_name()
+        heirs: Heirs = {}
+        try:
+            heirs = await rename()
+        finally:
+            for name, each in gates.items():
+                await each.go_by(heirs.get(name, name))
+        return heirs
+
+    async def _memos(self, blueprint: Blueprint, notes: dict[str, bytes]) -> dict[str, bytes]:
         """Give what each target's gates remember; a renamed target takes over its former name's, once."""
-        notes = dict(await self._store.notes(NOTE))
-        for plan in blueprint.targets.values():
-            left = plan.formerly is not None and plan.formerly not in blueprint.targets
-            if left and (memo := notes.pop(f"{NOTE}{plan.formerly}", None)) is not None:
-                notes[NOTE + plan.name] = memo
+        for formerly, name in _former(blueprint).items():
+            if (memo := notes.pop(NOTE + formerly, None)) is not None:
+                if runner := self._runners.get(formerly):  # what the store said may be older
+                    memo = runner.gates.memo
+                notes[NOTE + name] = memo
                 with suppress(StoreError):  # it is known here; a restart would find it under the former name
-                    await self._store.keep_notes({NOTE + plan.name: memo, f"{NOTE}{plan.formerly}": None})
+                    await self._store.keep_notes({NOTE + name: memo or None, NOTE + formerly: None})
         return {name.removeprefix(NOTE): memo for name, memo in notes.items()}
 
     async def _keep_memos(self) -> None:
@@ -290,6 +318,14 @@ class Dispatcher:
     def _look_whether_done(self) -> None:
         if self.draining and not self._running:
             self._all_done.set()
+
+
+def _former(blueprint: Blueprint) -> Heirs:
+    return {
+        plan.formerly: name
+        for name, plan in blueprint.targets.items()
+        if plan.formerly is not None and plan.formerly not in blueprint.targets
+    }
 
 
 def _by_target(gates: list[Gate]) -> dict[str, tuple[Gate, ...]]:

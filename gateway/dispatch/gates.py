@@ -8,7 +8,7 @@ process if this one ends meanwhile.
 
 from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
-from typing import Final
+from typing import Final, get_args
 
 import structlog
 
@@ -47,7 +47,7 @@ class Gates:
         self._store = store
         self._runtime = runtime
         self._observer = observer
-        self._closed: dict[GateKind, Gate] = {gate.kind: gate for gate in closed}
+        self._closed: dict[GateKind, Gate] = {gate.kind: gate._replace(target=plan.name) for gate in closed}
         memo: Memo = read_memo(kept)
         self._breaker = _restore(self._closed, asked=memo.asked)
         self._pause_ms = int(plan.policy.pause * 1000)
@@ -59,6 +59,9 @@ class Gates:
         self._waiting: int | None = None
         """How many deliveries there were at the last look, while the breaker is not closed."""
         self._retired = False
+        self._nameless = False
+        self._unwritten = False
+        """True if a gate moved while the target had no sure name."""
         self.pace = Pace(plan.rate)
         if memo.starting:
             self.pace.start_slowly(runtime.monotonic())
@@ -72,6 +75,11 @@ class Gates:
     def closed(self) -> list[Gate]:
         """The closed gates, for people."""
         return list(self._closed.values())
+
+    @property
+    def are_retired(self) -> bool:
+        """True if others are in charge of the target."""
+        return self._retired
 
     @property
     def memo(self) -> bytes:
@@ -119,6 +127,24 @@ class Gates:
         """Others are in charge of the target, perhaps under another name: what its last tries tell moves nothing."""
         self._retired = True
 
+    def wait_for_name(self) -> None:
+        """The store may be giving the target another name: what moves now stays in memory until `go_by`.
+
+        Written meanwhile, it would come behind the renaming, and give the former name to a target that is not there.
+        """
+        self._nameless = True
+
+    async def go_by(self, name: str) -> None:
+        """The target has this name, perhaps as before: have the store know what moved since `wait_for_name`."""
+        self._target, self._nameless = name, False
+        self._closed = {kind: gate._replace(target=name) for kind, gate in self._closed.items()}
+        if self._unwritten:
+            self._unwritten = False
+            try:
+                await self._write()
+            except StoreError as error:  # as in `carry_out`
+                log.debug("store.postponed", target=name, problem=str(error))
+
     async def carry_out(self, moves: Iterable[GateMove]) -> None:
         """Tell of gates that moved, and have the store know; durable on return if it can write."""
         if self._retired:
@@ -131,7 +157,7 @@ class Gates:
                     await self._close(Gate(self._target, move.kind, since, move.until, move.reason))
                 elif self._closed.pop(move.kind, None):
                     await self._start_slowly()
-                    await self._store.open_gate(self._target, move.kind)
+                    await self._write_open(move.kind)
                     if move.kind == "breaker" and self._breaker.state == "closed" and self._told:
                         self._told = False
                         self._observer.gate_opened(self._target, "it answers")
@@ -164,7 +190,7 @@ class Gates:
         """
         found = [kind for kind in kinds if kind in self._closed]
         for kind in found:
-            await self._store.open_gate(self._target, kind)
+            await self._write_open(kind)
         if not {"breaker", "disabled"}.isdisjoint(found):
             self._breaker, _ = self._breaker.enable()
             self._told = False
@@ -191,7 +217,9 @@ class Gates:
     async def save(self) -> None:
         """Have the store remember what changed. Raises StoreError."""
         memo, asked = self.memo, self._breaker.asked
-        if memo != self._kept:
+        if self._nameless:
+            self._unwritten = True
+        elif memo != self._kept:
             await self._store.keep_notes({NOTE + self._target: memo or None})
             self._kept, self._kept_asked = memo, asked
 
@@ -220,7 +248,27 @@ class Gates:
             self._told |= not asked
             if asked != self._kept_asked:  # first: a gate of which it is not known would count as an outage
                 await self.save()
-        await self._store.close_gate(gate)
+        await self._write_closed(gate)
+
+    async def _write_closed(self, gate: Gate) -> None:
+        if self._nameless:
+            self._unwritten = True
+        else:
+            await self._store.close_gate(gate._replace(target=self._target))
+
+    async def _write_open(self, kind: GateKind) -> None:
+        if self._nameless:
+            self._unwritten = True
+        else:
+            await self._store.open_gate(self._target, kind)
+
+    async def _write(self) -> None:
+        await self._store.keep_notes({NOTE + self._target: self.memo or None})
+        for kind in get_args(GateKind):
+            if gate := self._closed.get(kind):
+                await self._write_closed(gate)
+            else:
+                await self._write_open(kind)
 
 
 def _restore(closed: dict[GateKind, Gate], *, asked: bool) -> Breaker:

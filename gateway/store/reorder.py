@@ -37,38 +37,46 @@ class Given(NamedTuple):
     more: bool
 
 
-def begin(ledger: Ledger, turn: Turn, *, target: str, ordering: Ordering | None) -> tuple[bool, bool]:
-    """Note how `target` will be ordered; tell whether its keys must be given anew, and whether turns change."""
+class Begun(NamedTuple):
+    """What is to be done for a target."""
+
+    target: int
+    """Its number, which stays when it is renamed meanwhile."""
+    rekey: bool
+    """True if its keys must be given anew."""
+
+
+def begin(ledger: Ledger, turn: Turn, *, target: str, ordering: Ordering | None) -> Begun | None:
+    """Note how `target` will be ordered; None if it is ordered so already."""
     number = ledger.names.targets[target] if ordering is not None else ledger.names.targets.known(target)
     kept = None if number is None else read_orderings(ledger).get(number)
     if number is None or kept == ordering == ledger.orderings.get(number):
-        return False, False
+        return None
     rekey = kept is None or ordering is None or kept.rule != ordering.rule
     if rekey:
-        _save(ledger, turn, target, (ordering or kept or Ordering(""))._replace(rule=""))
+        finish(ledger, turn, target=number, ordering=(ordering or kept or Ordering(""))._replace(rule=""))
     else:
         turn.orderings[number] = ordering
-    return rekey, True
+    return Begun(number, rekey)
 
 
-def take_keys(ledger: Ledger, turn: Turn, *, target: str) -> int:
+def take_keys(ledger: Ledger, turn: Turn, *, target: int) -> int:
     """Take the keys from some deliveries; give their number."""
-    number = ledger.names.targets[target]
-    rows: list[tuple[Any, ...]] = ledger.cursor.execute(_SQL["find_keyed"], (number, SLICE)).fetchall()
+    rows: list[tuple[Any, ...]] = ledger.cursor.execute(_SQL["find_keyed"], (target, SLICE)).fetchall()
     clocks = (turn.now, steady_ahead(ledger, turn))
     _TAKE_KEYS.execute(ledger.cursor, [value for event_id, n, _ in rows for value in (event_id, n, *clocks)])
-    change = turn.changes[target]
+    change = turn.changes[ledger.names.texts[target]]
     change.waiting -= sum(waits for _, _, waits in rows)
     change.add_pending(0, turn.now)
     return len(rows)
 
 
-def give_keys(ledger: Ledger, turn: Turn, *, target: str, walk: str, after: Place, key_of: KeyOf) -> Given:
+def give_keys(ledger: Ledger, turn: Turn, *, target: int, walk: str, after: Place, key_of: KeyOf) -> Given:
     """Ask for the keys of some deliveries behind `after`, and let those that have one wait."""
     rows: Values = []
-    change, clocks = turn.changes[target], (turn.now, steady_ahead(ledger, turn))
+    change, clocks = turn.changes[ledger.names.texts[target]], (turn.now, steady_ahead(ledger, turn))
     count = size = 0
-    for row in ledger.cursor.execute(_SQL[walk], (ledger.names.targets[target], *after)):
+    for row in ledger.cursor.execute(_SQL[walk], (target, *after)):
         event_id, n, place, state = row[:4]
         after = (place, event_id, n)
         count += 1
@@ -83,30 +91,24 @@ def give_keys(ledger: Ledger, turn: Turn, *, target: str, walk: str, after: Plac
     return Given(len(rows) // 5, after, count == SLICE or size > BYTES)
 
 
-def assign_turns(ledger: Ledger, turn: Turn, *, target: str, after: bytes) -> bytes | None:
+def assign_turns(ledger: Ledger, turn: Turn, *, target: int, after: bytes) -> bytes | None:
     """Relink some keys behind `after`; give the last one, None if there are no more."""
-    number = ledger.names.targets[target]
-    rows: list[tuple[Any, ...]] = ledger.cursor.execute(_SQL["next_keys"], (number, after, SLICE)).fetchall()
-    keys: list[Key] = [(number, key) for (key,) in rows]
-    if ledger.keeps_latest(number) and supersede(ledger, turn, keys):
+    rows: list[tuple[Any, ...]] = ledger.cursor.execute(_SQL["next_keys"], (target, after, SLICE)).fetchall()
+    keys: list[Key] = [(target, key) for (key,) in rows]
+    if ledger.keeps_latest(target) and supersede(ledger, turn, keys):
         return after  # there may be many more of these keys
     relink(ledger, turn, keys)
     return keys[-1][1] if len(keys) == SLICE else None
 
 
-def finish(ledger: Ledger, turn: Turn, *, target: str, ordering: Ordering | None) -> None:
+def finish(ledger: Ledger, turn: Turn, *, target: int, ordering: Ordering | None) -> None:
     """Everything has its key and its turn: note the rule."""
-    _save(ledger, turn, target, ordering)
-
-
-def _save(ledger: Ledger, turn: Turn, target: str, ordering: Ordering | None) -> None:
-    number = ledger.names.targets[target]
     if ordering is None:
-        ledger.cursor.execute(_SQL["forget_ordering"], (number,))
+        ledger.cursor.execute(_SQL["forget_ordering"], (target,))
     else:
-        row = (number, ordering.rule, ordering.on_dead == "block", ordering.keep == "latest")
+        row = (target, ordering.rule, ordering.on_dead == "block", ordering.keep == "latest")
         ledger.cursor.execute(_SQL["save_ordering"], row)
-    turn.orderings[number] = ordering
+    turn.orderings[target] = ordering
 
 
 def _event(ledger: Ledger, event_id: int, row: tuple[Any, ...]) -> StoredEvent:

@@ -136,17 +136,19 @@ class SqliteStore:
         self, target: str, ordering: Ordering | None, key_of: Callable[[StoredEvent], bytes | None]
     ) -> int:
         """See `Store.set_ordering`. Many are done in slices."""
-        rekey, turns = await self._engine.do(partial(reorder.begin, target=target, ordering=ordering))
-        count = await self._rekey(target, ordering, key_of) if rekey else 0
+        begun = await self._engine.do(partial(reorder.begin, target=target, ordering=ordering))
+        if begun is None:
+            return 0
+        number = begun.target
+        count = await self._rekey(number, ordering, key_of) if begun.rekey else 0
         after: bytes | None = b""
-        while turns and after is not None:
-            after = await self._engine.do(partial(reorder.assign_turns, target=target, after=after))
-        if turns:
-            await self._engine.do(partial(reorder.finish, target=target, ordering=ordering))
+        while after is not None:
+            after = await self._engine.do(partial(reorder.assign_turns, target=number, after=after))
+        await self._engine.do(partial(reorder.finish, target=number, ordering=ordering))
         return count
 
     async def _rekey(
-        self, target: str, ordering: Ordering | None, key_of: Callable[[StoredEvent], bytes | None]
+        self, target: int, ordering: Ordering | None, key_of: Callable[[StoredEvent], bytes | None]
     ) -> int:
         taken, more = 0, True
         while more:

@@ -2,9 +2,13 @@
 
 from functools import partial
 
+import pytest
+import trio
+import trio.testing
 from dispatch_bench import Watcher
 from ingress_bench import CONFIG, order, parts_of
 
+from gateway.admin.operations import NotPossibleError
 from gateway.control import Control
 from gateway.dispatch.dispatcher import Dispatcher
 from gateway.errors import StoreFullError
@@ -13,6 +17,9 @@ from gateway.renames import forsaken, rename_owned
 from gateway.store.contract import DeliveryQuery
 from gateway.systemd import Supervisor
 from gateway.wire.guard import Guard
+
+RENAMED = CONFIG.replace("[targets.crm]", '[targets.sales]\nformerly = "crm"').replace('"crm"', '"sales"')
+RENAMED = RENAMED.replace('formerly = "sales"', 'formerly = "crm"')
 
 
 async def control_of(parts, folder, nursery, build):
@@ -73,9 +80,7 @@ async def test_P16_a_reload_during_a_stop_is_refused_and_tells_that_the_next_sta
 
 async def test_P15_a_reload_that_cannot_be_noted_leaves_each_name_its_backlog(tmp_path, nursery, monkeypatch):
     async with parts_of(tmp_path) as parts:
-        renamed = CONFIG.replace("[targets.crm]", '[targets.sales]\nformerly = "crm"').replace('"crm"]', '"sales"]')
-        renamed = renamed.replace('["crm",', '["sales",')
-        control = await control_of(parts, tmp_path, nursery, partial(parts.blueprint, renamed))
+        control = await control_of(parts, tmp_path, nursery, partial(parts.blueprint, RENAMED))
         await control._dispatcher.hold("crm", "so that it waits")
         await parts.post(order("before"))
         with monkeypatch.context() as patch:
@@ -91,6 +96,38 @@ async def test_P15_a_reload_that_cannot_be_noted_leaves_each_name_its_backlog(tm
         rows = await parts.store.deliveries(DeliveryQuery(limit=100))
         assert sorted({row.target for row in rows}) == ["audit", "sales"]
         assert [row.state for row in rows if row.target == "sales"] == ["pending"] * 3
+        nursery.cancel_scope.cancel()
+
+
+@pytest.mark.parametrize("name", ["hold", "release", "enable"])
+async def test_P15_an_order_given_while_a_reload_renames_its_target_is_refused_with_the_new_name(
+    tmp_path, nursery, monkeypatch, name
+):
+    """Written meanwhile, a hold would be one of a name that nobody has, and the next start would not know of it."""
+    async with parts_of(tmp_path) as parts:
+        control = await control_of(parts, tmp_path, nursery, partial(parts.blueprint, RENAMED))
+        await control.hold("crm", "so that there is something to rename")
+        rename, renamed, go_on = parts.store.rename, trio.Event(), trio.Event()
+
+        async def slowly(renames):
+            done = await rename(renames)
+            renamed.set()
+            await go_on.wait()
+            return done
+
+        monkeypatch.setattr(parts.store, "rename", slowly)
+        nursery.start_soon(control.reload)
+        await renamed.wait()
+        async with trio.open_nursery() as ordering:
+
+            @ordering.start_soon
+            async def order_it():
+                with pytest.raises(NotPossibleError, match="known: audit, ops, sales"):
+                    await getattr(control, name)("crm", "just now")
+
+            await trio.testing.wait_all_tasks_blocked()
+            go_on.set()
+        assert [(gate.target, gate.kind) for gate in await parts.store.gates()] == [("sales", "held")]
         nursery.cancel_scope.cancel()
 
 

@@ -15,7 +15,7 @@ from gateway.core.render import Renderer
 from gateway.dispatch.dispatcher import Dispatcher
 from gateway.errors import StoppingError, StoreBusyError, StoreFullError
 from gateway.runtime import Runtime
-from gateway.store.contract import Claim, DeliveryQuery, Rename
+from gateway.store.contract import Claim, DeliveryQuery
 
 SOON = {"delays": [0.01, 0.01], "give_up": 60}
 
@@ -261,38 +261,6 @@ async def test_P16_a_reload_that_a_stop_overtakes_starts_no_target(tmp_path, mon
         await dispatcher.use(Plans(plan_for(second, fingerprint="2"), plan_for(second, "new")))
         assert dict(dispatcher.runners) == {}
     assert opened == []
-
-
-async def test_C7_the_last_try_of_a_renamed_target_closes_no_gate_under_its_former_name(tmp_path):
-    answer, old, new = trio.Event(), Script(), Script()
-
-    async def gone_at_last():
-        await answer.wait()
-        return TargetDown("410 gone", disable=True)
-
-    old.answer = lambda _: gone_at_last()
-    async with opened_store(tmp_path) as store, running(store, plan_for(old)) as (dispatcher, _):
-        await accept(store, 1, "crm")
-        await old.wait_seen(1)
-        assert await store.rename([Rename("target", "crm", "sales")])
-        await dispatcher.use(Plans(replace(plan_for(new, "sales"), formerly="crm")))
-        answer.set()
-        await new.wait_seen(1)
-        await wait_until(lambda: old.closed)
-        assert await store.gates() == []
-        assert await store.rename([Rename("target", "sales", "crm")]), "the way back is free"
-
-
-async def test_P15_what_gates_remember_follows_a_rename_also_where_that_cannot_be_written(tmp_path, monkeypatch):
-    async with opened_store(tmp_path) as store:
-        await store.keep_notes({"gates/crm": b'{"failures":[],"starting":true}'})
-
-        async def fail(_notes):
-            raise StoreFullError("no room")
-
-        monkeypatch.setattr(store, "keep_notes", fail)
-        async with running(store, replace(plan_for(Script(), "sales"), formerly="crm")) as (dispatcher, _):
-            assert dispatcher.slow_targets() == {"sales"}
 
 
 async def test_R5_the_last_try_before_an_operator_enabled_a_target_closes_nothing(tmp_path):
