@@ -152,6 +152,12 @@ def warn(blueprint: Blueprint, presets: Presets, report: Report) -> None:
         report.warn((), "no source: every webhook gets 404; what to write here: hookgate providers show NAME")
     if config.alerts is None:
         report.warn((), 'nobody is told when something needs a person: write alerts = { targets = ["NAME"] }')
+    if config.store.keep.keys > config.store.keep.metadata:
+        report.warn(
+            ("store", "keep", "keys"),
+            "longer than metadata: if an event that no route took is sent again after it was removed, that is dropped "
+            "as a repeat though nobody ever had it; write metadata at least as long",
+        )
     _warn_of_idle_credentials(blueprint, report)
     warn_of_unknown_types(blueprint, presets, report)
     for name, plan in blueprint.targets.items():

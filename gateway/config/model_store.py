@@ -28,7 +28,7 @@ class Keep(Table):
     dead: _Age = written("90d")
     """Dead deliveries with their bodies: until then they can be retried."""
     keys: _Age = written("7d")
-    """De-dup keys: until then a repeat is recognised."""
+    """De-dup keys: until then a repeat is recognised. Better no longer than `metadata`."""
 
 
 class Store(Table):

@@ -4,21 +4,21 @@ It neither begins nor commits. If it raises, the transaction must be rolled back
 """
 
 from collections.abc import Sequence
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 from gateway.core.model import Event
 from gateway.store.codes import HOLD_CODES
-from gateway.store.contract import Acceptance, NewDelivery, NewEvent, Verdict
+from gateway.store.contract import Acceptance, NewEvent, Verdict
 from gateway.store.keys import KeyClaim, KeyVerdict
 from gateway.store.ledger import Ledger, Turn
 from gateway.store.order import Key, key_number, relink, taken_keys
-from gateway.store.statements import ListStatement, RowStatement, Values, load_statements
+from gateway.store.repeats import Repeat, act_on_repeats
+from gateway.store.statements import RowStatement, Values, load_statements
 
 _SQL: Final = load_statements("accept")
 _INSERT_REQUESTS: Final = RowStatement(_SQL["insert_requests"], 3)
 _INSERT_EVENTS: Final = RowStatement(_SQL["insert_events"], 11)
 _INSERT_DELIVERIES: Final = RowStatement(_SQL["insert_deliveries"], 10)
-_FIND_REPEATS: Final = ListStatement(_SQL["find_repeats_to_act_on"])
 _CONFLICT: Final = HOLD_CODES["conflict"]
 
 
@@ -32,15 +32,6 @@ class Offer(NamedTuple):
     awaited: bool = True
 
 
-class _Repeat(NamedTuple):
-    """A duplicate, and where its verdict stands."""
-
-    request: int
-    position: int
-    event_id: int
-    deliveries: tuple[NewDelivery, ...]
-
-
 class _Rows:
     """The rows that one call gathers before it writes any."""
 
@@ -50,7 +41,7 @@ class _Rows:
         self.requests: Values = []
         self.events: Values = []
         self.deliveries: Values = []
-        self.repeats: list[_Repeat] = []
+        self.repeats: list[Repeat] = []
         self.taken: set[Key] = set()
         """Keys whose next delivery must wait."""
         self.crowded: set[Key] = set()
@@ -131,7 +122,7 @@ def accept_all(ledger: Ledger, turn: Turn, offers: Sequence[Offer]) -> list[tupl
             verdict = next(claimed) if new.event.key is not None else None
             if verdict is not None and verdict.kind == "duplicate":
                 if not new.event.polled:
-                    rows.repeats.append(_Repeat(index, len(given), verdict.event_id, new.deliveries))
+                    rows.repeats.append(Repeat((index, len(given)), verdict.event_id, acceptance, new))
                 given.append(Verdict("duplicate", verdict.event_id))
                 continue
             if not request:
@@ -145,7 +136,8 @@ def accept_all(ledger: Ledger, turn: Turn, offers: Sequence[Offer]) -> list[tupl
             given.append(Verdict("new", event_id, 0, waiting))
         verdicts.append(given)
     rows.write()
-    _act_on_repeats(ledger, turn, rows.repeats, verdicts)
+    for (index, position), changed in act_on_repeats(ledger, turn, rows.repeats):
+        verdicts[index][position] = changed
     return [tuple(given) for given in verdicts]
 
 
@@ -170,47 +162,3 @@ def _order_keys(ledger: Ledger, offers: Sequence[Offer]) -> set[Key]:
         for planned in new.deliveries
         if planned.key is not None
     }
-
-
-def _act_on_repeats(ledger: Ledger, turn: Turn, repeats: Sequence[_Repeat], verdicts: list[list[Verdict]]) -> None:
-    """Revive the dead deliveries of repeated events; plan those that no route had taken."""
-    if not repeats:
-        return
-    held = dict(_FIND_REPEATS.run(ledger.cursor, sorted({repeat.event_id for repeat in repeats})))
-    for repeat in repeats:
-        if repeat.event_id not in held:
-            continue
-        revived = revive(ledger, turn, repeat.event_id)
-        if held.pop(repeat.event_id) == HOLD_CODES["unmatched"] and repeat.deliveries:
-            revived += plan_more(ledger, turn, repeat.event_id, repeat.deliveries)
-        verdicts[repeat.request][repeat.position] = Verdict("duplicate", repeat.event_id, revived)
-
-
-def revive(ledger: Ledger, turn: Turn, event_id: int) -> int:
-    """Make an event's dead deliveries due now, or let them wait their turn; give their number."""
-    rows: list[tuple[Any, ...]] = ledger.cursor.execute(_SQL["revive_event"], (event_id, turn.now)).fetchall()
-    for target, _ in rows:
-        change = turn.changes[ledger.names.texts[target]]
-        change.dead -= 1
-        change.add_pending(1, turn.now)
-    relink(ledger, turn, [(target, okey) for target, okey in rows if okey is not None])
-    return len(rows)
-
-
-def plan_more(ledger: Ledger, turn: Turn, event_id: int, planned: Sequence[NewDelivery]) -> int:
-    """Add deliveries to a stored event, due now whatever their `admitted` says, or waiting; give their number."""
-    cursor, names = ledger.cursor, ledger.names
-    first: int = cursor.execute(_SQL["next_number"], (event_id,)).get
-    keys: list[Key] = []
-    for n, (route, target, _, expires_ms, digest) in enumerate(planned, first):
-        expires = None if expires_ms is None else turn.now + expires_ms
-        number, key = names.targets[target], None
-        if digest is not None:
-            key = key_number(ledger, names.texts[cursor.execute(_SQL["source_of"], (event_id,)).get], digest)
-            keys.append((number, key))
-        row = (event_id, n, names.routes[route], number, turn.now, expires, None if expires is None else turn.now, key)
-        cursor.execute(_SQL["plan_delivery"], row)
-        turn.changes[target].add_pending(1, turn.now)
-    relink(ledger, turn, keys)
-    cursor.execute(_SQL["release_hold"], (event_id,))
-    return len(planned)

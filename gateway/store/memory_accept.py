@@ -21,10 +21,10 @@ def _accept(
     event = new.event
     event_id = tables.ids.mint(now)
     if (seen := _seen(tables, event)) is not None:
-        return _repeated(tables, new, seen, now), request
+        return _repeated(tables, acceptance, new, seen, now), request
     rivals = _rivals(tables, new, event_id)
     if rivals.get(event.digest, event_id) != event_id:
-        return _repeated(tables, new, rivals[event.digest], now), request
+        return _repeated(tables, acceptance, new, rivals[event.digest], now), request
     if event.key is not None and event.mark is not None:
         tables.keys.setdefault((event.source, event.mark), MemoryKey(tables.dedup_ms, {event.digest: event_id}))
     replaces = min((rival for rival in rivals.values() if rival != event_id), default=None)
@@ -45,10 +45,10 @@ def _accept(
     return Verdict("new", event_id, 0, tuple(waiting)), request
 
 
-def _repeated(tables: MemoryTables, new: NewEvent, first: int, now: int) -> Verdict:
+def _repeated(tables: MemoryTables, acceptance: Acceptance, new: NewEvent, first: int, now: int) -> Verdict:
     if new.event.polled:
         return Verdict("duplicate", first)
-    revived = tables.act_on_repeat(first, new.deliveries, now)
+    revived = tables.act_on_repeat(first, acceptance, new, now)
     return Verdict("duplicate", first, revived)
 
 

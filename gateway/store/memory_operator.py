@@ -165,7 +165,9 @@ class MemoryOperator:
 
     def _takes(self, event_id: int, replay_id: str) -> bool:
         stored = self._tables.events.get(event_id)
-        return stored is not None and all(one.replay != replay_id for one in stored.deliveries)
+        if stored is None or (stored.part is None and self._tables.requests[stored.request].body is None):
+            return False
+        return all(one.replay != replay_id for one in stored.deliveries)
 
     def _done(self, action: str, note: Note, count: int) -> None:
         if count:

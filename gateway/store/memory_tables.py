@@ -8,7 +8,18 @@ from dataclasses import dataclass, field
 
 from gateway.core.lifecycle import INTERRUPTED_REASON, expired_reason, interrupted_delay_ms
 from gateway.core.model import UNSETTLED, Event, HoldReason
-from gateway.store.contract import AttemptRow, DeliveryQuery, Gate, GateKind, NewDelivery, Ordering, Record, Taken
+from gateway.store.contract import (
+    Acceptance,
+    AttemptRow,
+    DeliveryQuery,
+    Gate,
+    GateKind,
+    NewDelivery,
+    NewEvent,
+    Ordering,
+    Record,
+    Taken,
+)
 from gateway.store.ids import IdMint
 from gateway.store.memory_delivery import MemoryDelivery, can_be_kept
 from gateway.store.memory_order import MemoryLines
@@ -106,16 +117,30 @@ class MemoryTables:
                 one.cancel(now, replaced_reason(replay))
                 self.refile(one)
 
-    def act_on_repeat(self, event_id: int, planned: Sequence[NewDelivery], now: int) -> int:
-        """Revive the dead deliveries of a repeated event, plan it if no route had taken it; give the number of both."""
-        stored = self.events.get(event_id)
+    def act_on_repeat(self, event_id: int, acceptance: Acceptance, new: NewEvent, now: int) -> int:
+        """See `gateway.store.repeats`; give the number of deliveries that are due again, and new ones."""
+        stored, planned = self.events.get(event_id), new.deliveries
         if stored is None:
             return 0
         dead = [one for one in stored.deliveries if one.state == "dead"]
         for one in dead:
             one.revive(now)
             self.refile(one)
-        return len(dead) + (self.plan(event_id, planned, now, None) if planned and stored.hold == "unmatched" else 0)
+        count = len(dead) + (self.plan(event_id, planned, now, None) if planned and stored.hold == "unmatched" else 0)
+        if count:
+            self._restore(stored, acceptance, new.event.part)
+        return count
+
+    def _restore(self, stored: MemoryEvent, acceptance: Acceptance, part: bytes | None) -> None:
+        """Give an event what retention took: its message, or if that brought others, too, its payload alone."""
+        request = self.requests[stored.request]
+        if request.head or request.body is not None or stored.part is not None:
+            return
+        stored.part = part
+        if len(request.events) == 1:
+            request.head, request.body = acceptance.head, acceptance.body
+        elif part is None:
+            stored.part = acceptance.body
 
     def record(self, record: Record, epoch: int, now: int) -> Taken:
         """Write a delivery's next state if the claim of `epoch` on it still holds; None if no store could keep it."""

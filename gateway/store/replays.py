@@ -76,7 +76,7 @@ class _Fresh(NamedTuple):
 
 
 def _fresh(ledger: Ledger, planned: Sequence[Planned], replay_id: str) -> list[_Fresh]:
-    """Give those that are there and have none of this replay."""
+    """Give those that are there, with a payload that retention did not take meanwhile, and have none of this replay."""
     values: Values = []
     for each in planned:
         values += (each.event_id, replay_id)

@@ -18,6 +18,7 @@ from gateway.testing.store_manners import MANNERS_CHECKS
 from gateway.testing.store_operate import OPERATE_CHECKS
 from gateway.testing.store_operator import OPERATOR_CHECKS
 from gateway.testing.store_order import ORDER_CHECKS
+from gateway.testing.store_repeats import REPEAT_CHECKS
 from gateway.testing.store_turns import TURN_CHECKS
 
 __all__ = ["STORE_CHECKS", "OpenStore", "SteppedRuntime", "StoreCheck", "check_store"]
@@ -26,6 +27,7 @@ StoreCheck: TypeAlias = Callable[[OpenStore], Awaitable[None]]
 
 STORE_CHECKS: Final[tuple[StoreCheck, ...]] = (
     *ACCEPT_CHECKS,
+    *REPEAT_CHECKS,
     *DELIVER_CHECKS,
     *ORDER_CHECKS,
     *TURN_CHECKS,

@@ -207,38 +207,6 @@ def _polled(occurrence: object, source: str = "shop") -> NewEvent:
     return event._replace(event=event.event._replace(seen_as=digest(f"sent {occurrence}"), polled=True))
 
 
-async def a_repeat_revives_dead_deliveries(open_store: OpenStore) -> None:
-    """A provider's Resend button: what is dead is due again, with attempts from 0; what was delivered is not."""
-    runtime = SteppedRuntime()
-    async with open_store(runtime, SETTINGS) as store:
-        desk = Desk(store, runtime)
-        event_id = await desk.accept_one("k", targets=("crm", "audit"))
-        await desk.settle(await desk.claim_one("audit"))
-        await desk.settle(await desk.claim_one(), "dead")
-        runtime.advance(5000)
-        expect(await desk.accept(new("k")), (Verdict("duplicate", event_id, 1),), "one delivery is revived")
-        expect(store.backlog("crm"), Backlog(1, 0, 0, runtime.now_ms()), "it is due now")
-        expect((await desk.claim_one()).attempts, 0, "its attempts count from 0")
-        expect(store.backlog("audit"), Backlog(), "what was delivered stays so")
-
-
-async def a_repeat_plans_an_event_that_no_route_had_taken(open_store: OpenStore) -> None:
-    """Only what is held as `unmatched`; two copies in one request plan it once."""
-    runtime = SteppedRuntime()
-    async with open_store(runtime, SETTINGS) as store:
-        desk = Desk(store, runtime)
-        lost = await desk.accept_one("k", targets=(), hold="unmatched")
-        old = await desk.accept_one("v", targets=(), hold="version")
-        unmatched = await desk.accept(new("k", targets=(), hold="unmatched"))
-        expect(unmatched, (Verdict("duplicate", lost),), "a repeat that no route takes either changes nothing")
-        expect([row.hold for row in await store.events(EventQuery())], ["version", "unmatched"], "it stays held")
-        one, two, other = await desk.accept(new("k", admitted=True), new("k"), new("v"))
-        expect((one, two), (Verdict("duplicate", lost, 1), Verdict("duplicate", lost)), "it is planned once")
-        expect(other, Verdict("duplicate", old), "an event held for another reason stays held")
-        expect(store.backlog("crm"), Backlog(1, 0, 0, runtime.now_ms()), "it waits, whoever reserved a slot")
-        expect([row.hold for row in await store.events(EventQuery())], ["version", None], "it is held no more")
-
-
 async def a_cancelled_acceptance_is_carried_out_and_delivered(open_store: OpenStore) -> None:
     """Whoever was to get the admitted deliveries has gone, so they are due."""
     runtime = SteppedRuntime()
@@ -288,8 +256,6 @@ ACCEPT_CHECKS = (
     a_former_key_finds_a_repeat_but_never_a_conflict,
     what_was_polled_and_what_was_sent_are_one_event,
     a_repeat_that_was_polled_revives_nothing,
-    a_repeat_revives_dead_deliveries,
-    a_repeat_plans_an_event_that_no_route_had_taken,
     a_cancelled_acceptance_is_carried_out_and_delivered,
     one_bad_request_fails_alone,
 )

@@ -216,19 +216,6 @@ async def retention_takes_a_request_as_one(open_store: OpenStore) -> None:
         expect(listed, [newest, *reversed(ids[:4])], "with what waits all is kept, with what was dead nothing")
 
 
-async def a_repeat_of_an_event_that_retention_took_is_a_repeat(open_store: OpenStore) -> None:
-    """Keys live by the window, not by the event."""
-    runtime = SteppedRuntime()
-    async with open_store(runtime, SETTINGS) as store:
-        desk = Desk(store, runtime)
-        first = await desk.accept_one("k", targets=())
-        await desk.accept_one("newest")
-        runtime.step(4 * DAY)
-        await desk.retain_all(KEEP)
-        expect(await store.event(first), None, "the event is gone")
-        expect((await desk.accept(new("k")))[0][:2], ("duplicate", first), "its key is not")
-
-
 async def _waiting(desk: Desk) -> None:
     """Let one delivery wait for an hour, a second one for two days, and a gate for three hours; a third one is due."""
     now = desk.runtime.now_ms()
@@ -318,5 +305,4 @@ KEEP_CHECKS = (
     a_delivery_whose_body_is_gone_can_be_claimed,
     retention_never_touches_unsettled_work,
     retention_takes_a_request_as_one,
-    a_repeat_of_an_event_that_retention_took_is_a_repeat,
 )

@@ -1,6 +1,6 @@
 """Conformance of a store: what an operator selects, retries, cancels and replays."""
 
-from gateway.store.contract import Backlog, DeliveryQuery, EventQuery, NewDelivery
+from gateway.store.contract import Backlog, DeliveryQuery, EventQuery, Keep, NewDelivery
 from gateway.store.operator import (
     Advance,
     DeliveryFilter,
@@ -209,6 +209,22 @@ async def a_replay_adds_linked_deliveries_once(open_store: OpenStore) -> None:
         expect(counts, (event_id, event_id, 1, 2, 6, 4 + 1 + 4 + 2), "and how far it has come is kept")
 
 
+async def a_replay_adds_nothing_to_an_event_whose_payload_retention_takes_meanwhile(open_store: OpenStore) -> None:
+    """Between the reading and this step it may: such a delivery would be dead, and block those of its key."""
+    runtime = SteppedRuntime()
+    async with open_store(runtime, SETTINGS) as store:
+        desk = Desk(store, runtime)
+        taken, kept = await desk.accept_one(targets=()), (await desk.accept(new(part=b"p")))[0].event_id
+        await desk.accept_one(targets=())
+        runtime.advance(3 * HOUR)
+        await desk.retain_all(Keep(bodies=HOUR, metadata=4 * HOUR, dead=HOUR, keys=HOUR))
+        planned = [Planned(each, (NewDelivery("late", "audit", False),)) for each in (taken, kept)]
+        await store.operator.begin_replay(Replay("r", runtime.now_ms(), "uid 0", "{}"))
+        expect(await store.operator.advance_replay("r", Advance(planned, 0, 0, kept, done=True)), 1, "one has it")
+        replay = await store.operator.replay("r")
+        expect(replay and (replay.events, replay.passed_over), (1, 1), "the other one is passed over")
+
+
 async def what_a_replay_brings_is_claimed_after_all_else(open_store: OpenStore) -> None:
     """Live traffic, retries of it too, go before; what is left of the room is the replay's."""
     runtime = SteppedRuntime()
@@ -262,6 +278,7 @@ OPERATOR_CHECKS = (
     many_are_changed_by_one_call,
     events_are_counted_and_selected_oldest_first,
     a_replay_adds_linked_deliveries_once,
+    a_replay_adds_nothing_to_an_event_whose_payload_retention_takes_meanwhile,
     what_a_replay_brings_is_claimed_after_all_else,
     a_replay_has_one_id_and_one_end,
 )

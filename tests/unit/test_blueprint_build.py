@@ -305,6 +305,12 @@ class TestWarnings:
     def test_nobody_may_send(self, world):
         assert "no source: every webhook gets 404" in world.warnings(ALERTS, AUDIT)[0]
 
+    def test_keys_that_outlive_the_events_they_stand_for(self, world):
+        keep = '[store]\nkeep = { bodies = "1h", metadata = "8h", dead = "8h", keys = "%s" }\n'
+        assert world.warnings(ALERTS, TRUEWORK, ROUTE, AUDIT, keep % "8h") == []
+        (found,) = world.warnings(ALERTS, TRUEWORK, ROUTE, AUDIT, keep % "9h")
+        assert "[store].keep.keys: longer than metadata" in found
+
     def test_a_credential_that_no_route_covers(self, world):
         text = '[sources.truework]\nprovider = "truework"\ncredentials.main = { secret = { file = "one" }, event = "order.*" }\n'
         assert world.warnings(ALERTS, text, ROUTE + 'event = "*.completed"', AUDIT) == []

@@ -257,6 +257,13 @@ class Checker:
             if older and (waits or (other.state == DEAD and blocks)):
                 world.fail("P9", f"{self._name(delivery)} is tried before {self._name(other)} of its key")
 
+    def stepped(self, by_ms):
+        """The clock stepped. What it makes due in that very moment looks as if it had been written after the step."""
+        now = self._world.wall_ms()
+        for delivery in self.unsettled():
+            if by_ms > 0 and delivery.due is not None and abs(delivery.due - now) < STEP_SECONDS * 1000:
+                delivery.not_before = 0.0
+
     def ended(self):
         """A life ended. If the clock had just stepped and nobody minded, no start can tell that from time gone by."""
         if self._unsure(self._world.clock.current_time()):
@@ -271,8 +278,9 @@ class Checker:
 
     def longest_wait(self):
         """Give the seconds until the last wait is over that was given before now."""
-        now = self._world.clock.current_time()
-        return max([0.0, *(each.not_before - now for each in self.unsettled())])
+        now, wall = self._world.clock.current_time(), self._world.wall_ms()
+        waits = [max(each.not_before - now, ((each.due or 0) - wall) / 1000) for each in self.unsettled()]
+        return max([0.0, *waits])
 
     def slack(self):
         """Give the seconds that well targets may take for what there is, at their pace."""

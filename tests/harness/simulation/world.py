@@ -267,6 +267,7 @@ class World:
         """Set the clock."""
         self.stepped_ms += by_ms
         self.stepped_at = self.clock.current_time()
+        self.checker.stepped(by_ms)
 
     # The end
 
