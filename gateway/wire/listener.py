@@ -176,6 +176,7 @@ class Server:
         idle = [one for one in these if one.idle]
         if idle:
             min(idle, key=lambda one: one.deadline).expire()
+            self._state.refused["idle_gave_way"] += 1
         return bool(idle)
 
     def _even_out(self, group: str | None) -> bool:

@@ -12,6 +12,7 @@ import sys
 from collections.abc import Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import trio
@@ -61,7 +62,7 @@ class Felt:
         ordered = sorted(self.seconds)
         times = [1000 * ordered[int(share * (len(ordered) - 1))] for share in (0.5, 0.99, 1.0)]
         shown = " / ".join(f"{time:.1f}" for time in times)
-        seen = f"{self.resident / MIB:.0f} | {self.descriptors}"
+        seen = f"{self.resident / MIB:.0f} | {self.descriptors}" if self.resident else "| "
         return f"| {self.name} | {len(ordered)} | {self.failed} | {shown} | {seen} |"
 
 
@@ -71,8 +72,11 @@ def settings(home, http, limits):
     return Settings(home, server=server, more=DROPBOX)
 
 
-async def be_healthy(daemon, felt, seconds, rate=RATE, clients=CLIENTS, tag="healthy"):
-    """Send distinct orders at `rate` over kept connections for so long; note what each felt in the newest of `felt`."""
+async def be_healthy(daemon, felt, seconds, rate=RATE, clients=CLIENTS, tag="healthy", *, anew=False):
+    """Send distinct orders at `rate` for so long; note what each felt in the newest of `felt`.
+
+    Over connections that are kept, or each over one of its own.
+    """
     began = trio.current_time()
 
     async def send(number):
@@ -88,6 +92,8 @@ async def be_healthy(daemon, felt, seconds, rate=RATE, clients=CLIENTS, tag="hea
                 else:
                     part.failed += answer.status != 200
                     part.seconds.append(trio.current_time() - meant)
+                if anew:
+                    client.close()
 
     async with trio.open_nursery() as nursery:
         for number in range(clients):
@@ -138,24 +144,33 @@ async def flood(http, rate=RATE, counts=COUNTS):
             nursery.start_soon(watch, daemon, felt)
             await be_healthy(daemon, felt, 3, rate, tag="warm")
             before = await rest(daemon)
-            felt.append(Felt("alone"))
-            await be_healthy(daemon, felt, 15, rate, tag="alone")
-            felt.append(Felt("while they connect"))
+            new = []
+            begin(felt, new, "alone")
             async with trio.open_nursery() as healthy:
-                healthy.start_soon(be_healthy, daemon, felt, 40, rate)
+                healthy.start_soon(be_healthy, daemon, felt, 55, rate)
+                healthy.start_soon(partial(be_healthy, daemon, new, 55, rate, tag="new", anew=True))
+                await trio.sleep(15)
+                begin(felt, new, "while they connect, and 1 s")
                 async with hostile_peers(daemon.port, counts) as wait_ended:
-                    felt.append(Felt("beside them"))
+                    await trio.sleep(1)
+                    begin(felt, new, "beside them")
                     await trio.sleep(4)
-                    felt.append(Felt("beside them and the burst"))
+                    begin(felt, new, "beside them and the burst")
                     burst = [Felt("the burst itself")]
                     await be_healthy(daemon, burst, 8, 10 * rate, 4 * CLIENTS, tag="burst")
-                    felt.append(Felt("beside those that are left"))
+                    begin(felt, new, "beside those that are left")
                     ended = await wait_ended()
             await daemon.wait_settled(60)
             left = await wait_back(daemon, before, 20)
             after = await look(daemon)
             nursery.cancel_scope.cancel()
-        return [*felt[1:], *burst], ended, left, (before, after)
+        return [*felt[1:], *new, *burst], ended, left, (before, after)
+
+
+def begin(felt, new, name):
+    """Begin a part of the run."""
+    felt.append(Felt(f"{name}, kept connections"))
+    new.append(Felt(f"{name}, new connections"))
 
 
 def report(http, rate, felt, ended, before, after):

@@ -85,6 +85,7 @@ async def test_P20_over_the_cap_the_longest_idle_connection_makes_room(mock_cloc
             await third.send_all(GOOD)
             assert b"200" in await read_reply(third)
             assert await old.receive_some() == b""
+            assert world.refused == {"idle_gave_way": 1}
             await new.send_all(GOOD)
             assert b"200" in await read_reply(new)
 
