@@ -1,7 +1,7 @@
 """P2 and P18: a system call on the store's files fails, wherever in a run of 20 events; no answer was a lie.
 
-`HOOKGATE_FAULT_RUNS` sets how many faults are tried (32 in CI; `all` is every Nth call with every error, more than an
-hour), `HOOKGATE_FAULT_SEED` repeats a choice.
+`HOOKGATE_FAULT_RUNS` sets how many faults are tried (75 on each Python in CI; `all` is every Nth call with every
+error, more than an hour), `HOOKGATE_FAULT_SEED` repeats a choice.
 """
 
 import json
@@ -26,7 +26,7 @@ from harness.sink import open_sink
 from harness.syscall_faults import Fault, all_faults, draw, ended_at, most_calls, struck, under_strace
 from harness.tq import Ledger
 
-RUNS = os.environ.get("HOOKGATE_FAULT_RUNS", "32")
+RUNS = os.environ.get("HOOKGATE_FAULT_RUNS", "75")
 SEED = seed_of("FAULT")
 AT_ONCE = 2
 EVENTS = 20
