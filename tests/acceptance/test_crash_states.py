@@ -1,7 +1,8 @@
 """P1, P3 and P7: whatever a power loss leaves of what a running daemon wrote, all it had acknowledged is there.
 
 `HOOKGATE_CRASH_STATES` sets how many states are checked (10,000 on each Python in CI, 500,000 for a release),
-`HOOKGATE_CRASH_SEED` repeats a choice. Every hundredth is opened by the store's own start, the others by SQLite with its own check.
+`HOOKGATE_CRASH_SEED` repeats a choice. Every hundredth is opened by the store's own start, the others by SQLite with
+its own check.
 """
 
 import json
