@@ -5,7 +5,7 @@ after it.
 """
 
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import apsw
 
@@ -14,10 +14,13 @@ from gateway.store.contract import Ordering
 from gateway.store.ids import IdMint
 from gateway.store.keys import KeyGenerations
 from gateway.store.names import NameBook
+from gateway.store.statements import load_statements
+
+_FIND_TARGET: Final = load_statements("record")["find_target"]
 
 
 class Renamed(NamedTuple):
-    """Events up to `last_event` that were for the target `formerly` are for `name`."""
+    """What was for the target `formerly` is for `name`; `last_event` is newer than every event until then."""
 
     formerly: str
     name: str
@@ -61,15 +64,24 @@ class Ledger:
     epoch: int
     wall_ms: int
     """The latest time by the wall clock that is written down."""
-    renamed: dict[str, Renamed] = field(default_factory=dict)
-    """Targets that were renamed since the start: records of what was in flight still come under the old name."""
+    given_up: dict[str, int] = field(default_factory=dict)
+    """Names that targets gave up since the start, and an id above every event until then: records of what was in flight
+    still come under them.
+    """
     orderings: dict[int, Ordering] = field(default_factory=dict)
     """How targets are ordered, by their numbers, which a rename does not change."""
 
-    def owner(self, target: str, event_id: int) -> str:
-        """Give the name under which the delivery of `event_id` to `target` is counted now."""
-        renamed = self.renamed.get(target)
-        return target if renamed is None or event_id > renamed.last_event else renamed.name
+    def owner(self, target: str, event_id: int, n: int) -> str:
+        """Give the name under which a delivery is counted now; `target` is the one it was claimed under.
+
+        Once given up, that may be another target's, which may have been sent old events too (by a replay, or a repeat
+        of what was unmatched): then only the delivery's row tells whose it is.
+        """
+        last_event = self.given_up.get(target)
+        if last_event is None or event_id > last_event:
+            return target
+        number: int = self.cursor.execute(_FIND_TARGET, (event_id, n)).get
+        return self.names.texts[number]
 
     def keeps_latest(self, target: int) -> bool:
         """Tell whether older deliveries to the target give way to newer ones of their key."""
@@ -79,7 +91,7 @@ class Ledger:
     def committed(self, turn: Turn) -> None:
         """What the transaction gave out is now true."""
         for renamed in turn.renamed:
-            self._note(renamed)
+            self.given_up[renamed.formerly] = renamed.last_event
         self.wall_ms = self.wall_ms if turn.wall_ms is None else turn.wall_ms
         for number, ordering in turn.orderings.items():
             self.orderings.pop(number, None)
@@ -91,12 +103,3 @@ class Ledger:
         """What the transaction gave out never was."""
         self.names.forget()
         self.keys.rolled_back()
-
-    def _note(self, renamed: Renamed) -> None:
-        """Note a new name; what was renamed to the one that is given up goes along."""
-        self.renamed = {
-            old: known._replace(name=renamed.name) if known.name == renamed.formerly else known
-            for old, known in self.renamed.items()
-            if old != renamed.name
-        }
-        self.renamed[renamed.formerly] = renamed

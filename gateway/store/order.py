@@ -53,7 +53,7 @@ def relink_records(ledger: Ledger, turn: Turn, records: Sequence[Record]) -> Non
     numbers, ordered = ledger.names.targets, ledger.orderings
     rows: Values = []
     for record in records:
-        if numbers[ledger.owner(record.target, record.event_id)] in ordered:
+        if numbers[ledger.owner(record.target, record.event_id, record.n)] in ordered:
             rows += (record.event_id, record.n)
     if rows:
         relink(ledger, turn, _FIND_KEYS.execute(ledger.cursor, rows))

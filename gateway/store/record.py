@@ -42,7 +42,7 @@ def record_each(ledger: Ledger, turn: Turn, records: Sequence[Record]) -> list[b
 def _append(ledger: Ledger, turn: Turn, records: Sequence[Record]) -> None:
     tries: Values = []
     for record in records:
-        change = turn.changes[ledger.owner(record.target, record.event_id)]
+        change = turn.changes[ledger.owner(record.target, record.event_id, record.n)]
         change.in_flight -= 1
         if record.state == "pending":
             change.add_pending(1, record.due)

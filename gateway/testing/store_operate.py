@@ -1,6 +1,6 @@
 """Conformance of a store: gates, renames and lists."""
 
-from gateway.store.contract import Backlog, DeliveryQuery, EventQuery, Gate, Rename
+from gateway.store.contract import Backlog, DeliveryQuery, EventQuery, Gate, NewDelivery, Rename
 from gateway.testing.store_desk import SECOND, SETTINGS, Desk, OpenStore, SteppedRuntime, expect, new
 
 
@@ -74,6 +74,41 @@ async def what_was_in_flight_under_an_old_name_is_recorded_under_the_new(open_st
         young = await desk.claim_one()
         expect([await desk.settle(one, "dead") for one in (old, young)], [True, True], "both claims hold")
         expect((store.backlog("sales"), store.backlog("crm")), (Backlog(dead=1),) * 2, "each is counted where it is")
+
+
+async def what_was_in_flight_is_recorded_where_it_is_though_another_target_got_its_name(open_store: OpenStore) -> None:
+    """By one reload `crm` becomes `sales`, and `b` becomes `crm`."""
+    runtime = SteppedRuntime()
+    async with open_store(runtime, SETTINGS) as store:
+        desk = Desk(store, runtime)
+        await desk.accept_one("k", targets=("crm", "b"))
+        old = await desk.claim_one()
+        for formerly, name in (("crm", "sales"), ("b", "crm")):
+            expect(await desk.rename("target", formerly, name), True, "the new name owns nothing any more")
+        expect(await desk.settle(old, "dead"), True, "the claim holds")
+        backlogs = (store.backlog("sales"), store.backlog("crm"))
+        expect(backlogs, (Backlog(dead=1), Backlog(1, next_due=runtime.now_ms())), "each is counted where it is")
+
+
+async def an_old_event_for_a_target_that_got_a_freed_name_is_counted_there(open_store: OpenStore) -> None:
+    """Sent again by a replay, or by its provider after nothing had matched it; tried again, though it is older."""
+    runtime = SteppedRuntime()
+    async with open_store(runtime, SETTINGS) as store:
+        desk = Desk(store, runtime)
+        replayed = await desk.accept_one("k")
+        old = await desk.claim_one()
+        unmatched = await desk.accept_one("l", targets=(), hold="unmatched")
+        expect(await desk.rename("target", "crm", "sales"), True, "sales owns nothing yet")
+        expect(await desk.replay_one(replayed, (NewDelivery("all", "crm", False),), "r1"), 1, "it is replayed")
+        expect((await desk.accept(new("l")))[0].event_id, unmatched, "its provider sends it again")
+        later = runtime.now_ms() + SECOND
+        claims = [claim.delivery for claim in await desk.claim()]
+        await desk.record(*[desk.ended(each, "pending", "503", later) for each in claims])
+        expect(store.backlog("crm"), Backlog(2, next_due=later), "both are tried again")
+        await desk.settle(old)
+        expect(store.backlog("sales"), Backlog(), "what was in flight before is another's")
+        runtime.advance(SECOND)
+        expect([claim.event.id for claim in await desk.claim()], [unmatched, replayed], "both are due")
 
 
 async def a_renamed_source_keeps_its_keys(open_store: OpenStore) -> None:
@@ -210,6 +245,8 @@ OPERATE_CHECKS = (
     a_renamed_target_keeps_its_backlog,
     several_names_change_at_once,
     what_was_in_flight_under_an_old_name_is_recorded_under_the_new,
+    what_was_in_flight_is_recorded_where_it_is_though_another_target_got_its_name,
+    an_old_event_for_a_target_that_got_a_freed_name_is_counted_there,
     a_renamed_source_keeps_its_keys,
     events_are_listed_newest_first_by_page,
     an_event_row_counts_its_deliveries,

@@ -183,6 +183,23 @@ async def a_replay_goes_before_what_waits(open_store: OpenStore) -> None:
             await desk.settle(found)
 
 
+async def a_target_that_got_a_freed_name_takes_old_events_in_order(open_store: OpenStore) -> None:
+    """What is replayed to it is older than the rename, and not in the order of whoever had the name before."""
+    runtime = SteppedRuntime()
+    async with open_store(runtime, SETTINGS) as store:
+        desk = Desk(store, runtime)
+        first, second = [await desk.accept_one(key) for key in "ab"]
+        expect(await desk.rename("target", "crm", "sales"), True, "sales owns nothing yet")
+        await put_in_order(desk, BLOCK)
+        planned = (NewDelivery("all", "crm", False, key=digest("A")),)
+        for event_id, replay_id in ((first, "r1"), (second, "r2")):
+            await desk.replay_one(event_id, planned, replay_id)
+        for expected in (first, second):
+            found = await desk.claim_one()
+            expect(found.event_id, expected, "one after the other")
+            await desk.settle(found)
+
+
 async def a_blocking_delivery_that_retention_takes_blocks_no_more(open_store: OpenStore) -> None:
     """Nobody could retry or cancel it any more."""
     runtime = SteppedRuntime()
@@ -207,5 +224,6 @@ ORDER_CHECKS = (
     a_cancelled_head_lets_the_next_one_go,
     order_outlasts_a_restart,
     a_replay_goes_before_what_waits,
+    a_target_that_got_a_freed_name_takes_old_events_in_order,
     a_blocking_delivery_that_retention_takes_blocks_no_more,
 )

@@ -8,3 +8,6 @@ AND delivery.state = 1 AND +delivery.epoch = (SELECT epoch FROM meta)
 -- append_attempts: the tries that were made
 INSERT INTO attempt(event, n, try, started_at, took_ms, outcome, reason)
 SELECT * FROM (VALUES :rows) WHERE column1 IS NOT NULL
+
+-- find_target: the number of the target that a delivery is for
+SELECT target FROM delivery WHERE event = ? AND n = ?
