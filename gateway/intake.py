@@ -18,7 +18,8 @@ from gateway.core.identify import UNKNOWN, named_fields, recall
 from gateway.core.model import Delivery, Event, HoldReason, Json, Request, StoredEvent
 from gateway.core.routing import Miss
 from gateway.core.selector import Scope
-from gateway.store.contract import Acceptance, Claim, NewDelivery, NewEvent, Store, Verdict
+from gateway.errors import StoreBusyError
+from gateway.store.contract import LATE_SECONDS, Acceptance, Claim, NewDelivery, NewEvent, Store, Verdict
 
 MISSES_MAX: Final = 20
 """More than anybody reads."""
@@ -97,6 +98,17 @@ class Intake:
         finally:
             self.paused = None
             paused.set()
+
+    async def resumed(self) -> None:
+        """Return once nothing is paused: at once if so, for a sender that must have its answer within seconds.
+
+        Raises StoreBusyError after as long as for a commit: a reload that renames waits for the disk, too.
+        """
+        with trio.move_on_after(LATE_SECONDS):
+            while self.paused is not None:
+                await self.paused.wait()
+            return
+        raise StoreBusyError(f"no reload ended within {LATE_SECONDS:g} s: the store's disk is slow, or stuck")
 
     @asynccontextmanager
     async def steady(self) -> AsyncIterator[None]:

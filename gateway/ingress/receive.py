@@ -83,9 +83,16 @@ class Receiver:
 
     async def handle(self, request: Request) -> Reply:
         """Verify, identify, plan and accept one request, or shake hands; give its answer."""
-        source = await self._source(request)
-        if source is None:
+        known = self._paths.get(request.path)
+        if known is None:
             return RETRY_LATER  # removed by a reload while its body arrived
+        try:
+            source = await self._source(request)
+        except StoreBusyError as error:
+            return self._postpone(known, request, error)
+        return RETRY_LATER if source is None else await self._answer(source, request)
+
+    async def _answer(self, source: Source, request: Request) -> Reply:
         try:
             if source.handshakes and (reply := await self._shake_unproven(source, request)):
                 return reply
@@ -108,9 +115,11 @@ class Receiver:
             return self._postpone(source, request, error)
 
     async def _source(self, request: Request) -> Source | None:
-        """Give whose path it is, once no reload is about to give sources other names. What follows must not wait."""
-        while self._intake.paused is not None:
-            await self._intake.paused.wait()
+        """Give whose path it is, once no reload is about to give sources other names. What follows must not wait.
+
+        Raises StoreBusyError if that takes too long.
+        """
+        await self._intake.resumed()
         return self._paths.get(request.path)
 
     async def _shake_unproven(self, source: Source, request: Request) -> Reply | None:

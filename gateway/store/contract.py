@@ -10,7 +10,7 @@ The values that it takes and gives are those of `gateway.store.values`.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from gateway.core.model import StoredEvent
 from gateway.errors import StoreError
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from gateway.store.operator import Operator
 
 __all__ = [
+    "LATE_SECONDS",
     "Acceptance",
     "AttemptRow",
     "Backlog",
@@ -63,6 +64,10 @@ __all__ = [
     "Verdict",
     "VerdictKind",
 ]
+
+
+LATE_SECONDS: Final = 5.0
+"""How long a sender waits for a commit at most; then nobody knows whether there will be an event."""
 
 
 class Store(Protocol):
@@ -92,7 +97,7 @@ class Store(Protocol):
         ...
 
     def answer_late(self) -> int:
-        """Let each `accept` that has waited for its commit for too many seconds raise `StoreBusyError`; give how many.
+        """Let each `accept` that has waited `LATE_SECONDS` for its commit raise `StoreBusyError`; give how many.
 
         The events may still come to be: they are then ordinary ones, and the sender's next try is a duplicate.
         """

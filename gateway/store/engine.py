@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import TypeVar
 
 import apsw
 import structlog
@@ -20,7 +20,7 @@ from gateway.errors import StoreBrokenError, StoreBusyError
 from gateway.runtime import Runtime
 from gateway.store.checkpoints import Checkpoints
 from gateway.store.connection import open_reader
-from gateway.store.contract import Acceptance, Claim, Record, StoreHealth, Taken, Verdict
+from gateway.store.contract import LATE_SECONDS, Acceptance, Claim, Record, StoreHealth, Taken, Verdict
 from gateway.store.filter_builder import FilterBuilder
 from gateway.store.group_commit import GroupCommit, fail
 from gateway.store.ledger import Ledger, Turn
@@ -30,9 +30,6 @@ from gateway.store.start import Started
 from gateway.store.worker import Worker
 
 T = TypeVar("T")
-
-LATE_SECONDS: Final = 5.0
-"""How long a sender waits for a commit at most; then nobody knows whether there will be an event."""
 
 log = structlog.get_logger()
 

@@ -176,6 +176,20 @@ async def test_P2_when_the_store_cannot_take_it_the_sender_gets_503_and_retry_af
         assert dict(reply.headers)[b"retry-after"] == b"5"
 
 
+async def test_P2_who_waits_for_a_reload_that_the_disk_keeps_up_is_told_after_seconds(tmp_path, monkeypatch):
+    """A reload that renames holds back what comes, and waits for the store itself."""
+    monkeypatch.setattr("gateway.intake.LATE_SECONDS", 0.05)
+    async with parts_of(tmp_path) as parts:
+        async with parts.intake.pause():
+            reply = await parts.post(order())
+        assert (reply.status, dict(reply.headers)[b"retry-after"]) == (503, b"5")
+        (refusal,) = parts.receiver.refusals.newest(5)
+        assert (refusal.source, refusal.reason) == ("truework", "store_busy")
+        assert refusal.detail == "no reload ended within 0.05 s: the store's disk is slow, or stuck"
+        assert await events(parts) == [], "nothing of it was begun"
+        assert (await parts.post(order())).status == 200
+
+
 async def test_an_unknown_path_is_404_and_another_method_405(tmp_path):
     async with parts_of(tmp_path) as parts:
         assert parts.receiver.admit("POST", "/hooks/nobody", ()).status == 404

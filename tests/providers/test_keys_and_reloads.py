@@ -19,6 +19,30 @@ def without(folder, name):
     return build(load(config, {"STATE_DIRECTORY": str(folder)}))
 
 
+async def test_P2_who_waits_for_a_stuck_reload_once_its_key_is_there_is_told_after_seconds(
+    open_door, monkeypatch, nursery
+):
+    monkeypatch.setattr("gateway.intake.LATE_SECONDS", 0.05)
+    async with open_door("kinde") as door:
+        plan, paused, over = door.plan(door.preset.samples[0]), trio.Event(), trio.Event()
+        fetch = door.ring._fetch
+
+        async def pause():
+            async with door.intake.pause():
+                paused.set()
+                await over.wait()
+
+        async def fetch_until_paused(ref):
+            nursery.start_soon(pause)
+            await paused.wait()
+            return await fetch(ref)
+
+        door.ring._fetch = fetch_until_paused
+        assert await door.post(plan.signed(plan.request(0, door.runtime.now_ms(), ()))) == 503
+        over.set()
+        assert await door.events() == []
+
+
 @pytest.mark.parametrize("paused", [True, False])
 async def test_P15_a_source_that_is_renamed_while_its_key_is_fetched_takes_nothing_under_its_old_name(
     open_door, tmp_path, paused, nursery
