@@ -122,7 +122,7 @@ class MemoryTables:
         stored, planned = self.events.get(event_id), new.deliveries
         if stored is None:
             return 0
-        dead = [one for one in stored.deliveries if one.state == "dead"]
+        dead = _to_revive(stored.deliveries)
         for one in dead:
             one.revive(now)
             self.refile(one)
@@ -314,3 +314,10 @@ class MemoryTables:
         self.lines.rebuild(one for active in self.active.values() for one in active.values())
         self.keys = {(name if source == formerly else source, key): known for (source, key), known in self.keys.items()}
         return True
+
+
+def _to_revive(deliveries: Sequence[MemoryDelivery]) -> list[MemoryDelivery]:
+    """Give what is dead for targets that neither have the event nor will get it; of several for one the newest."""
+    had = {one.target for one in deliveries if one.state in UNSETTLED or one.state == "delivered"}
+    newest = {one.target: one for one in deliveries if one.state == "dead"}
+    return [one for target, one in newest.items() if target not in had]

@@ -58,7 +58,11 @@ def _restore(ledger: Ledger, repeat: Repeat) -> None:
 
 
 def revive(ledger: Ledger, turn: Turn, event_id: int) -> int:
-    """Make an event's dead deliveries due now, or let them wait their turn; give their number."""
+    """Make an event's dead deliveries due now, or let them wait their turn; give their number.
+
+    A replay gives an event more than one to a target: none is revived where the target has the event or will get it by
+    another, and of several that are dead only the newest.
+    """
     rows: list[tuple[Any, ...]] = ledger.cursor.execute(_SQL["revive_event"], (event_id, turn.now)).fetchall()
     for target, _ in rows:
         change = turn.changes[ledger.names.texts[target]]

@@ -172,12 +172,12 @@ async def a_replay_goes_before_what_waits(open_store: OpenStore) -> None:
     async with open_store(runtime, SETTINGS) as store:
         desk = Desk(store, runtime)
         await put_in_order(desk, SKIP)
-        first = await desk.make_dead("a", order="A")
-        second = await desk.accept_one("b", order="A")
+        first, second = [await desk.make_dead(key, order="A") for key in "ab"]
+        third = await desk.accept_one("c", order="A")
         planned = (NewDelivery("all", "crm", True, key=digest("A")),)
         expect(await desk.replay_one(first, planned, "r1"), 1, "the first is replayed")
-        expect((await desk.accept(new("a", order="A")))[0].revived, 1, "and sent again by its provider")
-        for expected in ((first, 0), (first, 1), (second, 0)):
+        expect((await desk.accept(new("b", order="A")))[0].revived, 1, "the second is sent again by its provider")
+        for expected in ((first, 1), (second, 0), (third, 0)):
             found = await desk.claim_one()
             expect((found.event_id, found.n), expected, "one after the other")
             await desk.settle(found)

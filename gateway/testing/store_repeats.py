@@ -2,8 +2,8 @@
 
 from typing import Final
 
-from gateway.store.contract import Backlog, EventQuery, Keep, Verdict
-from gateway.testing.store_desk import DAY, HOUR, SETTINGS, Desk, OpenStore, SteppedRuntime, expect, new
+from gateway.store.contract import Backlog, EventQuery, Keep, NewDelivery, Verdict
+from gateway.testing.store_desk import DAY, HOUR, NOTE, SETTINGS, Desk, OpenStore, SteppedRuntime, expect, new
 
 KEEP: Final = Keep(bodies=1 * HOUR, metadata=3 * DAY, dead=2 * HOUR, keys=16 * HOUR)
 
@@ -21,6 +21,36 @@ async def a_repeat_revives_dead_deliveries(open_store: OpenStore) -> None:
         expect(store.backlog("crm"), Backlog(1, 0, 0, runtime.now_ms()), "it is due now")
         expect((await desk.claim_one()).attempts, 0, "its attempts count from 0")
         expect(store.backlog("audit"), Backlog(), "what was delivered stays so")
+
+
+async def a_repeat_delivers_nothing_that_a_replay_has_delivered(open_store: OpenStore) -> None:
+    """P4: what was dead stays so where a replay has brought the target the event, or is about to."""
+    runtime = SteppedRuntime()
+    async with open_store(runtime, SETTINGS) as store:
+        desk = Desk(store, runtime)
+        event_id = await desk.make_dead("k")
+        await desk.replay_one(event_id, [NewDelivery("all", "crm", admitted=False)], "r")
+        same = (Verdict("duplicate", event_id),)
+        expect(await desk.accept(new("k")), same, "nothing is revived while another is pending")
+        delivery = await desk.claim_one()
+        expect(await desk.accept(new("k")), same, "nor in flight")
+        await desk.settle(delivery)
+        expect(await desk.accept(new("k")), same, "nor delivered")
+        expect(await desk.claim(), [], "the target gets it once")
+
+
+async def a_repeat_revives_the_newest_of_what_is_dead_for_a_target(open_store: OpenStore) -> None:
+    """What a replay has brought in vain is tried once, not as often as it was; one that was cancelled hides none."""
+    runtime = SteppedRuntime()
+    async with open_store(runtime, SETTINGS) as store:
+        desk = Desk(store, runtime)
+        event_id = await desk.make_dead("k")
+        for replay_id in ("one", "two"):
+            await desk.replay_one(event_id, [NewDelivery("all", "crm", admitted=False)], replay_id)
+            await desk.settle(await desk.claim_one(), "dead")
+        await store.operator.cancel([(event_id, 2)], NOTE)
+        expect(await desk.accept(new("k")), (Verdict("duplicate", event_id, 1),), "one is revived")
+        expect((await desk.claim_one()).n, 1, "the newest that is dead")
 
 
 async def a_repeat_plans_an_event_that_no_route_had_taken(open_store: OpenStore) -> None:
@@ -98,6 +128,8 @@ async def _kept(desk: Desk, event_id: int) -> tuple[bytes, bytes | None, bytes |
 
 REPEAT_CHECKS = (
     a_repeat_revives_dead_deliveries,
+    a_repeat_delivers_nothing_that_a_replay_has_delivered,
+    a_repeat_revives_the_newest_of_what_is_dead_for_a_target,
     a_repeat_plans_an_event_that_no_route_had_taken,
     a_repeat_of_an_event_that_retention_took_is_a_repeat,
     a_repeat_brings_back_what_retention_took_of_what_is_delivered_now,

@@ -2,8 +2,10 @@
 SELECT e.id, e.hold FROM event e WHERE e.id IN (:ids)
 AND (e.hold = 1 OR EXISTS (SELECT 1 FROM delivery d WHERE d.event = e.id AND d.state = 3))
 
--- revive_event: make the dead deliveries of one event due again
+-- revive_event: make the dead deliveries of one event due again: of several to a target the newest, and none that has it or will
 UPDATE delivery SET state = 0, due = ?2, attempts = 0, waited = 0, settled_at = NULL WHERE event = ?1 AND state = 3
+AND NOT EXISTS (SELECT 1 FROM delivery o WHERE o.event = ?1 AND o.target = delivery.target
+  AND (o.state IN (0, 1, 2) OR (o.state = 3 AND o.n > delivery.n)))
 RETURNING target, okey
 
 -- next_number: the number for the next delivery of an event
