@@ -224,7 +224,7 @@ class Control:
         renames = any(target.formerly for target in targets) or any(source.formerly for source in sources)
         reorders = _order_rules(self._intake.blueprint) != _order_rules(new)
         async with self._intake.pause() if renames or reorders else nullcontext():
-            new = await with_former_rules(new, self.store, self._runtime.now_ms())
+            new = await with_former_rules(new, self.store, self._runtime.now_ms(), self._intake.blueprint)
             # The last that the store may refuse: then the old names go on.
             await self._dispatcher.use(new, partial(rename_owned, new, self.store, self._runtime))
             self._intake.use(new)

@@ -31,10 +31,13 @@ class Former(NamedTuple):
     rule: Mapping[str, Any]
 
 
-async def with_former_rules(blueprint: Blueprint, store: Store, now: int) -> Blueprint:
+async def with_former_rules(
+    blueprint: Blueprint, store: Store, now: int, running: Blueprint | None = None
+) -> Blueprint:
     """Give `blueprint` with the rules that its sources had until lately, and note today's. Durable on return.
 
-    Finds what is noted under a source's former name, too. Raises StoreError: then nothing was noted.
+    `running` is what goes on if the store refuses a later part of the reload; at a start nothing does. Finds what is
+    noted under a source's former name, too. Raises StoreError: then nothing was noted.
     """
     window = int(blueprint.config.store.keep.keys * 1000)
     kept = await store.notes(NOTE)
@@ -42,9 +45,10 @@ async def with_former_rules(blueprint: Blueprint, store: Store, now: int) -> Blu
     sources: dict[str, Source] = {}
     for name, source in blueprint.sources.items():
         held = kept.get(NOTE + name) or kept.get(f"{NOTE}{source.formerly}")
-        rule = json.loads(json.dumps({key: value for key, value in source.rule.items() if key != "occurrence"}))
-        former = [*_former(held, rule, now, window)][:FORMER_MAX]
-        note = json.dumps({"rule": rule, "former": former}).encode()  # in its order: of `versions` the first that fits
+        rule, going_on = _noted(source), _going_on(source, running)
+        former = [*_former(held, rule, going_on, now, window)][:FORMER_MAX]
+        # In its order: of `versions` the first that fits.
+        note = json.dumps({"rule": rule, "former": former, **_unless_same(rule, going_on)}).encode()
         if note != kept.get(NOTE + name):
             notes[NOTE + name] = note
         sources[name] = replace(source, former=tuple(_compiled(former)))
@@ -53,16 +57,39 @@ async def with_former_rules(blueprint: Blueprint, store: Store, now: int) -> Blu
     return replace(blueprint, sources=sources, paths={each.path: each for each in sources.values()})
 
 
-def _former(held: bytes | None, rule: Mapping[str, Any], now: int, window: int) -> Iterable[Former]:
-    """Give the rules before `rule` that still count, newest first."""
-    if held is None:
-        return
-    note, key = json.loads(held), _deciding(rule)
-    if _deciding(note["rule"]) != key:
-        yield Former(now + window, note["rule"])
-    for until, old in note["former"]:
-        if until > now and _deciding(old) != key:
-            yield Former(min(until, now + window), old)
+def _noted(source: Source) -> Mapping[str, Any]:
+    """Give a source's rule as a note gives it back."""
+    rule: Mapping[str, Any] = json.loads(json.dumps({k: v for k, v in source.rule.items() if k != "occurrence"}))
+    return rule
+
+
+def _going_on(source: Source, running: Blueprint | None) -> Mapping[str, Any] | None:
+    """Give the rule by which the source's events come until a reload is through."""
+    sources = {} if running is None else running.sources
+    known = sources.get(source.name) or sources.get(source.formerly or "")
+    return None if known is None else _noted(known)
+
+
+def _unless_same(rule: Mapping[str, Any], going_on: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    """Give what a note says of the rule that goes on: nothing if `rule` is as good, so that few reloads write."""
+    return {} if going_on is None or _deciding(going_on) == _deciding(rule) else {"running": going_on}
+
+
+def _former(
+    held: bytes | None, rule: Mapping[str, Any], going_on: Mapping[str, Any] | None, now: int, window: int
+) -> Iterable[Former]:
+    """Give the rules before `rule` that still count, the latest first.
+
+    A noted rule may never have come to count, as its reload was refused after the note: then what it was to replace
+    went on until now.
+    """
+    note = {"rule": rule, "former": []} if held is None else json.loads(held)
+    until_now = (going_on or note.get("running"), note["rule"])
+    ends, counted = now + window, {_deciding(rule)}
+    for until, old in [*((ends, each) for each in until_now if each), *note["former"]]:
+        if until > now and (key := _deciding(old)) not in counted:
+            counted.add(key)
+            yield Former(min(until, ends), old)
 
 
 def _deciding(rule: Mapping[str, Any]) -> str:

@@ -10,6 +10,8 @@ from ingress_bench import CONFIG, order, parts_of
 
 from gateway.admin.operations import NotPossibleError
 from gateway.control import Control
+from gateway.core.disuse import DAY_MS
+from gateway.dedup_rules import with_former_rules
 from gateway.dispatch.dispatcher import Dispatcher
 from gateway.errors import StoreFullError
 from gateway.pollers.pollers import Pollers
@@ -96,6 +98,26 @@ async def test_P15_a_reload_that_cannot_be_noted_leaves_each_name_its_backlog(tm
         rows = await parts.store.deliveries(DeliveryQuery(limit=100))
         assert sorted({row.target for row in rows}) == ["audit", "sales"]
         assert [row.state for row in rows if row.target == "sales"] == ["pending"] * 3
+        nursery.cancel_scope.cancel()
+
+
+async def test_P4_a_reload_that_is_refused_after_its_rules_were_noted_lets_the_running_ones_count_on(
+    tmp_path, nursery, monkeypatch
+):
+    keyed = RENAMED.replace('version = "2023-*"', 'version = "2023-*"\ndedup = { key = ["body.data.other"] }')
+    async with parts_of(tmp_path) as parts:
+        await with_former_rules(parts.intake.blueprint, parts.store, parts.runtime.now_ms())
+        control = await control_of(parts, tmp_path, nursery, partial(parts.blueprint, keyed))
+
+        async def fail(_renames):
+            raise StoreFullError("no room")
+
+        monkeypatch.setattr(parts.store, "rename", fail)
+        assert not (await control.reload()).ok
+        new, refused_at = parts.blueprint(keyed), parts.runtime.now_ms()
+        for days in (6, 12):  # a start within the window finds that the old rule was in use until then
+            started = await with_former_rules(new, parts.store, refused_at + days * DAY_MS)
+            assert len(started.sources["truework"].former) == 1
         nursery.cancel_scope.cancel()
 
 

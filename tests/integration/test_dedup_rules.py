@@ -108,6 +108,40 @@ key = ["body.else"]
         assert keys_of(await rules_after(tmp_path, store, DAY, ["body.id"]), body)[1] == (old,)
 
 
+async def test_P4_a_rule_that_goes_on_since_its_reload_was_refused_after_the_note_counts_for_a_window_more(tmp_path):
+    """At the next reload, and at the next start; the rule of the refused one changes nothing."""
+    old, new, back = (blueprint(tmp_path, [key]) for key in ("body.order", "body.id", "body.order"))
+    async with open_memory(SteppedRuntime(), SETTINGS) as store:
+        running = await with_former_rules(old, store, 0)
+        await with_former_rules(new, store, 0, running)  # then the store refuses to rename
+        await with_former_rules(new, store, 3 * DAY, running)  # the same, after events by the old rule
+        for started in (5 * DAY, 12 * DAY - 1):
+            source = (await with_former_rules(new, store, started)).sources["acme"]
+            assert keys_of(source, BODY)[1] == (keys_of(running.sources["acme"], BODY)[0],)
+        assert (await with_former_rules(new, store, 12 * DAY)).sources["acme"].former == ()
+        late = await with_former_rules(back, store, 12 * DAY, new)
+        assert len(late.sources["acme"].former) == 1, "what was refused once is a rule like others"
+
+
+async def test_P4_a_refused_reload_of_a_renamed_source_does_not_end_the_window_of_the_rule_that_goes_on(tmp_path):
+    renamed = blueprint(tmp_path, ["body.id"], "shop", 'formerly = "acme"')
+    async with open_memory(SteppedRuntime(), SETTINGS) as store:
+        running = await with_former_rules(blueprint(tmp_path, ["body.order"]), store, 0)
+        await with_former_rules(renamed, store, 0, running)  # then the store refuses to rename
+        await with_former_rules(renamed, store, 6 * DAY, running)
+        later = await with_former_rules(renamed, store, 12 * DAY, renamed)
+        assert len(later.sources["shop"].former) == 1
+
+
+async def test_a_reload_that_changes_no_rule_keeps_no_former_one_longer(tmp_path):
+    async with open_memory(SteppedRuntime(), SETTINGS) as store:
+        old, new = blueprint(tmp_path, ["body.order"]), blueprint(tmp_path, ["body.id"])
+        await with_former_rules(new, store, DAY, await with_former_rules(old, store, 0))
+        for later in (5 * DAY, 8 * DAY - 1):
+            assert len((await with_former_rules(new, store, later, new)).sources["acme"].former) == 1
+        assert (await with_former_rules(new, store, 8 * DAY, new)).sources["acme"].former == ()
+
+
 async def test_a_renamed_source_takes_its_rules_along(tmp_path):
     async with open_memory(SteppedRuntime(), SETTINGS) as store:
         await rules_after(tmp_path, store, DAY, ["body.order"])
