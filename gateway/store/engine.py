@@ -41,6 +41,8 @@ class Engine:
         self.backlogs = started.backlogs
         self.expired: dict[str, int] = {}
         """Deliveries cancelled because they had expired that nobody was told of yet, by target."""
+        self.revived: list[int] = []
+        """Events that came again and are delivered for it, for retention to look at again: it may have taken them."""
         self.broken: StoreBrokenError | None = None
         self.broke = trio.Event()
         self._wrote_all = trio.Event()
@@ -176,6 +178,8 @@ class Engine:
                 job.undo(job.value)
             job.wake()
         for entry in batch.entries:
+            if entry.error is None:
+                self.revived += [verdict.event_id for verdict in entry.value if verdict.revived]
             if entry.abandoned and entry.handed_on and entry.error is None:
                 self._hand_back_entry(entry)
             entry.wake()

@@ -13,7 +13,7 @@ def blank(tables: MemoryTables, below: int, dead_below: int) -> int:
 
     Gives the number of requests.
     """
-    old = (number for number, request in tables.requests.items() if number < below and (request.head or request.body))
+    old = (number for number in tables.requests if number < below and _holds_bytes(tables, number))
     chosen = [number for number in old if _may_go(tables, number, dead_below)][:BATCH]
     for number in chosen:
         request = tables.requests[number]
@@ -49,6 +49,13 @@ def forget_audit(tables: MemoryTables, before: int) -> int:
     for replay_id in ended:
         del tables.replays[replay_id]
     return len(entries) + len(ended)
+
+
+def _holds_bytes(tables: MemoryTables, number: int) -> bool:
+    """Tell whether there is anything to take; a part may have come back alone."""
+    request = tables.requests[number]
+    parts = (tables.events[event_id].part for event_id in request.events)
+    return bool(request.head or request.body) or any(part is not None for part in parts)
 
 
 def _may_go(tables: MemoryTables, number: int, dead_below: int) -> bool:

@@ -5,7 +5,7 @@ The newest event stays, so that ids go on from it. Freed pages are used again; t
 would cost every commit).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Final, NamedTuple, Protocol
 
 from gateway.store.contract import Keep
@@ -17,6 +17,7 @@ from gateway.store.sweep import Old, Sweep
 
 _SQL: Final = load_statements("retention")
 _LAST_EVENT: Final = load_statements("start")["last_event"]
+_REQUESTS_OF: Final = ListStatement(_SQL["requests_of"])
 _BLANK_REQUESTS: Final = ListStatement(_SQL["blank_requests"])
 _FORGET: Final = ("forget_attempts", "forget_deliveries", "forget_events", "forget_requests")
 ROWS: Final = 256
@@ -60,6 +61,10 @@ class Retention:
     def turn(self) -> None:
         """It is the next one's turn, so that none waits for another to be done for good."""
         self._turn = (self._turn + 1) % len(self.steps)
+
+    def look_again(self, requests: Iterable[int]) -> None:
+        """A repeat may have brought back what was taken of these; no step is under way."""
+        self._blanking.look_again(requests)
 
     def committed(self) -> None:
         """The last step was committed; no step is under way."""
@@ -120,6 +125,12 @@ class Retention:
             ledger.cursor.execute(_SQL[name], (now - keep.metadata, ROWS))
             removed += ledger.connection.changes()
         return Done(removed, more=removed > 0)
+
+
+def requests_of(ledger: Ledger, turn: Turn, events: Sequence[int]) -> list[int]:
+    """Give the requests of events."""
+    del turn
+    return [request for (request,) in _REQUESTS_OF.run(ledger.cursor, events)]
 
 
 def _forget_between(ledger: Ledger, turn: Turn, span: tuple[int, int]) -> None:

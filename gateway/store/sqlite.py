@@ -37,7 +37,7 @@ from gateway.store.contract import (
 from gateway.store.engine import Engine
 from gateway.store.expiry import expire_some
 from gateway.store.interventions import SLICE
-from gateway.store.retention import Retention
+from gateway.store.retention import Retention, requests_of
 from gateway.store.settings import StoreSettings
 from gateway.store.sqlite_operator import SqliteOperator
 from gateway.store.start import start, stop
@@ -193,6 +193,9 @@ class SqliteStore:
 
     async def retain(self, keep: Keep, now: int) -> int:
         """See `Store.retain`."""
+        if self._engine.revived:
+            revived, self._engine.revived = self._engine.revived, []
+            self._retention.look_again(await self._engine.do(partial(requests_of, events=revived)))
         for _ in self._retention.steps:
             more = True
             while more:

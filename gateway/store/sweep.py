@@ -4,7 +4,7 @@ It decides nothing about them; `gateway.store.retention` does.
 """
 
 from array import array
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Final, NamedTuple
 
 from gateway.store.ledger import Ledger
@@ -67,6 +67,14 @@ class Sweep:
         """The first that had to stay and is not remembered."""
         self._stay: list[int] = []
         self._next: _Place | None = None
+
+    def look_again(self, ids: Iterable[int]) -> None:
+        """These may have come back to what they were before they were looked at; no step is under way."""
+        back = sorted({each for each in ids if each <= self._front}.difference(self._kept))
+        room = max(KEPT_MAX - len(self._kept), 0)
+        self._lost = min([self._lost, *back[room:]])
+        self._kept = array("q", back[:room]) + self._kept
+        self._again += len(back[:room])
 
     def begin(self) -> None:
         """Go on from where the last step that was committed ended."""

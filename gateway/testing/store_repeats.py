@@ -109,6 +109,28 @@ async def a_repeat_brings_back_what_retention_took_of_what_is_delivered_now(open
         expect(found[2], (b"", None, None), "what is not delivered stays without")
 
 
+async def what_a_repeat_brought_back_is_taken_once_it_is_settled(open_store: OpenStore) -> None:
+    """It is kept no longer than what came once: a whole message, and a part alone."""
+    runtime = SteppedRuntime()
+    async with open_store(runtime, SETTINGS) as store:
+        desk = Desk(store, runtime)
+        alone = await desk.accept_one("alone", targets=(), hold="unmatched")
+        _, part = await desk.accept(*(new(part, part=part.encode(), targets=(), hold="unmatched") for part in "12"))
+        ids = (alone, part.event_id)
+        await desk.accept_one("newest", targets=("audit",))
+        runtime.advance(3 * HOUR)
+        await desk.retain_all(KEEP)
+        await desk.accept(new("alone"), body=b"whole")
+        await desk.accept(new("2", part=b"2"))
+        await desk.retain_all(KEEP)
+        claims = await desk.claim()
+        expect([claim.event.payload for claim in claims], [b"whole", b"2"], "both are there while they are delivered")
+        for claim in claims:
+            await desk.settle(claim.delivery)
+        await desk.retain_all(KEEP)
+        expect([await _kept(desk, each) for each in ids], [(b"", None, None)] * 2, "then both are taken again")
+
+
 async def a_repeat_takes_nothing_from_a_stored_event(open_store: OpenStore) -> None:
     """What was accepted first is what is delivered, unless retention took it."""
     runtime = SteppedRuntime()
@@ -133,5 +155,6 @@ REPEAT_CHECKS = (
     a_repeat_plans_an_event_that_no_route_had_taken,
     a_repeat_of_an_event_that_retention_took_is_a_repeat,
     a_repeat_brings_back_what_retention_took_of_what_is_delivered_now,
+    what_a_repeat_brought_back_is_taken_once_it_is_settled,
     a_repeat_takes_nothing_from_a_stored_event,
 )

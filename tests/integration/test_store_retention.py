@@ -191,3 +191,37 @@ async def test_P3_retention_takes_what_is_settled_and_nothing_else_in_whatever_o
         assert not any(detail is not None and detail.payload is not None for detail in details)
         assert await listed(desk) == ({newest} if keep is KEEP else {newest, *ids})
         assert await desk.select(DeliveryFilter(("pending", "in_flight"))) == []
+
+
+async def test_what_a_repeat_brought_back_is_remembered_as_far_as_there_is_room_and_found_all_the_same(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr(sweep, "KEPT_MAX", 3)
+    async with desk_on(tmp_path / "h.db") as desk:
+        ids = [await desk.make_dead(n) for n in range(5)]
+        desk.runtime.advance(HOUR + 1)
+        await desk.accept_one(targets=())
+        assert await retain_round(desk, BODIES) == 5
+        for n in range(5):
+            await desk.accept(new(n))
+        assert await retain_round(desk, BODIES) == 0
+        assert len(desk.store._retention._blanking._kept) == 3
+        for claim in await desk.claim():
+            await desk.settle(claim.delivery)
+        assert sum([await retain_round(desk, BODIES) for _ in range(3)]) == 5
+        assert [(await desk.store.event(each)).payload for each in ids] == [None] * 5
+
+
+async def test_what_a_repeat_revived_again_and_again_is_remembered_once(tmp_path, looked_at):
+    async with desk_on(tmp_path / "h.db") as desk:
+        await desk.make_dead("k")
+        desk.runtime.advance(HOUR + 1)
+        await desk.accept_one(targets=())
+        assert await retain_round(desk, BODIES) == 1
+        for _ in range(3):
+            await desk.accept(new("k"))
+            assert await retain_round(desk, BODIES) == 0
+            assert len(desk.store._retention._blanking._kept) == 1
+            await desk.settle(await desk.claim_one(), "dead")
+        assert desk.store._engine.revived == []
+        assert await retain_round(desk, BODIES) == 1

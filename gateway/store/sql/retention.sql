@@ -1,5 +1,5 @@
 -- scan_requests: requests in order: bytes left to take, last event, whether any delivery is unsettled (2) or dead (1)
-SELECT r.id, r.size, max(e.id), coalesce(max((SELECT max(CASE WHEN d.state < 2 THEN 2 WHEN d.state = 3 THEN 1 ELSE 0 END)
+SELECT r.id, r.size + sum(coalesce(length(e.part), 0)), max(e.id), coalesce(max((SELECT max(CASE WHEN d.state < 2 THEN 2 WHEN d.state = 3 THEN 1 ELSE 0 END)
   FROM delivery d WHERE d.event = e.id)), 0)
 FROM (SELECT id, length(head) + coalesce(length(body), 0) AS size,
     coalesce((SELECT min(later.id) FROM request later WHERE later.id > request.id), 9223372036854775807) AS next
@@ -7,12 +7,15 @@ FROM (SELECT id, length(head) + coalesce(length(body), 0) AS size,
 CROSS JOIN event e ON e.id >= r.id AND e.id < r.next GROUP BY r.id ORDER BY r.id
 
 -- scan_again: the same of some requests
-SELECT r.id, r.size, max(e.id), coalesce(max((SELECT max(CASE WHEN d.state < 2 THEN 2 WHEN d.state = 3 THEN 1 ELSE 0 END)
+SELECT r.id, r.size + sum(coalesce(length(e.part), 0)), max(e.id), coalesce(max((SELECT max(CASE WHEN d.state < 2 THEN 2 WHEN d.state = 3 THEN 1 ELSE 0 END)
   FROM delivery d WHERE d.event = e.id)), 0)
 FROM (SELECT id, length(head) + coalesce(length(body), 0) AS size,
     coalesce((SELECT min(later.id) FROM request later WHERE later.id > request.id), 9223372036854775807) AS next
   FROM request WHERE id IN (:ids)) r
 CROSS JOIN event e ON e.id >= r.id AND e.id < r.next GROUP BY r.id ORDER BY r.id
+
+-- requests_of: the requests of events
+SELECT DISTINCT request FROM event WHERE id IN (:ids)
 
 -- blank_requests: take heads and bodies
 UPDATE request SET head = x'', body = NULL WHERE id IN (:ids)
