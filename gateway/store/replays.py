@@ -101,22 +101,26 @@ def _insert(ledger: Ledger, turn: Turn, fresh: Sequence[_Fresh], replay_id: str)
             planned_at = None if expires is None else turn.now
             values += (event, n, names.routes[route], number, turn.now, replay_id, expires, planned_at, key)
             turn.changes[target].add_pending(1, turn.now)
-    _replace(ledger, turn, _FIND_REPLACED.execute(ledger.cursor, blocked), replay_id)
+    keys += _replace(ledger, turn, _FIND_REPLACED.execute(ledger.cursor, blocked), replay_id)
     _INSERT.execute(ledger.cursor, values)
     relink(ledger, turn, keys)
     _RELEASE.run(ledger.cursor, [each.event_id for each in fresh])
 
 
-def _replace(ledger: Ledger, turn: Turn, dead: Sequence[tuple[Any, ...]], replay_id: str) -> None:
-    """Cancel dead deliveries that block their keys and are replayed: what takes their place must not wait for them."""
+def _replace(ledger: Ledger, turn: Turn, dead: Sequence[tuple[Any, ...]], replay_id: str) -> list[Key]:
+    """Cancel dead deliveries that block their keys and are replayed: what takes their place must not wait for them.
+
+    Give their keys, for the next of each to go: today's rule may give what takes their place another.
+    """
     states: Values = []
     attempts: Values = []
-    for event, n, target, claims in dead:
+    for event, n, target, claims, _ in dead:
         states += (event, n, turn.now)
         attempts += (event, n, claims + 1, turn.now, replaced_reason(replay_id))
         turn.changes[ledger.names.texts[target]].dead -= 1
     _CANCEL.execute(ledger.cursor, states)
     _APPEND_CANCELLATIONS.execute(ledger.cursor, attempts)
+    return [(target, okey) for _, _, target, _, okey in dead]
 
 
 def _note_end(ledger: Ledger, turn: Turn, replay: Replay, action: str, note: Note) -> None:

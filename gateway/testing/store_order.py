@@ -183,6 +183,18 @@ async def a_replay_goes_before_what_waits(open_store: OpenStore) -> None:
             await desk.settle(found)
 
 
+async def what_waited_behind_a_dead_one_that_is_replayed_by_another_key_goes_on(open_store: OpenStore) -> None:
+    """The event's key may read otherwise today: what waits in the line that it leaves waits for nothing else."""
+    runtime = SteppedRuntime()
+    async with open_store(runtime, SETTINGS) as store:
+        desk = Desk(store, runtime)
+        await put_in_order(desk, BLOCK)
+        head = await desk.make_dead("a", order="A")
+        behind = await desk.accept_one("b", order="A")
+        await desk.replay_one(head, [NewDelivery("all", "crm", admitted=False, key=digest("B"))], "r")
+        expect(sorted(ids_of(await desk.claim())), [head, behind], "each is the first of its key")
+
+
 async def a_target_that_got_a_freed_name_takes_old_events_in_order(open_store: OpenStore) -> None:
     """What is replayed to it is older than the rename, and not in the order of whoever had the name before."""
     runtime = SteppedRuntime()
@@ -224,6 +236,7 @@ ORDER_CHECKS = (
     a_cancelled_head_lets_the_next_one_go,
     order_outlasts_a_restart,
     a_replay_goes_before_what_waits,
+    what_waited_behind_a_dead_one_that_is_replayed_by_another_key_goes_on,
     a_target_that_got_a_freed_name_takes_old_events_in_order,
     a_blocking_delivery_that_retention_takes_blocks_no_more,
 )

@@ -86,7 +86,7 @@ SELECT column1, column2, column3, column4, 0, column5, column6, column7, column8
 
 -- find_replaced: dead deliveries of events to targets that get them anew
 WITH chosen(event, target) AS (VALUES :rows)
-SELECT d.event, d.n, d.target, d.claims FROM chosen
+SELECT d.event, d.n, d.target, d.claims, d.okey FROM chosen
 CROSS JOIN delivery d ON d.event = chosen.event AND d.target = chosen.target WHERE d.state = 3 AND d.okey IS NOT NULL
 
 -- release_holds: events that have deliveries are not held
