@@ -6,6 +6,7 @@ Nothing here changes a configuration; what nobody takes over stays in the store.
 import structlog
 
 from gateway.blueprint import Blueprint
+from gateway.dispatch.memory import owned_notes
 from gateway.ingress.learner import rename_learned
 from gateway.runtime import Runtime
 from gateway.store.contract import Rename, Store
@@ -14,12 +15,16 @@ log = structlog.get_logger()
 
 
 async def rename_owned(blueprint: Blueprint, store: Store, runtime: Runtime) -> dict[str, str]:
-    """Give each renamed target or source what it owned under its former name: backlog, de-dup keys, learned secrets.
+    """Give each renamed target or source what it owned under its former name: backlog, de-dup keys, notes, secrets.
 
     Gives the targets' new names by their former ones. Raises StoreError: then all have the former ones.
     What the store holds all or none; a learned secret that cannot be renamed is found under its old name, too.
     """
-    targets = [Rename("target", each.formerly, each.name) for each in blueprint.targets.values() if each.formerly]
+    targets = [
+        Rename("target", each.formerly, each.name, await owned_notes(store, each.formerly, each.name))
+        for each in blueprint.targets.values()
+        if each.formerly
+    ]
     sources = [Rename("source", each.formerly, each.name) for each in blueprint.sources.values() if each.formerly]
     heirs: dict[str, str] = {}
     for done in await store.rename([*targets, *sources]):

@@ -5,7 +5,6 @@ back.
 """
 
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Final, TypeAlias
@@ -58,6 +57,8 @@ class Dispatcher:
         """What time it is for what waits; whoever minds the clock tells it of steps."""
         self._guard = Guard(own=tuple(own))
         self._runners: dict[str, Runner] = {}
+        self._ending: dict[str, Runner] = {}
+        """Those that ran when `drain` was called."""
         self._nursery: trio.Nursery | None = None
         self._blueprint: Blueprint | None = None
         self._running = 0
@@ -88,33 +89,40 @@ class Dispatcher:
         `rename` has the store give targets their names; gates that move meanwhile go along. Raises StoreError, and
         what `rename` raises: then nothing changed.
         """
-        closed, notes = _by_target(await self._store.gates()), dict(await self._store.notes(NOTE))
+        closed, memos = _by_target(await self._store.gates()), await self._store.notes(NOTE)
         heirs = await self._rename(blueprint, rename)
-        for formerly, name in heirs.items():
-            closed[name] = closed.pop(formerly, ())
-        memos = await self._memos(blueprint, notes)
         if self.draining:
             return
         self._blueprint = blueprint
-        for name, runner in list(self._runners.items()):
-            plan = blueprint.targets.get(name)
-            if plan is None or plan.fingerprint != runner.plan.fingerprint:
-                del self._runners[name]
-                heir = heirs.get(name, name)
-                self._drain(runner, partial(self.hint, heir))
-                # What the store said may be older: a gate may have moved since.
-                closed[heir], memos[heir] = tuple(runner.gates.closed), runner.gates.memo
-                runner.gates.retire()
+        left, former = self._end_outdated(heirs), {name: formerly for formerly, name in heirs.items()}
         for name, plan in blueprint.targets.items():
-            if name not in self._runners:
-                self._start(plan, closed.get(name, ()), memos.get(name, b""), blueprint)
+            if name in left:  # what the store said may be older: a gate may have moved since
+                self._start(plan, left[name].hand_over(plan), blueprint)
+            elif name not in self._runners:
+                was = former.get(name, name)
+                kept = closed.get(was, ()), memos.get(NOTE + was, b"")
+                self._start(plan, Gates(plan, self._store, self._runtime, self._observer, *kept), blueprint)
+
+    def _end_outdated(self, heirs: Heirs) -> dict[str, Gates]:
+        """End the runners whose plans are not those of today; give their gates by the names that they go by now."""
+        left: dict[str, Gates] = {}
+        targets = {} if self._blueprint is None else self._blueprint.targets
+        for name, runner in list(self._runners.items()):
+            plan, takes_over = targets.get(name), name in heirs.values()
+            if plan is None or takes_over or plan.fingerprint != runner.plan.fingerprint:
+                del self._runners[name]
+                self._drain(runner, partial(self.hint, heirs.get(name, name)))
+                runner.gates.retire()
+                if not takes_over:  # else it had nothing in the store, and has what the former one left
+                    left[heirs.get(name, name)] = runner.gates
+        return left
 
     def drain(self) -> None:
         """Take nothing new; `run` returns when the last try has ended."""
         self.draining = True
         for runner in self._runners.values():
             self._drain(runner)
-        self._runners.clear()
+        self._ending, self._runners = self._runners, {}
         self._look_whether_done()
 
     def reserve(self, target: str, size: int, source: str) -> Runner | None:
@@ -149,12 +157,13 @@ class Dispatcher:
         Raises StoreError; what was moved by then stays moved, and all of it may be asked for again.
         """
         now = self._runtime.now_ms()
-        for runner in self._runners.values():
-            runner.step_back(by_ms, now)
         try:
-            return await self._store.step_back(by_ms, now)
+            moved = await self._store.step_back(by_ms, now)
+            for runner in self._runners.values():
+                runner.step_back(by_ms, now)
         finally:
             self.hint_all()
+        return moved
 
     async def step_forward(self, by_ms: int, since_ms: int) -> int:
         """The wall clock went forward by `by_ms`, at most `since_ms` ago: what waits, waits as long as before.
@@ -211,10 +220,9 @@ class Dispatcher:
         try:
             return await runner.gates.open(kinds)
         finally:
-            runner.gates.retire()
             successor = self._runners.get(target)
             if successor is runner and self._blueprint is not None:
-                self._start(runner.plan, runner.gates.closed, runner.gates.memo, self._blueprint)
+                self._start(runner.plan, runner.gates.hand_over(runner.plan), self._blueprint)
             elif successor is not None:  # a reload came in between
                 await successor.gates.open(kinds)
 
@@ -232,10 +240,9 @@ class Dispatcher:
         if scope := self._ordering.get(runner):
             scope.cancel()
 
-    def _start(self, plan: TargetPlan, closed: Sequence[Gate], memo: bytes, blueprint: Blueprint) -> None:
+    def _start(self, plan: TargetPlan, gates: Gates, blueprint: Blueprint) -> None:
         if self._nursery is None:
             raise RuntimeError("the dispatcher is not running")
-        gates = Gates(plan, self._store, self._runtime, self._observer, closed, memo)
         context = Context(
             plan.name,
             self._runtime,
@@ -253,17 +260,19 @@ class Dispatcher:
     async def _run(self, runner: Runner, blueprint: Blueprint) -> None:
         try:
             with trio.CancelScope() as self._ordering[runner]:
-                await self._put_in_order(runner.plan, blueprint)
+                if not runner.draining:
+                    await self._put_in_order(runner, blueprint)
             del self._ordering[runner]
             await runner.run()
-            if self.draining and not runner.gates.are_retired:
+            if self.draining:
                 await self._save(runner)
         finally:
             self._running -= 1
             self._look_whether_done()
 
     async def _rename(self, blueprint: Blueprint, rename: Callable[[], Awaitable[Heirs]]) -> Heirs:
-        gates = {name: self._runners[name].gates for name in _former(blueprint) if name in self._runners}
+        former = {plan.formerly for plan in blueprint.targets.values()}
+        gates = {name: runner.gates for name, runner in (self._ending | self._runners).items() if name in former}
         for each in gates.values():
             each.wait_for_name()
         heirs: Heirs = {}
@@ -273,17 +282,6 @@ class Dispatcher:
             for name, each in gates.items():
                 await each.go_by(heirs.get(name, name))
         return heirs
-
-    async def _memos(self, blueprint: Blueprint, notes: dict[str, bytes]) -> dict[str, bytes]:
-        """Give what each target's gates remember; a renamed target takes over its former name's, once."""
-        for formerly, name in _former(blueprint).items():
-            if (memo := notes.pop(NOTE + formerly, None)) is not None:
-                if runner := self._runners.get(formerly):  # what the store said may be older
-                    memo = runner.gates.memo
-                notes[NOTE + name] = memo
-                with suppress(StoreError):  # it is known here; a restart would find it under the former name
-                    await self._store.keep_notes({NOTE + name: memo or None, NOTE + formerly: None})
-        return {name.removeprefix(NOTE): memo for name, memo in notes.items()}
 
     async def _keep_memos(self) -> None:
         """Have the store remember, once a minute, what a restart must not forget."""
@@ -298,34 +296,26 @@ class Dispatcher:
         except StoreError as error:
             log.debug("store.postponed", target=runner.plan.name, problem=str(error))
 
-    async def _put_in_order(self, plan: TargetPlan, blueprint: Blueprint) -> None:
+    async def _put_in_order(self, runner: Runner, blueprint: Blueprint) -> None:
         """Tell the store how the target is ordered; where that has changed, wait until what it holds is in order."""
-        order = plan.order
+        plan, order = runner.plan, runner.plan.order
         ordering = None if order is None else Ordering(order.rule, order.on_dead, order.keep)
         while True:
             try:
-                count = await self._store.set_ordering(
-                    plan.name, ordering, lambda stored: blueprint.order_key(plan.name, stored)
-                )
+                if (name := runner.gates.name) is not None:
+                    count = await self._store.set_ordering(
+                        name, ordering, lambda stored: blueprint.order_key(plan.name, stored)
+                    )
+                    break
             except StoreError as error:  # a full disk passes, a broken store ends the daemon from another task
                 log.debug("store.postponed", target=plan.name, problem=str(error))
-                await trio.sleep(ORDER_AGAIN_SECONDS)
-            else:
-                break
+            await trio.sleep(ORDER_AGAIN_SECONDS)
         if count:
             log.info("target.reordered", target=plan.name, deliveries=count, order_by=ordering and ordering.rule)
 
     def _look_whether_done(self) -> None:
         if self.draining and not self._running:
             self._all_done.set()
-
-
-def _former(blueprint: Blueprint) -> Heirs:
-    return {
-        plan.formerly: name
-        for name, plan in blueprint.targets.items()
-        if plan.formerly is not None and plan.formerly not in blueprint.targets
-    }
 
 
 def _by_target(gates: list[Gate]) -> dict[str, tuple[Gate, ...]]:

@@ -7,8 +7,7 @@ process if this one ends meanwhile.
 """
 
 from collections.abc import Collection, Iterable, Sequence
-from contextlib import suppress
-from typing import Final, get_args
+from typing import Final
 
 import structlog
 
@@ -17,7 +16,8 @@ from gateway.core.breaker import Breaker, GateMove, restored
 from gateway.core.model import Delivered, NotTried, Outcome
 from gateway.core.pace import Pace
 from gateway.core.units import duration_text
-from gateway.dispatch.memo import NOTE, Memo, read_memo, write_memo
+from gateway.dispatch.gate_rows import GateRows
+from gateway.dispatch.memo import Memo, read_memo, write_memo
 from gateway.dispatch.observer import Observer
 from gateway.errors import StoreError
 from gateway.runtime import Runtime
@@ -54,17 +54,22 @@ class Gates:
         self._told = "breaker" in self._closed and memo.told
         """True if the observer was told that the target is down."""
         self._failures = memo.window(plan.disable)
-        self._kept = kept
-        self._kept_asked = memo.asked
         self._waiting: int | None = None
         """How many deliveries there were at the last look, while the breaker is not closed."""
-        self._retired = False
-        self._nameless = False
-        self._unwritten = False
-        """True if a gate moved while the target had no sure name."""
+        self._rows = GateRows(store, plan.name, self._closed, lambda: self.memo, kept)
         self.pace = Pace(plan.rate)
         if memo.starting:
             self.pace.start_slowly(runtime.monotonic())
+
+    def hand_over(self, plan: TargetPlan) -> "Gates":
+        """Retire, and give the gates by another plan of the target, which go on where these stand."""
+        heir = Gates(plan, self._store, self._runtime, self._observer, self._closed.values(), self.memo)
+        heir._rows = self._rows.succeeded_by(heir._closed, lambda: heir.memo)
+        return heir
+
+    def retire(self) -> None:
+        """The target is nobody's, or another's: what its last tries tell moves nothing."""
+        self._rows.retired = True
 
     @property
     def are_open(self) -> bool:
@@ -77,9 +82,9 @@ class Gates:
         return list(self._closed.values())
 
     @property
-    def are_retired(self) -> bool:
-        """True if others are in charge of the target."""
-        return self._retired
+    def name(self) -> str | None:
+        """The target's name in the store; None while that may be giving it another one."""
+        return None if self._rows.nameless else self._target
 
     @property
     def memo(self) -> bytes:
@@ -123,46 +128,24 @@ class Gates:
                 moves = self._disabled(now, failed[-1].reason) or moves
         return moves
 
-    def retire(self) -> None:
-        """Others are in charge of the target, perhaps under another name: what its last tries tell moves nothing."""
-        self._retired = True
-
     def wait_for_name(self) -> None:
-        """The store may be giving the target another name: what moves now stays in memory until `go_by`.
-
-        Written meanwhile, it would come behind the renaming, and give the former name to a target that is not there.
-        """
-        self._nameless = True
+        """The store may be giving the target another name: what moves now moves in memory until `go_by`."""
+        self._rows.wait_for_name()
 
     async def go_by(self, name: str) -> None:
         """The target has this name, perhaps as before: have the store know what moved since `wait_for_name`."""
-        self._target, self._nameless = name, False
-        self._closed = {kind: gate._replace(target=name) for kind, gate in self._closed.items()}
-        if self._unwritten:
-            self._unwritten = False
-            try:
-                await self._write()
-            except StoreError as error:  # as in `carry_out`
-                log.debug("store.postponed", target=name, problem=str(error))
+        self._target = name
+        for kind, gate in self._closed.items():
+            self._closed[kind] = gate._replace(target=name)
+        self._rows.go_by(name)
+        await self._write()
 
     async def carry_out(self, moves: Iterable[GateMove]) -> None:
-        """Tell of gates that moved, and have the store know; durable on return if it can write."""
-        if self._retired:
+        """Move gates, tell of it, and have the store know; durable on return if it can write."""
+        if self._rows.retired:
             return
-        now = self._runtime.now_ms()
-        try:
-            for move in moves:
-                if move.close:
-                    since = self._closed[move.kind].since if move.kind in self._closed else now
-                    await self._close(Gate(self._target, move.kind, since, move.until, move.reason))
-                elif self._closed.pop(move.kind, None):
-                    await self._start_slowly()
-                    await self._write_open(move.kind)
-                    if move.kind == "breaker" and self._breaker.state == "closed" and self._told:
-                        self._told = False
-                        self._observer.gate_opened(self._target, "it answers")
-        except StoreError as error:  # it holds in memory; a restart would only try the target once more
-            log.debug("store.postponed", target=self._target, problem=str(error))
+        if moved := [move.kind for move in moves if self._move(move)]:
+            await self._write(moved)
 
     async def note_waiting(self, count: int) -> None:
         """`count` deliveries wait or run: while the target is down, each that came since counts as failed."""
@@ -177,10 +160,13 @@ class Gates:
             await self.carry_out(self._disabled(now, self._breaker.reason))
 
     async def hold(self, reason: str) -> bool:
-        """Close the operator's gate; False if it was closed already."""
-        if "held" in self._closed:
+        """Close the operator's gate; False if it was closed already. Raises StoreError: then it is until a restart."""
+        again = "held" in self._closed
+        if again and not self._rows.owes("held"):
             return False
-        await self._close(Gate(self._target, "held", self._runtime.now_ms(), None, reason))
+        if not again:
+            self._close(Gate(self._target, "held", self._runtime.now_ms(), None, reason))
+        await self._rows.write(["held"])
         return True
 
     async def open(self, kinds: Collection[GateKind]) -> bool:
@@ -190,7 +176,7 @@ class Gates:
         """
         found = [kind for kind in kinds if kind in self._closed]
         for kind in found:
-            await self._write_open(kind)
+            await self._rows.open(kind)
         if not {"breaker", "disabled"}.isdisjoint(found):
             self._breaker, _ = self._breaker.enable()
             self._told = False
@@ -199,8 +185,8 @@ class Gates:
         for kind in found:
             self._closed.pop(kind, None)
         if found:
-            with suppress(StoreError):  # a restart would only not be slow
-                await self._start_slowly()
+            self._start_slowly()
+            await self._write()
         if not {"breaker", "disabled"}.isdisjoint(found):
             self._observer.gate_opened(self._target, "an operator enabled it")
         return bool(found)
@@ -215,13 +201,8 @@ class Gates:
             self._failures.step_back(by_ms)
 
     async def save(self) -> None:
-        """Have the store remember what changed. Raises StoreError."""
-        memo, asked = self.memo, self._breaker.asked
-        if self._nameless:
-            self._unwritten = True
-        elif memo != self._kept:
-            await self._store.keep_notes({NOTE + self._target: memo or None})
-            self._kept, self._kept_asked = memo, asked
+        """Have the store know what it does not know yet. Raises StoreError."""
+        await self._rows.write()
 
     def _disabled(self, now: int, reason: str) -> tuple[GateMove, ...]:
         """Disable the target if its rule says so; give what then is to be moved instead of anything else."""
@@ -233,12 +214,21 @@ class Gates:
         self._breaker, moves = self._breaker.disable(told)
         return (*moves, GateMove("breaker", close=False, until=None, reason="disabled instead"))
 
-    async def _start_slowly(self) -> None:
-        if self.are_open:
-            self.pace.start_slowly(self._runtime.monotonic())
-            await self.save()
+    def _move(self, move: GateMove) -> bool:
+        """Move a gate and tell of it; False if it is open already."""
+        if move.close:
+            since = self._closed[move.kind].since if move.kind in self._closed else self._runtime.now_ms()
+            self._close(Gate(self._target, move.kind, since, move.until, move.reason))
+            return True
+        if self._closed.pop(move.kind, None) is None:
+            return False
+        self._start_slowly()
+        if move.kind == "breaker" and self._breaker.state == "closed" and self._told:
+            self._told = False
+            self._observer.gate_opened(self._target, "it answers")
+        return True
 
-    async def _close(self, gate: Gate) -> None:
+    def _close(self, gate: Gate) -> None:
         again = gate.kind in self._closed
         self._closed[gate.kind] = gate
         asked = gate.kind == "breaker" and self._breaker.asked
@@ -246,29 +236,16 @@ class Gates:
             self._observer.gate_closed(gate, asked=asked)
         if gate.kind == "breaker":
             self._told |= not asked
-            if asked != self._kept_asked:  # first: a gate of which it is not known would count as an outage
-                await self.save()
-        await self._write_closed(gate)
 
-    async def _write_closed(self, gate: Gate) -> None:
-        if self._nameless:
-            self._unwritten = True
-        else:
-            await self._store.close_gate(gate._replace(target=self._target))
+    def _start_slowly(self) -> None:
+        if self.are_open:
+            self.pace.start_slowly(self._runtime.monotonic())
 
-    async def _write_open(self, kind: GateKind) -> None:
-        if self._nameless:
-            self._unwritten = True
-        else:
-            await self._store.open_gate(self._target, kind)
-
-    async def _write(self) -> None:
-        await self._store.keep_notes({NOTE + self._target: self.memo or None})
-        for kind in get_args(GateKind):
-            if gate := self._closed.get(kind):
-                await self._write_closed(gate)
-            else:
-                await self._write_open(kind)
+    async def _write(self, moved: Iterable[GateKind] = ()) -> None:
+        try:
+            await self._rows.write(moved)
+        except StoreError as error:  # it holds in memory; a restart would only try the target once more
+            log.debug("store.postponed", target=self._target, problem=str(error))
 
 
 def _restore(closed: dict[GateKind, Gate], *, asked: bool) -> Breaker:

@@ -77,7 +77,8 @@ class Runner:
         self.looked_at: float | None = None
         """When it last looked what is due, on the clock that never steps; None: not yet."""
         self._running = False
-        self._draining = False
+        self.draining = False
+        """True once `drain` was called."""
         self._given_back: Callable[[], None] = lambda: None
         self._hint = trio.Event()
 
@@ -113,7 +114,7 @@ class Runner:
 
         `given_back` is called whenever the store has some of them again: whoever delivers next must look there.
         """
-        self._draining = True
+        self.draining = True
         self._given_back = given_back
         self._put_back(self._stop())
         self._hint.set()
@@ -123,7 +124,7 @@ class Runner:
 
         A target that gathers has its events wait in the store.
         """
-        ready = self._running and not self._draining and self.gates.are_open and self._gathering is None
+        ready = self._running and not self.draining and self.gates.are_open and self._gathering is None
         return ready and self.window.fresh < self._allowance.ahead() and self.window.reserve(size, source)
 
     def release(self, size: int, source: str) -> None:
@@ -133,14 +134,14 @@ class Runner:
     def hand_over(self, claim: Claim, size: int) -> None:
         """Deliver a fresh event that was accepted into its reserved slot."""
         slot = Slot(claim, size, fresh=True)
-        if self._draining or not self._running or not self.gates.are_open:
+        if self.draining or not self._running or not self.gates.are_open:
             self._put_back([slot])
         else:
             self._add([slot])
 
     def fetched(self, slot: Slot) -> None:
         """Deliver what has its resource now."""
-        if self._draining or not self._running or self.gates.wait_ms(self._clock.now_ms()):
+        if self.draining or not self._running or self.gates.wait_ms(self._clock.now_ms()):
             self._put_back([slot])
         else:
             self._crew.add([slot])
@@ -179,7 +180,7 @@ class Runner:
 
     async def _feed(self) -> None:
         """Claim from the store whenever something is due, the gates let it through and the window has room."""
-        while not self._draining:
+        while not self.draining:
             self._hint = trio.Event()
             try:
                 pause = await self._claim_due()
@@ -227,7 +228,7 @@ class Runner:
             self.window.take(slot.size)
         # While the store was asked, `drain` may have come, so that nobody would work on them, or a gate was closed.
         passing = self.gates.are_open if freely else not self.gates.wait_ms(self._clock.now_ms())
-        if self._draining or not passing:
+        if self.draining or not passing:
             self._put_back(claimed)
             return
         self._add(claimed)
@@ -302,7 +303,7 @@ class Runner:
                 self.window.release_fresh(slot.size, slot.claim.event.source)
             else:
                 self.window.release(slot.size)
-        if self._draining:
+        if self.draining:
             self._given_back()
             return
         room_again = not self._crew.waiting or self.window.held * 4 <= self.window.slots * 3

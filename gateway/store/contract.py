@@ -196,7 +196,7 @@ class Store(Protocol):
         ...
 
     async def rename(self, renames: Sequence[Rename]) -> list[Rename]:
-        """Let each new name own what the former one owned (backlog, de-dup keys), each in O(1): all or none.
+        """Let each new name own what the former one owned (backlog, de-dup keys, notes), each in O(1): all or none.
 
         Gives those carried out: not where there was nothing, or the new name already owns something.
         """

@@ -89,13 +89,14 @@ def rename_all(ledger: Ledger, turn: Turn, renames: Sequence[Rename]) -> list[Re
 
 def _rename(ledger: Ledger, turn: Turn, wanted: Rename) -> bool:
     """False if the former name has no number, or the new one has one of its own."""
-    kind, formerly, name = wanted
+    kind, formerly, name, notes = wanted
     code = int(NameKind.TARGET if kind == "target" else NameKind.SOURCE)
     number = ledger.cursor.execute(_SQL["find_name"], (code, formerly)).get
     if number is None or ledger.cursor.execute(_SQL["find_name"], (code, name)).get is not None:
         return False
     ledger.cursor.execute(_SQL["rename"], (number, name))
     ledger.names.forget()
+    ledger.cursor.executemany(_SQL["rename_note"], notes)
     if kind == "target":
         turn.renamed.append(Renamed(formerly, name, ledger.ids.mint(turn.now)))
     note_done(ledger, turn, "rename", Note("the configuration", f"{kind} {formerly}", f"is {name} now"), 1)

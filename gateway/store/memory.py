@@ -205,9 +205,12 @@ class MemoryStore:
         return [each for each in renames if self._rename(each)]
 
     def _rename(self, wanted: Rename) -> bool:
-        tables, (kind, formerly, name) = self._tables, wanted
+        tables, (kind, formerly, name, notes) = self._tables, wanted
         done = (tables.rename_target if kind == "target" else tables.rename_source)(formerly, name)
         if done:
+            for old, new in notes:
+                if old in tables.notes:
+                    tables.notes[new] = tables.notes.pop(old)
             note = Note("the configuration", f"{kind} {formerly}", f"is {name} now")
             tables.note_done(self._runtime.now_ms(), "rename", note, 1)
         return done

@@ -153,6 +153,8 @@ class Rename(NamedTuple):
     kind: Literal["target", "source"]
     formerly: str
     name: str
+    notes: tuple[tuple[str, str], ...] = ()
+    """Notes that bear the name, and what they are called from now on."""
 
 
 class EventRow(NamedTuple):

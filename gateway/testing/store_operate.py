@@ -111,6 +111,19 @@ async def an_old_event_for_a_target_that_got_a_freed_name_is_counted_there(open_
         expect([claim.event.id for claim in await desk.claim()], [unmatched, replayed], "both are due")
 
 
+async def notes_that_bear_a_name_are_renamed_along(open_store: OpenStore) -> None:
+    """They go with what they are about, or stay with it where nothing is renamed."""
+    runtime = SteppedRuntime()
+    async with open_store(runtime, SETTINGS) as store:
+        desk = Desk(store, runtime)
+        await desk.accept_one("k", targets=("crm", "audit"))
+        await store.keep_notes({"a crm": b"1", "a sales": b"old", "b crm": b"2"})
+        notes = (("a crm", "a sales"), ("c crm", "c sales"))
+        await store.rename([Rename("target", "crm", "audit", (("a crm", "a audit"),))])
+        await store.rename([Rename("target", "crm", "sales", notes)])
+        expect(await store.notes(""), {"a sales": b"1", "b crm": b"2"}, "those that were named, once it was renamed")
+
+
 async def a_renamed_source_keeps_its_keys(open_store: OpenStore) -> None:
     """A repeat that arrives under the new name is a repeat."""
     runtime = SteppedRuntime()
@@ -247,6 +260,7 @@ OPERATE_CHECKS = (
     what_was_in_flight_under_an_old_name_is_recorded_under_the_new,
     what_was_in_flight_is_recorded_where_it_is_though_another_target_got_its_name,
     an_old_event_for_a_target_that_got_a_freed_name_is_counted_there,
+    notes_that_bear_a_name_are_renamed_along,
     a_renamed_source_keeps_its_keys,
     events_are_listed_newest_first_by_page,
     an_event_row_counts_its_deliveries,

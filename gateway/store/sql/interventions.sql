@@ -17,5 +17,8 @@ DELETE FROM gate WHERE target = ? AND kind = ?
 -- keep_note: something small of another part, for the next start
 INSERT INTO note(name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value
 
+-- rename_note: it bears the name of something that has another one now
+UPDATE OR REPLACE note SET name = ?2 WHERE name = ?1
+
 -- drop_note: it is needed no more
 DELETE FROM note WHERE name = ?
