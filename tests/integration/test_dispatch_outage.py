@@ -1,6 +1,7 @@
 """Outages of hours in virtual time: nothing is spent on a target that is down, and nothing is lost by it."""
 
 from dataclasses import replace
+from functools import partial
 
 import orjson
 import pytest
@@ -14,6 +15,7 @@ from gateway.core.model import Delivered, NotTried, Rejected, Retry, TargetDown
 from gateway.core.pace import Rate
 from gateway.core.render import Renderer, RenderError
 from gateway.dispatch.dispatcher import MEMO_SECONDS
+from gateway.dispatch.memory import owned_notes
 from gateway.plugin import HttpReply
 from gateway.store.contract import Rename
 from gateway.store.memory_tables import MemoryTables
@@ -334,6 +336,11 @@ async def test_counted_failures_outlive_a_restart_and_enabling_forgets_them(auto
         assert here.gates.are_open
 
 
+async def renamed(store, name):
+    notes = await owned_notes(store, "crm", name)
+    return {each.formerly: each.name for each in await store.rename([Rename("target", "crm", name, notes)])}
+
+
 @pytest.mark.parametrize("name", ["crm", "sales"], ids=["changed", "renamed"])
 async def test_counted_failures_outlive_a_reload_that_changes_or_renames_the_target(name, autojump_clock):
     endpoint = Endpoint()
@@ -342,11 +349,10 @@ async def test_counted_failures_outlive_a_reload_that_changes_or_renames_the_tar
     async with world(plan) as here:
         await here.accept(19)
         await trio.sleep(MEMO_SECONDS + 1)
-        if name != "crm":
-            await here.store.rename([Rename("target", "crm", name)])
         formerly = None if name == "crm" else "crm"
         for number in range(2):
-            await here.dispatcher.use(Plans(replace(plan, name=name, formerly=formerly, fingerprint=str(number + 2))))
+            after = Plans(replace(plan, name=name, formerly=formerly, fingerprint=str(number + 2)))
+            await here.dispatcher.use(after, partial(renamed, here.store, name))
             assert here.dispatcher.runners[name].gates._failures.counts(here.runtime.now_ms()) == (19, 19)
         await trio.sleep(MEMO_SECONDS + 1)
         assert list(await here.store.notes("gates/")) == [f"gates/{name}"]

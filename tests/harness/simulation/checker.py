@@ -257,11 +257,14 @@ class Checker:
             if older and (waits or (other.state == DEAD and blocks)):
                 world.fail("P9", f"{self._name(delivery)} is tried before {self._name(other)} of its key")
 
-    def stepped(self, by_ms):
-        """The clock stepped. What it makes due in that very moment looks as if it had been written after the step."""
-        now = self._world.wall_ms()
+    def steps(self, by_ms):
+        """The clock is about to step. What it makes due in that very moment looks as if written after the step.
+
+        A step that undoes one which is being minded leaves what was moved along due early.
+        """
+        again, then = self._unsure(self._world.clock.current_time()), self._world.wall_ms() + by_ms
         for delivery in self.unsettled():
-            if by_ms > 0 and delivery.due is not None and abs(delivery.due - now) < STEP_SECONDS * 1000:
+            if by_ms > 0 and (again or abs((delivery.due or 0) - then) < STEP_SECONDS * 1000):
                 delivery.not_before = 0.0
 
     def ended(self):

@@ -265,9 +265,9 @@ class World:
 
     def step(self, by_ms):
         """Set the clock."""
+        self.checker.steps(by_ms)
         self.stepped_ms += by_ms
         self.stepped_at = self.clock.current_time()
-        self.checker.stepped(by_ms)
 
     # The end
 
