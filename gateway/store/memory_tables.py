@@ -23,7 +23,7 @@ from gateway.store.contract import (
 from gateway.store.ids import IdMint
 from gateway.store.memory_delivery import MemoryDelivery, can_be_kept
 from gateway.store.memory_order import MemoryLines
-from gateway.store.operator import SAME_MS, AuditRow, Note, Replay, replaced_reason
+from gateway.store.operator import OUTDONE_REASON, SAME_MS, AuditRow, Note, Replay, replaced_reason
 from gateway.store.steps import AFTER_STEP_MS, CLOSED_STEP_MS
 from gateway.store.values import REASON_MAX
 
@@ -126,10 +126,20 @@ class MemoryTables:
         for one in dead:
             one.revive(now)
             self.refile(one)
+        self._cancel_outdone(stored, now)
         count = len(dead) + (self.plan(event_id, planned, now, None) if planned and stored.hold == "unmatched" else 0)
         if count:
             self._restore(stored, acceptance, new.event.part)
         return count
+
+    def _cancel_outdone(self, stored: MemoryEvent, now: int) -> None:
+        """Cancel what is dead and blocks its key, where a newer delivery to the same target is on its way."""
+        newest = {one.target: one.n for one in stored.deliveries if one.state in ("pending", "in_flight")}
+        for one in stored.deliveries:
+            outdone = one.state == "dead" and one.okey is not None and one.n < newest.get(one.target, 0)
+            if outdone and self.lines.blocks(one.target):
+                one.cancel(now, OUTDONE_REASON)
+                self.refile(one)
 
     def _restore(self, stored: MemoryEvent, acceptance: Acceptance, part: bytes | None) -> None:
         """Give an event what retention took: its message, or if that brought others, too, its payload alone."""

@@ -17,6 +17,9 @@ Number: TypeAlias = tuple[int, int]
 SAME_MS: Final = 600_000
 """So long the same, done again by the same person, is added to its entry in the audit, unless another came between."""
 
+OUTDONE_REASON: Final = "a newer delivery of its event took its place"
+"""Why a dead delivery that blocked its key was cancelled when its event came again."""
+
 
 def replaced_reason(replay_id: str) -> str:
     """Say, for the operator, why a dead delivery that blocked its key was cancelled."""

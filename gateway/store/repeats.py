@@ -10,7 +10,9 @@ from typing import Any, Final, NamedTuple
 from gateway.store.codes import HOLD_CODES
 from gateway.store.contract import Acceptance, NewDelivery, NewEvent, Verdict
 from gateway.store.ledger import Ledger, Turn
-from gateway.store.order import Key, key_number, relink
+from gateway.store.operator import OUTDONE_REASON
+from gateway.store.order import Key, blocks, key_number, relink
+from gateway.store.replacing import replace_dead
 from gateway.store.statements import ListStatement, load_statements
 
 _SQL: Final = load_statements("repeats")
@@ -61,14 +63,17 @@ def revive(ledger: Ledger, turn: Turn, event_id: int) -> int:
     """Make an event's dead deliveries due now, or let them wait their turn; give their number.
 
     A replay gives an event more than one to a target: none is revived where the target has the event or will get it by
-    another, and of several that are dead only the newest.
+    another, and of several that are dead only the newest. None of them waits for an older one of its own event.
     """
     rows: list[tuple[Any, ...]] = ledger.cursor.execute(_SQL["revive_event"], (event_id, turn.now)).fetchall()
     for target, _ in rows:
         change = turn.changes[ledger.names.texts[target]]
         change.dead -= 1
         change.add_pending(1, turn.now)
-    relink(ledger, turn, [(target, okey) for target, okey in rows if okey is not None])
+    keys = [(target, okey) for target, okey in rows if okey is not None]
+    outdone: list[tuple[Any, ...]] = ledger.cursor.execute(_SQL["find_outdone"], (event_id,)).fetchall()
+    keys += replace_dead(ledger, turn, (row for row in outdone if blocks(ledger, row[2])), OUTDONE_REASON)
+    relink(ledger, turn, keys)
     return len(rows)
 
 

@@ -12,6 +12,7 @@ from gateway.store.contract import NewDelivery
 from gateway.store.ledger import Ledger, Turn
 from gateway.store.operator import Advance, Note, Planned, Replay, replaced_reason
 from gateway.store.order import Key, blocks, key_number, relink
+from gateway.store.replacing import replace_dead
 from gateway.store.selecting import as_replay
 from gateway.store.statements import ListStatement, RowStatement, Values, load_statements
 from gateway.store.values import REASON_MAX
@@ -20,8 +21,6 @@ _SQL: Final = load_statements("operator")
 _FIND_NUMBERS: Final = RowStatement(_SQL["find_numbers"], 2)
 _INSERT: Final = RowStatement(_SQL["insert_replayed"], 9)
 _FIND_REPLACED: Final = RowStatement(_SQL["find_replaced"], 2)
-_CANCEL: Final = RowStatement(_SQL["cancel"], 3)
-_APPEND_CANCELLATIONS: Final = RowStatement(_SQL["append_cancellations"], 5)
 _RELEASE: Final = ListStatement(_SQL["release_holds"])
 
 
@@ -101,26 +100,10 @@ def _insert(ledger: Ledger, turn: Turn, fresh: Sequence[_Fresh], replay_id: str)
             planned_at = None if expires is None else turn.now
             values += (event, n, names.routes[route], number, turn.now, replay_id, expires, planned_at, key)
             turn.changes[target].add_pending(1, turn.now)
-    keys += _replace(ledger, turn, _FIND_REPLACED.execute(ledger.cursor, blocked), replay_id)
+    keys += replace_dead(ledger, turn, _FIND_REPLACED.execute(ledger.cursor, blocked), replaced_reason(replay_id))
     _INSERT.execute(ledger.cursor, values)
     relink(ledger, turn, keys)
     _RELEASE.run(ledger.cursor, [each.event_id for each in fresh])
-
-
-def _replace(ledger: Ledger, turn: Turn, dead: Sequence[tuple[Any, ...]], replay_id: str) -> list[Key]:
-    """Cancel dead deliveries that block their keys and are replayed: what takes their place must not wait for them.
-
-    Give their keys, for the next of each to go: today's rule may give what takes their place another.
-    """
-    states: Values = []
-    attempts: Values = []
-    for event, n, target, claims, _ in dead:
-        states += (event, n, turn.now)
-        attempts += (event, n, claims + 1, turn.now, replaced_reason(replay_id))
-        turn.changes[ledger.names.texts[target]].dead -= 1
-    _CANCEL.execute(ledger.cursor, states)
-    _APPEND_CANCELLATIONS.execute(ledger.cursor, attempts)
-    return [(target, okey) for _, _, target, _, okey in dead]
 
 
 def _note_end(ledger: Ledger, turn: Turn, replay: Replay, action: str, note: Note) -> None:

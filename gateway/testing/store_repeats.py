@@ -2,8 +2,8 @@
 
 from typing import Final
 
-from gateway.store.contract import Backlog, EventQuery, Keep, NewDelivery, Verdict
-from gateway.testing.store_desk import DAY, HOUR, NOTE, SETTINGS, Desk, OpenStore, SteppedRuntime, expect, new
+from gateway.store.contract import Backlog, EventQuery, Keep, NewDelivery, Ordering, Verdict
+from gateway.testing.store_desk import DAY, HOUR, NOTE, SETTINGS, Desk, OpenStore, SteppedRuntime, digest, expect, new
 
 KEEP: Final = Keep(bodies=1 * HOUR, metadata=3 * DAY, dead=2 * HOUR, keys=16 * HOUR)
 
@@ -51,6 +51,24 @@ async def a_repeat_revives_the_newest_of_what_is_dead_for_a_target(open_store: O
         await store.operator.cancel([(event_id, 2)], NOTE)
         expect(await desk.accept(new("k")), (Verdict("duplicate", event_id, 1),), "one is revived")
         expect((await desk.claim_one()).n, 1, "the newest that is dead")
+
+
+async def a_repeat_leaves_nothing_waiting_behind_what_a_replay_has_replaced(open_store: OpenStore) -> None:
+    """Where what is dead came to block its key only later: of the event's own two, the older one gives way."""
+    runtime = SteppedRuntime()
+    async with open_store(runtime, SETTINGS) as store:
+        desk = Desk(store, runtime)
+        both, one = [await desk.make_dead(key) for key in "ab"]
+        for event_id in (both, one):
+            await desk.replay_one(event_id, [NewDelivery("all", "crm", admitted=False)], f"r{event_id}")
+            if event_id == both:
+                await desk.settle(await desk.claim_one(), "dead")
+        await store.set_ordering("crm", Ordering("test"), lambda event: digest(event.id))
+        await desk.accept(new("a"))
+        await desk.accept(new("b"))
+        expect(store.backlog("crm"), Backlog(2, 0, 0, runtime.now_ms()), "nothing is dead, nothing waits")
+        found = sorted((claim.delivery.event_id, claim.delivery.n) for claim in await desk.claim())
+        expect(found, [(both, 1), (one, 1)], "both events go to the target once")
 
 
 async def a_repeat_plans_an_event_that_no_route_had_taken(open_store: OpenStore) -> None:
@@ -152,6 +170,7 @@ REPEAT_CHECKS = (
     a_repeat_revives_dead_deliveries,
     a_repeat_delivers_nothing_that_a_replay_has_delivered,
     a_repeat_revives_the_newest_of_what_is_dead_for_a_target,
+    a_repeat_leaves_nothing_waiting_behind_what_a_replay_has_replaced,
     a_repeat_plans_an_event_that_no_route_had_taken,
     a_repeat_of_an_event_that_retention_took_is_a_repeat,
     a_repeat_brings_back_what_retention_took_of_what_is_delivered_now,

@@ -8,6 +8,10 @@ AND NOT EXISTS (SELECT 1 FROM delivery o WHERE o.event = ?1 AND o.target = deliv
   AND (o.state IN (0, 1, 2) OR (o.state = 3 AND o.n > delivery.n)))
 RETURNING target, okey
 
+-- find_outdone: what is dead and has a key, where a newer delivery of the event to the same target is on its way
+SELECT d.event, d.n, d.target, d.claims, d.okey FROM delivery d WHERE d.event = ?1 AND d.state = 3 AND d.okey IS NOT NULL
+AND EXISTS (SELECT 1 FROM delivery o WHERE o.event = d.event AND o.target = d.target AND o.n > d.n AND o.state IN (0, 1))
+
 -- next_number: the number for the next delivery of an event
 SELECT coalesce(max(n) + 1, 0) FROM delivery WHERE event = ?1
 
