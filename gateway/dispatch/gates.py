@@ -160,7 +160,10 @@ class Gates:
             await self.carry_out(self._disabled(now, self._breaker.reason))
 
     async def hold(self, reason: str) -> bool:
-        """Close the operator's gate; False if it was closed already. Raises StoreError: then it is until a restart."""
+        """Close the operator's gate; False if it was closed already. Durable on return.
+
+        Raises StoreError: then it is closed, and the store is told as soon as it can be, or when it is ordered again.
+        """
         again = "held" in self._closed
         if again and not self._rows.owes("held"):
             return False
