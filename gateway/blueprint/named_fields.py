@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from pydantic import BaseModel
 
+from gateway.blueprint.shapes import shape
 from gateway.blueprint.values import Source
 from gateway.config.lines import Path
 from gateway.config.problems import Report
@@ -14,6 +15,7 @@ from gateway.config.references import TemplateFile
 from gateway.core.fields import RESERVED, FieldsOfSources
 from gateway.core.identify import named_fields
 from gateway.core.render import FieldsOf
+from gateway.core.selector import Selector, parse_selector
 from gateway.core.templates import fields_named
 
 _IN_TEXT: Final = re.compile(r"(?<!\{)\{event\.([^{}\s]+)\}")
@@ -26,6 +28,9 @@ class NamedFields:
         self.all = FieldsOfSources({name: source.identify.fields for name, source in sources.items()})
         self._rules = {name: source.identify for name, source in sources.items()}
         self._written = {name: source.rule.get("fields", {}) for name, source in sources.items()}
+        self._read_by = {name: source.rule for name, source in sources.items()}
+        self._shapes: dict[str, str] = {}
+        """What `shapes` gave, by the selector's text: many targets may be ordered by one."""
         self._report = report
 
     def reader(self, used: Mapping[str, Path], *, foreign: bool) -> FieldsOf | None:
@@ -43,6 +48,20 @@ class NamedFields:
     def meaning(self, name: str) -> str:
         """Write what a field stands for, source by source."""
         return "; ".join(f"{source}: {table[name]}" for source, table in sorted(self._written.items()) if name in table)
+
+    def shapes(self, selector: Selector) -> str:
+        """Write how the sources' rules change what `selector`, of a stored event, reads; empty if none does."""
+        if selector.text not in self._shapes:
+            found = ((name, shape(rule, self._ways(selector, name))) for name, rule in sorted(self._read_by.items()))
+            self._shapes[selector.text] = "; ".join(f"{source} read by {digest}" for source, digest in found if digest)
+        return self._shapes[selector.text]
+
+    def _ways(self, selector: Selector, source: str) -> list[Selector]:
+        """Give what a selector stands for in a source: itself, or the ways of a field."""
+        if selector.root != "field":
+            return [selector]
+        ways = self._written[source].get(selector.text.removeprefix("event."), ())
+        return [parse_selector(way) for way in (ways if isinstance(ways, (list, tuple)) else [ways])]
 
 
 def used_fields(written: Mapping[str, Any], options: object, path: Path) -> dict[str, Path]:

@@ -152,6 +152,7 @@ class TargetBuilder:
             self._report.add((*path, "order_by"), str(error))
             return None
         meaning = self._fields.meaning(by.text.removeprefix("event.")) if by.root == "field" else ""
+        meaning = "; ".join(filter(None, [meaning, self._fields.shapes(by)]))
         return Order(by, target.on_dead or ("skip" if target.keep == "latest" else "block"), target.keep, meaning)
 
     def _choose(

@@ -23,7 +23,10 @@ class Order(NamedTuple):
     keep: Literal["all", "latest"]
     """`latest`: of what waits only the newest of a key is delivered."""
     meaning: str = ""
-    """What `event.NAME` stands for in each source; empty for another selector."""
+    """What the selector comes to in each source: what `event.NAME` stands for, what rules make of what it reads.
+
+    Empty if it is plain.
+    """
 
     @property
     def rule(self) -> str:
