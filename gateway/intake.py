@@ -104,6 +104,8 @@ class Intake:
 
         Raises StoreBusyError after as long as for a commit: a reload that renames waits for the disk, too.
         """
+        if self.paused is None:  # as for nearly all: a deadline for each would cost
+            return
         with trio.move_on_after(LATE_SECONDS):
             while self.paused is not None:
                 await self.paused.wait()
