@@ -88,6 +88,7 @@ class Intake:
         """Hold back what comes as long as the block runs; it begins once nothing is between plan and accept.
 
         For a reload that renames: what was planned for a name must not be accepted once it is another's.
+        What a sender no longer waits for may be queued still: the store accepts it before it renames or reorders.
         """
         paused = self.paused = trio.Event()
         try:

@@ -172,8 +172,9 @@ class Store(Protocol):
         """Order what is not settled for `target` so, and what comes; None: it is not ordered.
 
         If the rule is another than before, each such delivery gets the key that `key_of` gives (from any thread; it
-        must not raise), and those whose turn it is are due, at once or when they have backed off. Give the number of
-        keys given or taken. Until this returns nobody may claim for `target`, nor reserve slots for it; what is
+        must not raise), and those whose turn it is are due, at once or when they have backed off. What was given to
+        `accept` before gets its key so too, although nobody waits for it any more. Give the number of keys given or
+        taken. Until this returns nobody may claim for `target`, nor reserve slots for it; what is
         accepted meanwhile has the new keys. Ordered before everything else about the target by whoever starts
         delivering to it: after a crash half-way, or a cancellation, it must be asked again.
         """
@@ -198,7 +199,8 @@ class Store(Protocol):
     async def rename(self, renames: Sequence[Rename]) -> list[Rename]:
         """Let each new name own what the former one owned (backlog, de-dup keys, notes), each in O(1): all or none.
 
-        Gives those carried out: not where there was nothing, or the new name already owns something.
+        What was given to `accept` before goes along, although nobody waits for it any more. Gives those carried out:
+        not where there was nothing, or the new name already owns something.
         """
         ...
 

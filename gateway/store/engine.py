@@ -119,12 +119,20 @@ class Engine:
             self._queue.add_recording(Recording(records, settled))
 
     async def do(
-        self, call: Callable[[Ledger, Turn], T], *, undo: Callable[[T], None] | None = None, grows: bool = False
+        self,
+        call: Callable[[Ledger, Turn], T],
+        *,
+        undo: Callable[[T], None] | None = None,
+        grows: bool = False,
+        in_turn: bool = False,
     ) -> T:
-        """Have the writer carry `call` out; durable on return. `undo` gets the result if nobody takes it."""
+        """Have the writer carry `call` out; durable on return. `undo` gets the result if nobody takes it.
+
+        With `in_turn` it comes after all that was given to `accept` before, else as soon as can be.
+        """
         if self.broken is not None:
             raise StoreBrokenError(*self.broken.args)
-        job = Job(call, undo, grows=grows)
+        job = Job(call, undo, grows=grows, in_turn=in_turn)
         self._queue.add_job(job)
         result: T = await job.wait()
         return result

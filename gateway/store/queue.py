@@ -1,7 +1,8 @@
 """What waits for the writer thread: records, jobs, and acceptances in one line per source.
 
 Both threads come here, so everything holds the lock, briefly. A batch takes records first, then jobs, then acceptances
-with the sources in turn: a flooding source delays its own.
+with the sources in turn: a flooding source delays its own. A job that keeps its turn is taken, with the jobs behind it,
+once the acceptances before it have been.
 """
 
 from collections import deque
@@ -29,13 +30,15 @@ RECORDINGS_SECONDS: Final = 0.005
 class Entry(Ticket[tuple[Verdict, ...]]):
     """One request that waits to be accepted."""
 
-    __slots__ = ("acceptance", "handed_on", "queued_at", "size")
+    __slots__ = ("acceptance", "handed_on", "number", "queued_at", "size")
 
-    def __init__(self, acceptance: Acceptance, size: int, queued_at: float) -> None:
+    def __init__(self, acceptance: Acceptance, size: int, queued_at: float, number: int) -> None:
         super().__init__()
         self.acceptance = acceptance
         self.handed_on = False
         """True: deliveries with a reserved slot were stored as claimed, because somebody waited for them."""
+        self.number = number
+        """One more than that of the request queued before it."""
         self.size = size
         self.queued_at = queued_at
 
@@ -43,15 +46,26 @@ class Entry(Ticket[tuple[Verdict, ...]]):
 class Job(Ticket[Any]):
     """Anything else that the writer does for somebody, in the same transactions."""
 
-    __slots__ = ("call", "grows", "undo")
+    __slots__ = ("behind", "call", "grows", "in_turn", "undo")
 
-    def __init__(self, call: Callable[[Ledger, Turn], Any], undo: Callable[[Any], None] | None, *, grows: bool) -> None:
+    def __init__(
+        self,
+        call: Callable[[Ledger, Turn], Any],
+        undo: Callable[[Any], None] | None,
+        *,
+        grows: bool,
+        in_turn: bool = False,
+    ) -> None:
         super().__init__()
         self.call = call
         self.undo = undo
         """Called in the trio thread with the result if nobody takes it."""
         self.grows = grows
         """True: refused while the disk is at its low-water mark."""
+        self.in_turn = in_turn
+        """True: done after the requests that were queued before it, whether anybody still waits for them or not."""
+        self.behind = 0
+        """The number of the last of them."""
 
 
 class Recording:
@@ -94,6 +108,7 @@ class CommitQueue:
         self._jobs: deque[Job] = deque()
         self._lines: dict[str, deque[Entry]] = {}
         self._oldest = 0.0
+        self._last = 0
         self.count = 0
         """Requests that wait."""
         self.size = 0
@@ -109,8 +124,9 @@ class CommitQueue:
         if self.count:
             self._refuse_if_busy(size, now)
         source = acceptance.events[0].event.source if acceptance.events else ""
-        entry = Entry(acceptance, size, now)
         with self._lock:
+            self._last += 1
+            entry = Entry(acceptance, size, now, self._last)
             line = self._lines.get(source)
             if line is None:
                 line = self._lines[source] = deque()
@@ -140,6 +156,7 @@ class CommitQueue:
     def add_job(self, job: Job) -> None:
         """Queue a job."""
         with self._lock:
+            job.behind = self._last if job.in_turn else 0
             self._jobs.append(job)
         self.ring()
 
@@ -210,11 +227,15 @@ class CommitQueue:
             recording = self._recordings.popleft()
             batch.recordings.append(recording)
             count += len(recording.records)
-        while self._jobs and len(batch.jobs) < BATCH_JOBS:
+        while self._jobs and len(batch.jobs) < BATCH_JOBS and self._is_next(self._jobs[0]):
             batch.jobs.append(self._jobs.popleft())
         if self.count:
             self._take_entries(batch.entries)
         return batch
+
+    def _is_next(self, job: Job) -> bool:
+        """Tell whether all that `job` keeps behind was taken by earlier batches: a batch does its jobs first."""
+        return not job.behind or all(line[0].number > job.behind for line in self._lines.values())
 
     def _take_entries(self, entries: list[Entry]) -> None:
         size = 0

@@ -136,7 +136,7 @@ class SqliteStore:
         self, target: str, ordering: Ordering | None, key_of: Callable[[StoredEvent], bytes | None]
     ) -> int:
         """See `Store.set_ordering`. Many are done in slices."""
-        begun = await self._engine.do(partial(reorder.begin, target=target, ordering=ordering))
+        begun = await self._engine.do(partial(reorder.begin, target=target, ordering=ordering), in_turn=True)
         if begun is None:
             return 0
         number = begun.target
@@ -181,7 +181,9 @@ class SqliteStore:
 
     async def rename(self, renames: Sequence[Rename]) -> list[Rename]:
         """See `Store.rename`."""
-        return await self._engine.do(partial(interventions.rename_all, renames=renames)) if renames else []
+        if not renames:
+            return []
+        return await self._engine.do(partial(interventions.rename_all, renames=renames), in_turn=True)
 
     async def notes(self, prefix: str) -> Mapping[str, bytes]:
         """See `Store.notes`."""

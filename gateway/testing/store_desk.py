@@ -3,8 +3,8 @@
 It knows the contract only, no implementation.
 """
 
-from collections.abc import Callable, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from hashlib import blake2b
 from typing import Final, Literal, TypeAlias, TypedDict, Unpack
 
@@ -38,6 +38,8 @@ HOUR: Final = 3_600_000
 DAY: Final = 24 * HOUR
 SETTINGS: Final = StoreSettings(low_water_bytes=0, reserve_bytes=0, dedup_window_ms=16 * HOUR)
 PLENTY: Final = 1 << 30
+MANY: Final = 300
+"""Requests at once: more than a store would put into one commit."""
 NOTE: Final = Note("uid 1000", "target=crm", "not wanted")
 
 
@@ -132,6 +134,16 @@ class Desk:
         """Accept one sample event; give its id."""
         (verdict,) = await self.accept(new(key, **special))
         return verdict.event_id
+
+    @asynccontextmanager
+    async def accepting(self, *events: NewEvent) -> AsyncIterator[None]:
+        """Run the block while each of `events` was given to the store as a request, durable yet or not; then wait."""
+        async with trio.open_nursery() as nursery:
+            for event in events:
+                nursery.start_soon(self.accept, event)
+            for _ in range(2):  # after the second each task has taken its first step
+                await trio.lowlevel.checkpoint()
+            yield
 
     async def claim(self, target: str = "crm", limit: int = 100, limit_bytes: int = PLENTY) -> list[Claim]:
         """Claim what is due now."""

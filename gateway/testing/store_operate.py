@@ -1,7 +1,7 @@
 """Conformance of a store: gates, renames and lists."""
 
 from gateway.store.contract import Backlog, DeliveryQuery, EventQuery, Gate, NewDelivery, Rename
-from gateway.testing.store_desk import SECOND, SETTINGS, Desk, OpenStore, SteppedRuntime, expect, new
+from gateway.testing.store_desk import MANY, SECOND, SETTINGS, Desk, OpenStore, SteppedRuntime, expect, new
 
 
 async def a_gate_is_closed_changed_and_opened(open_store: OpenStore) -> None:
@@ -135,6 +135,20 @@ async def a_renamed_source_keeps_its_keys(open_store: OpenStore) -> None:
         expect((await desk.accept(new("k", source="shop")))[0].kind, "new", "the old name is a new source")
 
 
+async def what_was_given_to_a_store_before_a_rename_goes_along(open_store: OpenStore) -> None:
+    """Also what is not durable when the rename is asked for: nothing is left behind under the old names."""
+    runtime = SteppedRuntime()
+    async with open_store(runtime, SETTINGS) as store:
+        desk = Desk(store, runtime)
+        await desk.accept_one()
+        async with desk.accepting(*[new(key) for key in range(MANY)]):
+            renames = [Rename("target", "crm", "sales"), Rename("source", "shop", "store")]
+            expect(await store.rename(renames), renames, "the new names own nothing yet")
+        expect((store.backlog("sales").pending, store.backlog("crm").pending), (MANY + 1, 0), "all wait for sales")
+        verdicts = await desk.accept(*[new(key, source="store") for key in range(MANY)])
+        expect({verdict.kind for verdict in verdicts}, {"duplicate"}, "all keys are known")
+
+
 async def events_are_listed_newest_first_by_page(open_store: OpenStore) -> None:
     """By source, type, hold and id; `*` is the only sign with a meaning."""
     runtime = SteppedRuntime()
@@ -262,6 +276,7 @@ OPERATE_CHECKS = (
     an_old_event_for_a_target_that_got_a_freed_name_is_counted_there,
     notes_that_bear_a_name_are_renamed_along,
     a_renamed_source_keeps_its_keys,
+    what_was_given_to_a_store_before_a_rename_goes_along,
     events_are_listed_newest_first_by_page,
     an_event_row_counts_its_deliveries,
     deliveries_are_listed_by_target_state_and_event,

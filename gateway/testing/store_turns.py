@@ -3,7 +3,19 @@
 from gateway.core.model import event_text
 from gateway.store.contract import Backlog, DeliveryQuery, NewDelivery, Verdict
 from gateway.store.operator import Advance, Planned, Replay
-from gateway.testing.store_desk import DAY, HOUR, SECOND, SETTINGS, Desk, OpenStore, SteppedRuntime, digest, expect, new
+from gateway.testing.store_desk import (
+    DAY,
+    HOUR,
+    MANY,
+    SECOND,
+    SETTINGS,
+    Desk,
+    OpenStore,
+    SteppedRuntime,
+    digest,
+    expect,
+    new,
+)
 from gateway.testing.store_order import BLOCK, LATEST, SKIP, by_part, ids_of, put_in_order
 
 
@@ -28,6 +40,18 @@ async def a_new_ordering_orders_what_waits_already(open_store: OpenStore) -> Non
         expect(ids_of(await desk.claim()), [ids[1]], "until dead ones are skipped")
         expect(await store.set_ordering("crm", None, by_part), 4, "the keys are taken away")
         expect(ids_of(await desk.claim()), [ids[3]], "nothing waits any more")
+
+
+async def a_new_ordering_orders_what_was_given_to_the_store_before(open_store: OpenStore) -> None:
+    """Also what is not durable when it is asked for, and has keys of the old rule."""
+    runtime = SteppedRuntime()
+    async with open_store(runtime, SETTINGS) as store:
+        desk = Desk(store, runtime)
+        await put_in_order(desk, BLOCK._replace(rule="old"))
+        async with desk.accepting(*[new(key, part=b"a", order=str(key)) for key in range(MANY)]):
+            await put_in_order(desk, BLOCK)
+        expect(store.backlog("crm")[:2], (MANY, 0), "all are there")
+        expect(len(await desk.claim(limit=MANY)), 1, "they have one key")
 
 
 async def an_ordering_follows_its_target_to_a_new_name(open_store: OpenStore) -> None:
@@ -227,6 +251,7 @@ async def a_replay_that_live_events_of_its_key_wait_for_goes_like_a_live_one(ope
 
 TURN_CHECKS = (
     a_new_ordering_orders_what_waits_already,
+    a_new_ordering_orders_what_was_given_to_the_store_before,
     an_ordering_follows_its_target_to_a_new_name,
     a_newer_event_takes_the_place_of_older_ones,
     a_great_many_give_way_at_once,

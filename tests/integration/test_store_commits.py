@@ -11,14 +11,14 @@ from store_samples import desk_on, one_commit
 from structlog.testing import capture_logs
 
 from gateway.errors import StoreBrokenError, StoreBusyError, StoreError, StoreFullError
-from gateway.store import connection
+from gateway.store import connection, queue
 from gateway.store.contract import Backlog, EventQuery, Gate, Ordering
 from gateway.store.expiry import expire_some
 from gateway.store.group_commit import STARVED_SECONDS
 from gateway.store.operator import Replay
 from gateway.store.queue import CommitQueue
 from gateway.store.settings import StoreSettings
-from gateway.testing.store_desk import NOTE, SETTINGS, new
+from gateway.testing.store_desk import NOTE, SETTINGS, digest, new
 
 BAD = "\ud800"
 
@@ -234,3 +234,38 @@ async def test_P20_a_queue_that_is_over_its_bytes_is_told_by_health(tmp_path):
             assert (health.queued, size > 10) == (1, True)
         await desk.store.probe()
         assert desk.store.health().accepting
+
+
+async def given_up(desk, nursery, *events):
+    """The sender is told 503, so that nothing of it is between plan and accept any more; it is queued all the same."""
+    for event in events:
+        nursery.start_soon(refused, desk.accept, event)
+        await trio.testing.wait_all_tasks_blocked()
+    desk.runtime.advance(6000)
+    assert desk.store.answer_late() == len(events)
+    await trio.testing.wait_all_tasks_blocked()
+
+
+async def test_what_nobody_waits_for_any_more_goes_along_with_a_rename_that_is_asked_for_later(tmp_path):
+    async with desk_on(tmp_path / "h.db") as desk:
+        await desk.accept_one("0")
+        await desk.settle(await desk.claim_one())
+        async with one_commit(desk) as nursery:
+            await given_up(desk, nursery, new("1"))
+            nursery.start_soon(desk.rename, "target", "crm", "sales")
+            await trio.testing.wait_all_tasks_blocked()
+        (verdict,) = await desk.accept(new("1", targets=("sales",)))
+        assert verdict.kind == "duplicate", "so this is the only chance"
+        assert (await desk.claim_one("sales")).event_id == verdict.event_id
+
+
+async def test_what_nobody_waits_for_any_more_is_ordered_by_a_rule_that_comes_later(tmp_path, monkeypatch):
+    monkeypatch.setattr(queue, "BATCH_REQUESTS", 1)  # so that they are still there when the old keys have been taken
+    async with desk_on(tmp_path / "h.db") as desk:
+        await desk.store.set_ordering("crm", Ordering("old"), lambda _: None)
+        async with one_commit(desk) as nursery:
+            await given_up(desk, nursery, *[new(key, order=key) for key in "123456789"])
+            nursery.start_soon(desk.store.set_ordering, "crm", Ordering("new"), lambda _: digest("A"))
+            await trio.testing.wait_all_tasks_blocked()
+        for _ in "123456789":
+            await desk.settle(await desk.claim_one())

@@ -81,6 +81,35 @@ def test_a_batch_takes_so_many_records_and_jobs_and_the_rest_comes_next(runtime)
     assert (second.recordings, second.jobs) == (recordings[2:], jobs[-1:])
 
 
+def test_a_job_that_keeps_its_turn_comes_after_what_was_queued_before_it_and_the_jobs_behind_it_too(
+    runtime, monkeypatch
+):
+    monkeypatch.setattr(queue, "BATCH_REQUESTS", 2)
+    waiting = line(runtime)
+    for source in "aaab":
+        waiting.add_entry(request(source))
+    first, kept, last = (
+        Job(lambda ledger, turn: None, None, grows=False, in_turn=turn) for turn in (False, True, False)
+    )
+    for job in (first, kept, last):
+        waiting.add_job(job)
+    waiting.add_entry(request("a"))
+    batches = [waiting.take() for _ in range(3)]
+    assert [sources(batch) for batch in batches] == [["a", "b"], ["a", "a"], ["a"]]
+    assert [batch.jobs for batch in batches] == [[first], [], [kept, last]]
+
+
+def test_a_job_that_keeps_its_turn_does_not_wait_for_what_comes_later(runtime):
+    waiting = line(runtime)
+    waiting.add_entry(request())
+    waiting.take()
+    job = Job(lambda ledger, turn: None, None, grows=False, in_turn=True)
+    waiting.add_job(job)
+    waiting.add_entry(request())
+    batch = waiting.take()
+    assert (batch.jobs, len(batch.entries)) == ([job], 1)
+
+
 def test_a_queue_over_its_bytes_turns_newcomers_away(runtime):
     waiting = line(runtime, queue_bytes=100)
     waiting.add_entry(request(size=90))
