@@ -187,7 +187,7 @@ class Replayer:
                     passed_over += 1
                 await trio.lowlevel.checkpoint()
             done = selected.position is None
-            step = Advance(planned, left_out, passed_over, selected.position or replay.last, done)
+            step = Advance(planned, left_out, passed_over, selected.position or replay.last, done, chosen.hold)
             written = await self._store.operator.advance_replay(replay.id, step)
         used = {each.target for one in planned for each in one.deliveries}
         for target in used:

@@ -117,5 +117,5 @@ def end_with(found: dict[str, Any], remedy: str) -> None:
         say(f'{left_out} left out: their targets say replay = "ask" (name them) or "never"')
     if found["passed_over"]:
         passed_over = counted(found["passed_over"], "events")
-        say(f"{passed_over} passed over: no route takes them, or their payload is no longer kept")
+        say(f"{passed_over} passed over: no route takes them, they are planned already, or their payload is gone")
     point(remedy)

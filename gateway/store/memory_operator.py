@@ -5,6 +5,7 @@ from fnmatch import fnmatchcase
 
 import trio
 
+from gateway.core.model import HoldReason
 from gateway.runtime import Runtime
 from gateway.store.ids import ID_MAX
 from gateway.store.memory_delivery import MemoryDelivery
@@ -99,7 +100,7 @@ class MemoryOperator:
         replay, now = self._running(replay_id), self._runtime.now_ms()
         if replay is None:
             return None
-        fresh = [each for each in step.planned if self._takes(each.event_id, replay_id)]
+        fresh = [each for each in step.planned if self._takes(each.event_id, replay_id, step.hold)]
         added = sum(self._tables.plan(event, deliveries, now, replay_id) for event, deliveries in fresh)
         replay = self._tables.replays[replay_id] = replay._replace(
             state="done" if step.done else "running",
@@ -163,11 +164,11 @@ class MemoryOperator:
         replay = self._tables.replays.get(replay_id)
         return replay if replay is not None and replay.state == "running" else None
 
-    def _takes(self, event_id: int, replay_id: str) -> bool:
+    def _takes(self, event_id: int, replay_id: str, hold: HoldReason | None) -> bool:
         stored = self._tables.events.get(event_id)
         if stored is None or (stored.part is None and self._tables.requests[stored.request].body is None):
             return False
-        return all(one.replay != replay_id for one in stored.deliveries)
+        return hold in (None, stored.hold) and all(one.replay != replay_id for one in stored.deliveries)
 
     def _done(self, action: str, note: Note, count: int) -> None:
         if count:

@@ -126,7 +126,7 @@ class Replay(NamedTuple):
     left_out: int = 0
     """Deliveries not added because their target's `replay` key says so."""
     passed_over: int = 0
-    """Events not planned: no route, or no payload any more."""
+    """Events not planned: no route, no payload any more, or planned already since they were chosen."""
     ended_at: int | None = None
     reason: str = ""
     """Why it was cancelled."""
@@ -148,6 +148,8 @@ class Advance(NamedTuple):
     passed_over: int
     position: int
     done: bool
+    hold: HoldReason | None = None
+    """Only events that are still held so get deliveries; None: all do."""
 
 
 class AuditRow(NamedTuple):
@@ -196,9 +198,10 @@ class Operator(Protocol):
     async def advance_replay(self, replay_id: str, step: Advance) -> int | None:
         """Add a step's linked deliveries, due now, and keep how far the replay has come: one transaction.
 
-        An event that has deliveries of this replay gets no more of them; one that is gone gets none. Gives the number
-        added; None if the replay is not running: nothing was written. Where what is dead blocks its key, the event's
-        dead deliveries to the same target are cancelled: those added take their place in the order.
+        An event that has deliveries of this replay gets no more of them; one that is gone gets none, nor one that is
+        no longer held as the step says: a repeat, or another replay, has planned it since. Gives the number added; None
+        if the replay is not running: nothing was written. Where what is dead blocks its key, the event's dead
+        deliveries to the same target are cancelled: those added take their place in the order.
         """
         ...
 

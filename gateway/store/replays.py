@@ -8,9 +8,10 @@ from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
 from gateway.store.audit import note_done
+from gateway.store.codes import HOLD_CODES
 from gateway.store.contract import NewDelivery
 from gateway.store.ledger import Ledger, Turn
-from gateway.store.operator import Advance, Note, Planned, Replay, replaced_reason
+from gateway.store.operator import Advance, Note, Replay, replaced_reason
 from gateway.store.order import Key, blocks, key_number, relink
 from gateway.store.replacing import replace_dead
 from gateway.store.selecting import as_replay
@@ -18,7 +19,7 @@ from gateway.store.statements import ListStatement, RowStatement, Values, load_s
 from gateway.store.values import REASON_MAX
 
 _SQL: Final = load_statements("operator")
-_FIND_NUMBERS: Final = RowStatement(_SQL["find_numbers"], 2)
+_FIND_NUMBERS: Final = RowStatement(_SQL["find_numbers"], 3)
 _INSERT: Final = RowStatement(_SQL["insert_replayed"], 9)
 _FIND_REPLACED: Final = RowStatement(_SQL["find_replaced"], 2)
 _RELEASE: Final = ListStatement(_SQL["release_holds"])
@@ -38,7 +39,7 @@ def advance(ledger: Ledger, turn: Turn, replay_id: str, step: Advance) -> int | 
     """Write one step; give the number of deliveries added, None if the replay is not running."""
     if ledger.cursor.execute(_SQL["find_running"], (replay_id,)).get is None:
         return None
-    fresh = _fresh(ledger, step.planned, replay_id)
+    fresh = _fresh(ledger, step, replay_id)
     _insert(ledger, turn, fresh, replay_id)
     added = sum(len(each.deliveries) for each in fresh)
     counts = (len(fresh), added, step.left_out, step.passed_over + len(step.planned) - len(fresh))
@@ -74,14 +75,17 @@ class _Fresh(NamedTuple):
     deliveries: Sequence[NewDelivery]
 
 
-def _fresh(ledger: Ledger, planned: Sequence[Planned], replay_id: str) -> list[_Fresh]:
-    """Give those that are there, with a payload that retention did not take meanwhile, and have none of this replay."""
+def _fresh(ledger: Ledger, step: Advance, replay_id: str) -> list[_Fresh]:
+    """Give those that are as they were when they were chosen, and have none of this replay.
+
+    Meanwhile retention may have taken a payload, and a repeat may have planned what was held.
+    """
     values: Values = []
-    for each in planned:
-        values += (each.event_id, replay_id)
+    for each in step.planned:
+        values += (each.event_id, replay_id, HOLD_CODES[step.hold])
     rows = _FIND_NUMBERS.execute(ledger.cursor, values)
     found = {event: (source, first) for event, source, first, there in rows if not there}
-    return [_Fresh(event, *found[event], deliveries) for event, deliveries in planned if event in found]
+    return [_Fresh(event, *found[event], deliveries) for event, deliveries in step.planned if event in found]
 
 
 def _insert(ledger: Ledger, turn: Turn, fresh: Sequence[_Fresh], replay_id: str) -> None:

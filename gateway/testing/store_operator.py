@@ -225,6 +225,22 @@ async def a_replay_adds_nothing_to_an_event_whose_payload_retention_takes_meanwh
         expect(replay and (replay.events, replay.passed_over), (1, 1), "the other one is passed over")
 
 
+async def a_replay_of_what_is_held_adds_nothing_to_what_a_repeat_has_planned_meanwhile(open_store: OpenStore) -> None:
+    """P4: between the reading and this step an event may get its deliveries otherwise."""
+    runtime = SteppedRuntime()
+    async with open_store(runtime, SETTINGS) as store:
+        desk = Desk(store, runtime)
+        ids = [await desk.accept_one(key, targets=(), hold="unmatched") for key in "ab"]
+        await store.operator.begin_replay(Replay("r", runtime.now_ms(), "uid 0", "{}"))
+        expect((await desk.accept(new("a")))[0].revived, 1, "a repeat plans the first")
+        planned = [Planned(each, (NewDelivery("all", "crm", False),)) for each in ids]
+        step = Advance(planned, 0, 0, ids[-1], done=True, hold="unmatched")
+        expect(await store.operator.advance_replay("r", step), 1, "the other one is replayed")
+        replay = await store.operator.replay("r")
+        expect(replay and (replay.events, replay.passed_over), (1, 1), "the first is passed over")
+        expect(sorted(claim.event.id for claim in await desk.claim()), ids, "each goes to the target once")
+
+
 async def what_a_replay_brings_is_claimed_after_all_else(open_store: OpenStore) -> None:
     """Live traffic, retries of it too, go before; what is left of the room is the replay's."""
     runtime = SteppedRuntime()
@@ -279,6 +295,7 @@ OPERATOR_CHECKS = (
     events_are_counted_and_selected_oldest_first,
     a_replay_adds_linked_deliveries_once,
     a_replay_adds_nothing_to_an_event_whose_payload_retention_takes_meanwhile,
+    a_replay_of_what_is_held_adds_nothing_to_what_a_repeat_has_planned_meanwhile,
     what_a_replay_brings_is_claimed_after_all_else,
     a_replay_has_one_id_and_one_end,
 )

@@ -263,3 +263,22 @@ async def test_an_id_is_one_replay_whatever_its_pace_and_times():
     assert plan.is_like(plan._replace(per_second=1.0, chosen=EventFilter(source="acme", since=6)))
     assert not plan.is_like(plan._replace(targets=("audit",)))
     assert not plan.is_like(plan._replace(chosen=EventFilter(source="bank", since=5)))
+
+
+async def test_what_a_repeat_plans_between_a_steps_reading_and_its_writing_is_not_planned_twice(desk, monkeypatch):
+    desk.parts.use(CONFIG.replace('event = "order.completed"\nmatch', 'event = "order.none"\nmatch'))
+    held = order("o-held")
+    await desk.parts.post(held)
+    desk.parts.use(CONFIG)
+    select = desk.operator.select_events
+
+    async def then_it_comes_again(*values):
+        selected = await select(*values)
+        assert len(selected.found) == 1
+        await desk.parts.post(held)
+        return selected
+
+    monkeypatch.setattr(desk.operator, "select_events", then_it_comes_again)
+    row = await desk.carried_out(ReplayPlan(ALL._replace(hold="unmatched")))
+    assert (row.state, row.added, row.passed_over) == ("done", 0, 1)
+    assert await desk.added(None) == ["audit"] * 4 + ["crm"] * 4, "all four events went to both targets once"

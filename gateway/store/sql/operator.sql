@@ -73,12 +73,12 @@ SELECT ?1, ?2, ?3, ?4, 0, 0, coalesce(max(id), 0), 0, 0, 0, 0, NULL, '' FROM eve
 -- find_running: whether a replay goes on
 SELECT 1 FROM replay WHERE id = ?1 AND state = 0
 
--- find_numbers: the next number of each event of a step whose payload is there, and whether this replay was there
-WITH chosen(event, replay) AS (VALUES :rows)
+-- find_numbers: the next number of each event of a step, if its payload is there and it is held so, and whether this replay was there
+WITH chosen(event, replay, hold) AS (VALUES :rows)
 SELECT chosen.event, e.source, coalesce(max(d.n) + 1, 0), coalesce(max(d.replay IS chosen.replay), 0)
 FROM chosen JOIN event e ON e.id = chosen.event JOIN request r ON r.id = e.request
 LEFT JOIN delivery d ON d.event = chosen.event
-WHERE e.part IS NOT NULL OR r.body IS NOT NULL GROUP BY chosen.event
+WHERE (e.part IS NOT NULL OR r.body IS NOT NULL) AND (chosen.hold IS NULL OR e.hold = chosen.hold) GROUP BY chosen.event
 
 -- insert_replayed: linked deliveries that are due
 INSERT INTO delivery(event, n, route, target, state, due, replay, expires_at, planned_at, okey)
