@@ -17,7 +17,7 @@ from gateway.intake import Admission, Intake
 from gateway.replay_plan import ReplayPlan, read_plan
 from gateway.runtime import Runtime
 from gateway.store.contract import NewDelivery, Store
-from gateway.store.operator import Advance, Note, Planned, Replay, Replayable
+from gateway.store.operator import Advance, EventFilter, Note, Planned, Replay, Replayable, source_of_plan
 
 BACKLOG_MAX: Final = 1000
 """Deliveries that may wait for a target before its replays wait too."""
@@ -176,7 +176,7 @@ class Replayer:
         planned: list[Planned] = []
         left_out = passed_over = 0
         async with self._intake.steady():  # from the reading on: events are known by the names of their sources
-            chosen = plan.chosen._replace(source=_source_today(self._intake.blueprint, plan.chosen.source))
+            chosen = await self._chosen(replay.id, plan)
             selected = await self._store.operator.select_events(chosen, position, replay.last, size)
             for replayable in selected.found:
                 deliveries, omitted = self.plan(plan, replayable)
@@ -193,6 +193,21 @@ class Replayer:
         for target in used:
             self._admission.hint(target)
         return (None if written is None else step), used
+
+    async def _chosen(self, replay_id: str, plan: ReplayPlan) -> EventFilter:
+        """Give what selects the events, by the name that their source has now; for a block that is `steady`.
+
+        What was asked for by a former name goes by `formerly`; a rename since then is in the store's copy of the plan,
+        so that the configuration may forget it.
+        """
+        asked = plan.chosen.source
+        if asked is None:
+            return plan.chosen
+        kept = await self._store.operator.replay(replay_id)
+        now = None if kept is None else source_of_plan(kept.plan)
+        return plan.chosen._replace(
+            source=_source_today(self._intake.blueprint, asked) if now in {None, asked} else now
+        )
 
     async def _tell_end(self, replay_id: str) -> None:
         ended = await self._store.operator.replay(replay_id)

@@ -199,8 +199,8 @@ class Store(Protocol):
     async def rename(self, renames: Sequence[Rename]) -> list[Rename]:
         """Let each new name own what the former one owned (backlog, de-dup keys, notes), each in O(1): all or none.
 
-        What was given to `accept` before goes along, although nobody waits for it any more. Gives those carried out:
-        not where there was nothing, or the new name already owns something.
+        What was given to `accept` before goes along, although nobody waits for it any more, and running replays follow
+        their source. Gives those carried out: not where there was nothing, or the new name already owns something.
         """
         ...
 

@@ -7,7 +7,7 @@ from gateway.store.audit import note_done
 from gateway.store.codes import GATE_CODES, STATE_CODES, NameKind
 from gateway.store.contract import Gate, GateKind, Rename
 from gateway.store.ledger import Ledger, Renamed, Turn
-from gateway.store.operator import Note, Number
+from gateway.store.operator import Note, Number, follow_source
 from gateway.store.order import relink
 from gateway.store.statements import RowStatement, Values, load_statements
 from gateway.store.values import REASON_MAX
@@ -99,8 +99,18 @@ def _rename(ledger: Ledger, turn: Turn, wanted: Rename) -> bool:
     ledger.cursor.executemany(_SQL["rename_note"], notes)
     if kind == "target":
         turn.renamed.append(Renamed(formerly, name, ledger.ids.mint(turn.now)))
+    else:
+        _follow_source(ledger, formerly, name)
     note_done(ledger, turn, "rename", Note("the configuration", f"{kind} {formerly}", f"is {name} now"), 1)
     return True
+
+
+def _follow_source(ledger: Ledger, formerly: str, name: str) -> None:
+    """Let running replays that choose by the source go on."""
+    plans: list[tuple[str, str]] = ledger.cursor.execute(_OPERATOR["running_plans"]).fetchall()
+    for replay_id, plan in plans:
+        if (followed := follow_source(plan, formerly, name)) != plan:
+            ledger.cursor.execute(_OPERATOR["plan_anew"], (replay_id, followed))
 
 
 def keep_notes(ledger: Ledger, turn: Turn, notes: Mapping[str, bytes | None]) -> None:

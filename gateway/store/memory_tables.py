@@ -23,7 +23,7 @@ from gateway.store.contract import (
 from gateway.store.ids import IdMint
 from gateway.store.memory_delivery import MemoryDelivery, can_be_kept
 from gateway.store.memory_order import MemoryLines
-from gateway.store.operator import OUTDONE_REASON, SAME_MS, AuditRow, Note, Replay, replaced_reason
+from gateway.store.operator import OUTDONE_REASON, SAME_MS, AuditRow, Note, Replay, follow_source, replaced_reason
 from gateway.store.steps import AFTER_STEP_MS, CLOSED_STEP_MS
 from gateway.store.values import REASON_MAX
 
@@ -323,6 +323,9 @@ class MemoryTables:
                     one.okey = one.okey and (name, one.okey[1])
         self.lines.rebuild(one for active in self.active.values() for one in active.values())
         self.keys = {(name if source == formerly else source, key): known for (source, key), known in self.keys.items()}
+        for replay in self.replays.values():
+            if replay.state == "running":
+                self.replays[replay.id] = replay._replace(plan=follow_source(replay.plan, formerly, name))
         return True
 
 

@@ -5,8 +5,9 @@ what is changed is named delivery by delivery, in small transactions. So neither
 the writer, or the memory, for longer than a moment.
 """
 
+import json
 from collections.abc import Sequence
-from typing import Final, Literal, NamedTuple, Protocol, TypeAlias
+from typing import Any, Final, Literal, NamedTuple, Protocol, TypeAlias
 
 from gateway.core.model import HoldReason, State, StoredEvent
 from gateway.store.contract import NewDelivery
@@ -24,6 +25,23 @@ OUTDONE_REASON: Final = "a newer delivery of its event took its place"
 def replaced_reason(replay_id: str) -> str:
     """Say, for the operator, why a dead delivery that blocked its key was cancelled."""
     return f"replayed: {replay_id}"
+
+
+def source_of_plan(plan: str) -> str | None:
+    """Give the name that the source which a replay's plan chooses by has in the store now; None: it chooses by none."""
+    try:
+        found: dict[str, Any] = json.loads(plan)
+        now: str | None = found.get("source_now") or found["chosen"].get("source")
+    except (ValueError, KeyError, TypeError, AttributeError):  # of another version
+        return None
+    return now
+
+
+def follow_source(plan: str, formerly: str, name: str) -> str:
+    """Give a running replay's plan once the source `formerly` is called `name`; what was asked for stays legible."""
+    if source_of_plan(plan) != formerly:
+        return plan
+    return json.dumps({**json.loads(plan), "source_now": name}, sort_keys=True)
 
 
 class Position(NamedTuple):
@@ -113,7 +131,7 @@ class Replay(NamedTuple):
     asked_at: int
     who: str
     plan: str
-    """What is replayed, where to and how fast, in a form of the daemon's own."""
+    """What is replayed, where to and how fast, in a form of the daemon's own; `follow_source` keeps it true."""
     state: ReplayState = "running"
     position: int = 0
     """The last event that was looked at."""

@@ -7,6 +7,7 @@ from gateway.store.operator import (
     EventFilter,
     Planned,
     Replay,
+    source_of_plan,
 )
 from gateway.testing.store_desk import (
     HOUR,
@@ -285,6 +286,25 @@ async def a_replay_has_one_id_and_one_end(open_store: OpenStore) -> None:
         expect(told, [("cancel replay", NOTE.who, 0), ("replay", "uid 0", 1)], "both are in the audit")
 
 
+async def a_running_replay_follows_its_source_to_a_new_name(open_store: OpenStore) -> None:
+    """Twice, and only what runs and goes by that source; what was asked for is kept as it was."""
+    runtime = SteppedRuntime()
+    plans = {name: f'{{"chosen": {{"source": "{name}"}}, "told": "{name}"}}' for name in ("shop", "bank")}
+    asked = [Replay("r", 1, "", plans["shop"]), Replay("b", 1, "", plans["bank"]), Replay("o", 1, "", "odd")]
+    async with open_store(runtime, SETTINGS) as store:
+        desk = Desk(store, runtime)
+        await desk.accept_one("k")
+        for each in (*asked, asked[0]._replace(id="ended")):
+            await store.operator.begin_replay(each)
+        await store.operator.cancel_replay("ended", NOTE)
+        for formerly, name in (("shop", "store"), ("store", "mart")):
+            expect(await desk.rename("source", formerly, name), True, "the new name owns nothing yet")
+    async with open_store(runtime, SETTINGS) as store:
+        found = {each.id: each.plan for each in await store.operator.replays(9)}
+        expect(source_of_plan(found.pop("r")), "mart", "it has the newest name")
+        expect(found, {"b": plans["bank"], "o": "odd", "ended": plans["shop"]}, "the others are as they were")
+
+
 OPERATOR_CHECKS = (
     deliveries_are_selected_oldest_first_in_steps,
     deliveries_are_selected_by_what_they_are,
@@ -298,4 +318,5 @@ OPERATOR_CHECKS = (
     a_replay_of_what_is_held_adds_nothing_to_what_a_repeat_has_planned_meanwhile,
     what_a_replay_brings_is_claimed_after_all_else,
     a_replay_has_one_id_and_one_end,
+    a_running_replay_follows_its_source_to_a_new_name,
 )

@@ -16,7 +16,7 @@ from gateway.blueprint import OWN_SOURCE
 from gateway.desk import OperatorDesk
 from gateway.dispatch.dispatcher import Dispatcher
 from gateway.narrator import Narrator
-from gateway.replay_plan import ReplayPlan
+from gateway.replay_plan import ReplayPlan, read_plan
 from gateway.replayer import Replayer
 from gateway.store.contract import DeliveryQuery, Keep, Rename
 from gateway.store.operator import DeliveryFilter, EventFilter, Note, Position, Replay
@@ -136,6 +136,19 @@ async def test_a_source_that_is_renamed_half_way_is_replayed_to_its_end(desk):
         await rename_source(desk)
     row = await desk.ended()
     assert (row.events, row.added, row.passed_over) == (3, 6, 0)
+
+
+async def test_a_source_renamed_half_way_is_replayed_to_its_end_though_formerly_is_dropped_at_once(desk):
+    asked = ReplayPlan(ALL._replace(source="truework"), per_second=1.0)
+    await desk.begin(asked)
+    await desk.until(lambda row: row.events == 1)
+    async with desk.parts.intake.pause():
+        await rename_source(desk)
+        renamed = CONFIG.replace("[sources.truework", "[sources.tw").replace('source = "truework"', 'source = "tw"')
+        desk.parts.use(renamed)
+    row = await desk.ended()
+    assert (row.state, row.events, row.added) == ("done", 3, 6)
+    assert read_plan(row.plan) == asked, "the same id still stands for what was asked for"
 
 
 async def test_events_that_were_read_before_their_source_was_renamed_are_not_passed_over(desk, monkeypatch):

@@ -99,6 +99,12 @@ UPDATE replay SET position = ?2, events = events + ?3, added = added + ?4, left_
 -- cancel_replay: it goes no further
 UPDATE replay SET state = 2, ended_at = ?2, reason = ?3 WHERE id = ?1 AND state = 0
 
+-- running_plans: what goes on
+SELECT id, plan FROM replay WHERE state = 0
+
+-- plan_anew: what it goes by has another name
+UPDATE replay SET plan = ?2 WHERE id = ?1
+
 -- replays: all of them, newest first
 SELECT id, asked_at, who, plan, state, position, last, events, added, left_out, passed_over, ended_at, reason
 FROM replay WHERE ?1 IS NULL OR state = ?1 ORDER BY asked_at DESC, id LIMIT ?2
