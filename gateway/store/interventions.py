@@ -107,7 +107,7 @@ def _rename(ledger: Ledger, turn: Turn, wanted: Rename) -> bool:
 
 def _follow_source(ledger: Ledger, formerly: str, name: str) -> None:
     """Let running replays that choose by the source go on."""
-    plans: list[tuple[str, str]] = ledger.cursor.execute(_OPERATOR["running_plans"]).fetchall()
+    plans: list[tuple[Any, ...]] = ledger.cursor.execute(_OPERATOR["running_plans"]).fetchall()
     for replay_id, plan in plans:
         if (followed := follow_source(plan, formerly, name)) != plan:
             ledger.cursor.execute(_OPERATOR["plan_anew"], (replay_id, followed))
