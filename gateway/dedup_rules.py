@@ -18,8 +18,10 @@ from gateway.store.contract import Store
 NOTE: Final = "dedup-rules/"
 FORMER_MAX: Final = 4
 """Rules that are looked up besides today's; of more changes within a window the latest count."""
-_BESIDE_THE_KEY: Final = frozenset({"fields", "occurrence"})
+_BESIDE_THE_KEY: Final = frozenset({"fields"})
 """What of a rule decides neither by what key an event is known nor what a repeat may have otherwise."""
+_KEYS: Final = frozenset({"id", "key"})
+"""With one of these, `occurrence` is a mark beside the key, which a new poller adds; without, it is the key."""
 _OF_EVENTS: Final = frozenset({"type", "type_where", "type_aliases", "occurred_at"})
 """What decides a key only if its selectors read `event.…`."""
 
@@ -59,7 +61,8 @@ async def with_former_rules(
 
 def _noted(source: Source) -> Mapping[str, Any]:
     """Give a source's rule as a note gives it back."""
-    rule: Mapping[str, Any] = json.loads(json.dumps({k: v for k, v in source.rule.items() if k != "occurrence"}))
+    beside = {"occurrence"} if _KEYS & source.rule.keys() else ()
+    rule: Mapping[str, Any] = json.loads(json.dumps({k: v for k, v in source.rule.items() if k not in beside}))
     return rule
 
 
@@ -95,6 +98,7 @@ def _former(
 def _deciding(rule: Mapping[str, Any]) -> str:
     """Give what of a rule decides by what key an event is known, to be compared: the rest may be edited at will."""
     beside = _BESIDE_THE_KEY if _reads_event(rule) else _BESIDE_THE_KEY | _OF_EVENTS
+    beside |= {"occurrence"} if _KEYS & rule.keys() else set()
     versions = {glob: _without(beside, changes) for glob, changes in _versions(rule).items()}
     return json.dumps(_without(beside, {**rule, "versions": versions}))
 

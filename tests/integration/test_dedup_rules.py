@@ -3,6 +3,8 @@
 import json
 from dataclasses import replace
 
+import pytest
+
 from gateway.blueprint import build
 from gateway.config.load import load
 from gateway.core.identify import identify, remember
@@ -174,6 +176,53 @@ async def test_a_repeat_is_still_known_when_what_repeats_differ_in_was_changed(t
         )
         assert event.former == ((old.key, old.digest),)
         assert event.digest != old.digest
+
+
+OCCURRING = (
+    HEAD
+    + """
+[sources.acme]
+provider = "generic"
+verify = { scheme = "none" }
+identify.type = "body.type"
+identify.occurrence = OCCURRENCE
+MORE
+[pollers.acme]
+source = "acme"
+url = "https://api.example.com/items"
+items = "body.items[]"
+every = "5m"
+"""
+)
+KEYED = 'dedup = { key = ["body.order"] }'
+
+
+async def occurring(folder, store, occurrence, more=""):
+    path = folder / "hookgate.toml"
+    path.write_text(OCCURRING.replace("OCCURRENCE", json.dumps(occurrence)).replace("MORE", more))
+    return (await with_former_rules(build(load(path, {})), store, DAY)).sources["acme"]
+
+
+def known_by(source):
+    """Give the key of a sample event, and those it would have been known by."""
+    request = posted({"type": "paid", "id": 1, "order": 2})
+    (event,) = remember(source.former, identify(source.identify, "acme", "none", request, Proof()), request, Proof())
+    return event.key, [key for key, _ in event.former]
+
+
+@pytest.mark.parametrize("after", [("body.id", KEYED), (["body.id", "body.order"], "")])
+async def test_a_source_whose_key_was_its_occurrence_is_still_known_by_it(after, tmp_path):
+    async with open_memory(SteppedRuntime(), SETTINGS) as store:
+        old, none = known_by(await occurring(tmp_path, store, "body.id"))
+        key, former = known_by(await occurring(tmp_path, store, *after))
+        assert (none, former) == ([], [old])
+        assert key not in {None, old}
+
+
+async def test_an_occurrence_beside_a_key_may_change_as_it_likes(tmp_path):
+    async with open_memory(SteppedRuntime(), SETTINGS) as store:
+        for occurrence in ("body.id", "body.order"):
+            assert (await occurring(tmp_path, store, occurrence, KEYED)).former == ()
 
 
 def posted(body):
