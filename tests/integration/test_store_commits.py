@@ -45,8 +45,9 @@ async def test_what_shares_its_commit_with_a_refused_request_is_carried_out_whol
         desk.runtime.advance(1000)
         settled = []
         async with one_commit(desk) as nursery:
-            nursery.start_soon(refused, desk.accept, new(kind=BAD))
             nursery.start_soon(desk.rename, "target", "mail", "post")
+            await trio.testing.wait_all_tasks_blocked()  # after an acceptance it would be in the next commit
+            nursery.start_soon(refused, desk.accept, new(kind=BAD))
             nursery.start_soon(desk.accept, new(targets=("audit",)))
             nursery.start_soon(desk.store.operator.retry, [(dead, 0)], NOTE)
             nursery.start_soon(desk.store._engine.do, partial(expire_some, now=desk.runtime.now_ms()))
@@ -66,8 +67,9 @@ async def test_the_name_that_a_rename_gave_holds_though_another_request_of_its_c
         await desk.accept_one("k")
         flying = await desk.claim_one()
         async with one_commit(desk) as nursery:
-            nursery.start_soon(refused, desk.accept, new(kind=BAD))
             nursery.start_soon(desk.rename, "target", "crm", "sales")
+            await trio.testing.wait_all_tasks_blocked()
+            nursery.start_soon(refused, desk.accept, new(kind=BAD))
         assert await desk.settle(flying, "dead")
         assert (desk.store.backlog("sales"), desk.store.backlog("crm")) == (Backlog(dead=1), Backlog())
 
@@ -78,8 +80,9 @@ async def test_a_new_ordering_holds_though_another_request_of_its_commit_was_ref
         await desk.make_dead("a", order="A")
         behind = await desk.accept_one("b", order="A")
         async with one_commit(desk) as nursery:
-            nursery.start_soon(refused, desk.accept, new(kind=BAD))
             nursery.start_soon(desk.store.set_ordering, "crm", Ordering("rule", "skip"), lambda _: None)
+            await trio.testing.wait_all_tasks_blocked()
+            nursery.start_soon(refused, desk.accept, new(kind=BAD))
         assert (await desk.claim_one()).event_id == behind, "what is dead is skipped now"
 
 
