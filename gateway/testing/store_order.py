@@ -166,6 +166,20 @@ async def order_outlasts_a_restart(open_store: OpenStore) -> None:
             runtime.advance(30 * SECOND)  # what was interrupted twice waits for so long
 
 
+async def what_waited_is_due_once_its_target_is_not_ordered_any_more(open_store: OpenStore) -> None:
+    """Known at once to whoever asks when there is something to claim."""
+    runtime = SteppedRuntime()
+    async with open_store(runtime, SETTINGS) as store:
+        desk = Desk(store, runtime)
+        await put_in_order(desk, BLOCK)
+        await desk.accept_one("a", order="A")
+        await desk.claim_one()
+        await desk.accept_one("b", order="A")
+        expect(store.backlog("crm").next_due, None, "it waits for its turn")
+        await store.set_ordering("crm", None, lambda _: None)
+        expect(store.backlog("crm").next_due, runtime.now_ms(), "it is due")
+
+
 async def a_replay_goes_before_what_waits(open_store: OpenStore) -> None:
     """By the event's own place in the order; a repeat's revival, too."""
     runtime = SteppedRuntime()
@@ -235,6 +249,7 @@ ORDER_CHECKS = (
     a_dead_delivery_is_skipped_where_that_is_asked_for,
     a_cancelled_head_lets_the_next_one_go,
     order_outlasts_a_restart,
+    what_waited_is_due_once_its_target_is_not_ordered_any_more,
     a_replay_goes_before_what_waits,
     what_waited_behind_a_dead_one_that_is_replayed_by_another_key_goes_on,
     a_target_that_got_a_freed_name_takes_old_events_in_order,

@@ -88,6 +88,16 @@ async def a_repeat_plans_an_event_that_no_route_had_taken(open_store: OpenStore)
         expect([row.hold for row in await store.events(EventQuery())], ["version", None], "it is held no more")
 
 
+async def each_repeat_of_a_request_is_acted_on(open_store: OpenStore) -> None:
+    """One of an event for which nothing is to be done stands in nobody's way."""
+    runtime = SteppedRuntime()
+    async with open_store(runtime, SETTINGS) as store:
+        desk = Desk(store, runtime)
+        await desk.accept(new("done", targets=()), new("lost", targets=(), hold="unmatched"))
+        again = await desk.accept(new("done"), new("lost"))
+        expect([verdict.revived for verdict in again], [0, 1], "what no route had taken is planned")
+
+
 async def a_repeat_of_an_event_that_retention_took_is_a_repeat(open_store: OpenStore) -> None:
     """Keys live by the window, not by the event."""
     runtime = SteppedRuntime()
@@ -172,6 +182,7 @@ REPEAT_CHECKS = (
     a_repeat_revives_the_newest_of_what_is_dead_for_a_target,
     a_repeat_leaves_nothing_waiting_behind_what_a_replay_has_replaced,
     a_repeat_plans_an_event_that_no_route_had_taken,
+    each_repeat_of_a_request_is_acted_on,
     a_repeat_of_an_event_that_retention_took_is_a_repeat,
     a_repeat_brings_back_what_retention_took_of_what_is_delivered_now,
     what_a_repeat_brought_back_is_taken_once_it_is_settled,
